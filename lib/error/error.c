@@ -1,0 +1,32 @@
+#include "error/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int error_set(struct error *err, enum error_kind kind, const char *format, ...)
+{
+    if (!err)
+        return -1;
+    err->kind = kind;
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(err->text, sizeof err->text, format, args); /* a cut text is still a text */
+    va_end(args);
+    return -1;
+}
+
+int error_wrap(struct error *err, const char *format, ...)
+{
+    if (!err)
+        return -1;
+    char tail[sizeof err->text];
+    memcpy(tail, err->text, sizeof tail);
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    if (n >= 0 && (size_t)n < sizeof err->text)
+        (void)snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", tail);
+    return -1;
+}

@@ -1,0 +1,190 @@
+/* store - all of Redis: connections, checks, the function library (folder functions) and what
+ * services and the desg command ask of it. The keys are listed in store/README.md. Every change
+ * goes through a Redis Function; every answer carries the history (master_replid read inside the
+ * function). A store is one connection and belongs to one thread. It connects by itself when used,
+ * with time-outs; after any error the connection is dropped and the outcome is unknown: the caller
+ * offers the same again (duplicates collapse). */
+#ifndef DESG_STORE_H
+#define DESG_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "config/config.h"
+#include "desg/v1/event.pb-c.h"
+#include "desg/v1/packet.pb-c.h"
+#include "desg/v1/verdict.pb-c.h"
+#include "error/error.h"
+#include "ids/ids.h"
+#include "metrics/metrics.h"
+
+struct store;
+
+enum { STORE_HISTORY_BYTES = 41, STORE_APPLY_MAX = 64 };
+
+enum store_state {
+    STORE_READY,
+    STORE_AWAY,    /* no connection, or no answer in time */
+    STORE_REFUSED, /* evicts, has no append-only file, is a replica, or holds a newer library:
+                      store_problem() says what to do */
+};
+
+struct store_options {
+    const struct config_redis *redis;
+    const char *force;
+    const struct store_queues
+        *queues;             /* rules for queues and grades; NULL: a client that applies nothing */
+    struct metrics *metrics; /* may be NULL (the desg command) */
+    const char *label;       /* in logs, such as urgent */
+};
+
+struct store *store_new(const struct store_options *options, struct error *err) MUST_USE;
+void store_destroy(struct store **self_p);
+
+/* Connects if need be and not tried within the last 200 ms, checks ROLE, maxmemory-policy,
+ * appendonly and the function library (loads ours if it is missing or older). Never blocks longer
+ * than the configured time-out. */
+enum store_state store_check(struct store *self);
+/* A line that says what is wrong and what to change; "" when STORE_READY. */
+const char *store_problem(const struct store *self);
+
+/* --- route --- */
+
+/* One event with its verdict, to be applied. Both already serialised; decoded forms beside them. */
+struct store_event {
+    const uint8_t *event_bytes;
+    size_t event_length;
+    const Desg__V1__Event *event;
+    const uint8_t *verdict_bytes;
+    size_t verdict_length;
+    const Desg__V1__Verdict *verdict;
+    bool is_replayed;
+    bool is_alerted;
+    const char *quarantine_reason; /* not NULL: goes to quarantine and needs-review by
+                                      quarantine_apply alone */
+};
+
+enum store_outcome {
+    STORE_NEW,
+    STORE_DUPLICATE,
+    STORE_RAISED,
+    STORE_PROVISIONAL,
+    STORE_QUARANTINED,
+    STORE_ERROR
+};
+
+struct store_result {
+    enum store_outcome
+        outcome; /* STORE_ERROR: this one event was refused by the function; text in error */
+    char error[128];
+};
+
+/* Applies up to STORE_APPLY_MAX events in one call of desg_apply. 0: results[i] and history are
+ * filled. -1 ERROR_UNAVAILABLE: Redis away, silent or refused; outcome unknown. */
+int store_apply(struct store *self, const struct store_event *events, size_t count,
+                struct store_result *results, char history[static STORE_HISTORY_BYTES],
+                struct error *err) MUST_USE;
+
+struct store_mark {
+    uint64_t incarnation; /* 0: none */
+    uint64_t sequence;
+};
+int store_hello(struct store *self, const struct id *source, struct store_mark *mark,
+                char history[static STORE_HISTORY_BYTES], struct error *err) MUST_USE;
+/* Stores mark if history is still the live one and the stored mark equals previous. *is_stored says
+ * whether. */
+int store_set_mark(struct store *self, const struct id *source, const struct store_mark *mark,
+                   const struct store_mark *previous, char history[static STORE_HISTORY_BYTES],
+                   bool *is_stored, struct error *err) MUST_USE;
+
+/* --- notify: the alert stream --- */
+
+struct store_alert {
+    char stream_id[32]; /* for store_alert_ack */
+    uint8_t *order;     /* serialised Desg__V1__Alert; freed by store_alerts_clear */
+    size_t order_length;
+};
+/* Reads up to max entries for consumer: first those idle for 5 s at other consumers, then new ones,
+ * waiting at most block_ms (less than the time-out). */
+int store_alerts_read(struct store *self, const char *consumer, uint32_t block_ms,
+                      struct store_alert *out, size_t max, size_t *count,
+                      struct error *err) MUST_USE;
+void store_alerts_clear(struct store_alert *alerts, size_t count);
+int store_alert_ack(struct store *self, const char *const *stream_ids, size_t count,
+                    struct error *err) MUST_USE;
+/* Writes what became of an alert into alert:<id>: state accepted, acknowledged, escalated …; fields
+ * is a flat JSON object of strings. Never moves a state backwards (open < accepted < acknowledged <
+ * resolved). */
+int store_alert_state(struct store *self, const struct id *alert, const char *state,
+                      const json_t *fields, struct error *err) MUST_USE;
+
+/* --- people (the desg command, later desk). JSON objects are new references. --- */
+
+/* [{"name","depth","oldest_waiting_ms","claimed"}] of every queue. */
+int store_queues_list(struct store *self, json_t **out, struct error *err) MUST_USE;
+/* Conversations of a queue in the order they will be claimed:
+ * [{"conversation","severity","category","language","waiting_ms",
+ * "deadline_ms","owner","events","channel"}]; at most limit. No text. */
+int store_queue_list(struct store *self, const char *queue, size_t limit, json_t **out,
+                     struct error *err) MUST_USE;
+/* The whole conversation: events (decoded), verdicts, state, owner, fence, clocks. ERROR_INVALID:
+ * no such one. */
+int store_conversation(struct store *self, const struct id *conversation, json_t **out,
+                       struct error *err) MUST_USE;
+/* Claims the best conversation of queue ("" = by the order urgent, urgent-review, needs-review,
+ * restricted, then the rest) or a given one. {"conversation","fence","lease_ms","queue"}; *out NULL
+ * if nothing waits. */
+int store_claim(struct store *self, const char *agent, const char *queue,
+                const struct id *conversation, json_t **out, struct error *err) MUST_USE;
+/* Extends the lease by the configured length. ERROR_INVALID: stale fence, with what changed. */
+int store_heartbeat(struct store *self, const char *agent, const struct id *conversation,
+                    uint64_t fence, struct error *err) MUST_USE;
+int store_release(struct store *self, const char *agent, const struct id *conversation,
+                  uint64_t fence, struct error *err) MUST_USE;
+/* Closes. last_event: the last event the agent saw (NULL: whatever is there); a newer one refuses
+ * the close. */
+int store_close(struct store *self, const char *agent, const struct id *conversation,
+                uint64_t fence, const struct id *last_event, struct error *err) MUST_USE;
+/* Newest first: [{"alert","event","conversation","state","severity","opened_at_ms",…}]. */
+int store_alerts_list(struct store *self, bool open_only, size_t limit, json_t **out,
+                      struct error *err) MUST_USE;
+int store_quarantine_list(struct store *self, size_t limit, json_t **out,
+                          struct error *err) MUST_USE;
+int store_quarantine_show(struct store *self, const struct id *event, json_t **out,
+                          struct error *err) MUST_USE;
+/* Takes it out of quarantine for another try: returns its serialised Item for ingest's retry, or
+ * marks it done by hand. */
+int store_quarantine_remove(struct store *self, const struct id *event, const char *agent,
+                            struct error *err) MUST_USE;
+/* All that is known of an event or alert id: [{"at_ms","where","what",…}]. */
+int store_trace(struct store *self, const struct id *any, json_t **out, struct error *err) MUST_USE;
+
+/* --- queues: configuration --- */
+
+struct store_queue_rule { /* first that fits wins; empty or 0 = any */
+    char *queue;
+    char *category;
+    char *language;             /* cy, en … */
+    char *restricted;           /* any, sexual-offence, intelligence */
+    uint32_t severity_at_least; /* number of desg.v1.Severity */
+};
+struct store_grade { /* allowance until the deadline by severity */
+    char *grade;
+    uint32_t severity;
+    uint32_t allowance_s;
+};
+struct store_queues {
+    struct store_queue_rule *rules;
+    unsigned rules_count;
+    struct store_grade *grades;
+    unsigned grades_count;
+    uint32_t lease_s;                        /* default 120 */
+    uint32_t context_hours;                  /* default 24 */
+    uint32_t unclassified_alerts_per_minute; /* per account; default 5, above: digest members */
+    uint32_t tombstone_days;                 /* default 30 */
+};
+
+#endif
