@@ -1,0 +1,45 @@
+/* dispatcher - ingest's one thread between journal and ZeroMQ: reads what was committed, splits it,
+ * hands events to classify workers with credit, keeps custody until DONE, goes round stages that
+ * are away, and keeps the mark in Redis. The decisions are custody.h's; this module is its hands
+ * and feet. */
+#ifndef DESG_INGEST_DISPATCHER_H
+#define DESG_INGEST_DISPATCHER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "ingest/ingest_config.h"
+#include "ingest/split.h"
+#include "journal/journal.h"
+#include "service/service.h"
+
+struct dispatcher;
+
+struct dispatcher_options {
+    struct service *service;            /* borrowed, as all below */
+    const struct ingest_config *config; /* classify_endpoint, route_endpoints */
+    struct splitter *splitter;
+};
+
+struct dispatcher *dispatcher_new(const struct dispatcher_options *options,
+                                  struct error *err) MUST_USE;
+
+/* Starts the thread over an open journal. (The journal's committed hook needs the dispatcher first,
+ * hence two steps.) */
+int dispatcher_start(struct dispatcher *self, struct journal *journal, struct error *err) MUST_USE;
+
+/* The journal's committed hook: any thread, cheap. arg is the dispatcher. */
+void dispatcher_committed(void *arg, uint64_t last_sequence);
+
+/* Hands out no new work and waits for what is in flight. */
+void dispatcher_drain(struct dispatcher *self);
+bool dispatcher_is_drained(const struct dispatcher *self);
+
+/* Backlog, in flight, deferred, workers, history and mark, for /status. Any thread. */
+void dispatcher_describe(struct dispatcher *self, json_t *detail);
+
+void dispatcher_destroy(struct dispatcher **self_p);
+
+#endif
