@@ -6,6 +6,7 @@
 #define DESG_ADMIN_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "error/error.h"
 #include "metrics/metrics.h"
@@ -45,6 +46,9 @@ struct admin *admin_new(const char *listen, const char *control_path, struct err
 /* Registers before admin_start. path is exact, such as /status. Kept by pointer: literals. */
 void admin_handle(struct admin *self, const char *path, enum admin_scope scope,
                   admin_handler *handler, void *arg);
+
+/* The TCP port listened on (a listen address with port 0 takes a free one); 0 without TCP side. */
+uint16_t admin_port(const struct admin *self);
 
 int admin_start(struct admin *self, struct error *err) MUST_USE;
 
