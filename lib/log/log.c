@@ -11,7 +11,7 @@ static struct {
     const char *process;
     enum log_level lowest;
     int descriptor;
-} sink = { .process = "desg", .lowest = LOG_INFO, .descriptor = STDERR_FILENO };
+} sink = { .process = "desg", .lowest = LOG_LEVEL_INFO, .descriptor = STDERR_FILENO };
 
 static const char *const level_names[] = { "debug", "info", "warn", "error" };
 

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
 
 enum log_type { LOG_TYPE_TEXT, LOG_TYPE_SIGNED, LOG_TYPE_UNSIGNED, LOG_TYPE_REAL, LOG_TYPE_BOOL };
 
@@ -59,10 +59,10 @@ static inline struct log_field log_bool(const char *key, bool value)
         default: log_signed)(key, value)
 
 #define LOG_FIELDS(...)       ((const struct log_field[]){ __VA_ARGS__ __VA_OPT__(, ){ .key = 0 } })
-#define log_debug(event, ...) log_write(LOG_DEBUG, event, LOG_FIELDS(__VA_ARGS__))
-#define log_info(event, ...)  log_write(LOG_INFO, event, LOG_FIELDS(__VA_ARGS__))
-#define log_warn(event, ...)  log_write(LOG_WARN, event, LOG_FIELDS(__VA_ARGS__))
-#define log_error(event, ...) log_write(LOG_ERROR, event, LOG_FIELDS(__VA_ARGS__))
+#define log_debug(event, ...) log_write(LOG_LEVEL_DEBUG, event, LOG_FIELDS(__VA_ARGS__))
+#define log_info(event, ...)  log_write(LOG_LEVEL_INFO, event, LOG_FIELDS(__VA_ARGS__))
+#define log_warn(event, ...)  log_write(LOG_LEVEL_WARN, event, LOG_FIELDS(__VA_ARGS__))
+#define log_error(event, ...) log_write(LOG_LEVEL_ERROR, event, LOG_FIELDS(__VA_ARGS__))
 
 /* Sets the process's name (kept by pointer), the lowest level written and where to (2 at start). */
 void log_setup(const char *process, enum log_level lowest, int descriptor);

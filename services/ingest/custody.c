@@ -1,0 +1,739 @@
+#include "ingest/custody.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/custody_state.h"
+
+struct custody_limits custody_default_limits(void)
+{
+    return (struct custody_limits){
+        .held_events_max = 4096,
+        .hedge_ms = 250,
+        .bypass_ms = 2000,
+        .bypass_replayed_ms = 60000,
+        .retry_ms = 10000,
+        .retry_max_ms = 60000,
+        .probe_ms = 1000,
+        .hello_ms = 2000,
+        .mark_ms = 1000,
+        .history_wait_ms = 2000,
+    };
+}
+
+struct custody *custody_new(const struct custody_limits *limits, uint64_t oldest, uint64_t newest,
+                            int64_t now_ms)
+{
+    struct custody *self = calloc(1, sizeof *self);
+    if (!self)
+        abort(); /* start-up only */
+    self->limits = *limits;
+    self->started_ms = now_ms;
+    self->newest = newest;
+    self->next_new = newest + 1; /* what was there at start is replayed, not new */
+    self->oldest = oldest > 0 ? oldest : newest + 1;
+    self->done_through = self->oldest - 1;
+    if (oldest > 0 && oldest <= newest)
+        ranges_add(&self->unproven, oldest, newest);
+    self->hello_at_ms = now_ms - limits->hello_ms;
+    self->mark_at_ms = now_ms;
+    self->tokens_at_ms = now_ms;
+    self->hedge_tokens = 8;
+    TAILQ_INIT(&self->waiting.queue);
+    TAILQ_INIT(&self->suspects.queue);
+    TAILQ_INIT(&self->to_route.queue);
+    LIST_INIT(&self->records);
+    return self;
+}
+
+/* --- records in memory --- */
+
+static struct held_record **bucket_of(struct custody *self, uint64_t sequence)
+{
+    return &self->buckets[sequence % BUCKETS];
+}
+
+static struct held_record *find_record(struct custody *self, uint64_t sequence)
+{
+    struct held_record *record = *bucket_of(self, sequence);
+    while (record && record->sequence != sequence)
+        record = record->next;
+    return record;
+}
+
+static struct held_event *find_event(struct custody *self, uint64_t sequence, uint32_t index)
+{
+    struct held_record *record = find_record(self, sequence);
+    return record && index < record->count ? &record->events[index] : NULL;
+}
+
+static void forget_record(struct custody *self, struct held_record *record)
+{
+    struct held_record **link = bucket_of(self, record->sequence);
+    while (*link != record)
+        link = &(*link)->next;
+    *link = record->next;
+    LIST_REMOVE(record, all);
+    self->record_count--;
+    self->event_count -= record->count;
+    if (record->was_deferred)
+        self->event_count_deferred -= record->count;
+    for (size_t i = 0; i < record->count; i++) {
+        custody_dequeue(&record->events[i]);
+        free(record->events[i].verdict);
+    }
+    split_clear(&record->split);
+    free(record);
+}
+
+void custody_enqueue(struct held_list *list, struct held_event *event, bool is_first)
+{
+    custody_dequeue(event);
+    if (is_first)
+        TAILQ_INSERT_HEAD(&list->queue, event, entry);
+    else
+        TAILQ_INSERT_TAIL(&list->queue, event, entry);
+    event->list = list;
+}
+
+void custody_dequeue(struct held_event *event)
+{
+    if (!event->list)
+        return;
+    TAILQ_REMOVE(&event->list->queue, event, entry);
+    event->list = NULL;
+}
+
+static void advance_done(struct custody *self)
+{
+    if (self->done.count > 0 && self->done.items[0].first <= self->done_through + 1) {
+        if (self->done.items[0].last > self->done_through)
+            self->done_through = self->done.items[0].last;
+        ranges_remove(&self->done, self->done.items[0].first, self->done.items[0].last);
+    }
+}
+
+static void add_done(struct custody *self, uint64_t first, uint64_t last)
+{
+    if (last <= self->done_through)
+        return;
+    ranges_add(&self->done, first, last);
+    advance_done(self);
+}
+
+/* No event of it is expected to be answered any more: it is done, or lies in the journal for later.
+ */
+static void finish_record(struct custody *self, struct held_record *record)
+{
+    bool is_deferred = record->is_stale;
+    bool is_provisional = false;
+    for (size_t i = 0; i < record->count; i++) {
+        is_deferred |= record->events[i].state == HELD_DEFERRED;
+        is_provisional |= record->events[i].state == HELD_PROVISIONAL;
+    }
+    uint64_t sequence = record->sequence;
+    forget_record(self, record);
+    if (is_deferred)
+        ranges_add(&self->deferred, sequence, sequence);
+    else if (is_provisional)
+        ranges_add(&self->provisional, sequence, sequence);
+    else
+        add_done(self, sequence, sequence);
+}
+
+static void settle(struct custody *self, struct held_event *event, enum held_state state)
+{
+    assert(state >= HELD_DONE && event->state < HELD_DONE);
+    custody_dequeue(event);
+    event->state = state;
+    if (--event->record->active == 0)
+        finish_record(self, event->record);
+}
+
+void custody_destroy(struct custody **self_p)
+{
+    struct custody *self = *self_p;
+    if (!self)
+        return;
+    while (!LIST_EMPTY(&self->records))
+        forget_record(self, LIST_FIRST(&self->records));
+    for (size_t i = 0; i < self->holder_count; i++)
+        free(self->holders[i].held);
+    ranges_clear(&self->done);
+    ranges_clear(&self->deferred);
+    ranges_clear(&self->provisional);
+    ranges_clear(&self->unproven);
+    free(self->notes);
+    free(self);
+    *self_p = NULL;
+}
+
+/* --- notes for the journal --- */
+
+static void note(struct custody *self, const struct held_event *event)
+{
+    if (self->note_count == self->note_capacity) {
+        size_t capacity = self->note_capacity ? 2 * self->note_capacity : 16;
+        struct pending_note *notes = realloc(self->notes, capacity * sizeof *notes);
+        if (!notes)
+            return; /* a note only saves work after a restart */
+        self->notes = notes;
+        self->note_capacity = capacity;
+    }
+    self->notes[self->note_count++] = (struct pending_note){
+        .sequence = event->record->sequence,
+        .note = { .index = event->index,
+                  .is_alerted = event->is_alerted,
+                  .is_suspect = event->is_suspect,
+                  .deaths = event->deaths },
+    };
+}
+
+bool custody_next_note(struct custody *self, uint64_t *sequence, struct custody_note *out)
+{
+    if (self->note_count == 0)
+        return false;
+    self->note_count--;
+    *sequence = self->notes[self->note_count].sequence;
+    *out = self->notes[self->note_count].note;
+    return true;
+}
+
+/* --- the journal --- */
+
+void custody_committed(struct custody *self, uint64_t newest)
+{
+    if (newest > self->newest)
+        self->newest = newest;
+}
+
+static void take_out(struct custody *self, uint64_t first, uint64_t last)
+{
+    ranges_remove(&self->deferred, first, last);
+    ranges_remove(&self->provisional, first, last);
+    ranges_remove(&self->unproven, first, last);
+    if (last >= self->next_new)
+        self->next_new = last + 1;
+}
+
+void custody_absent(struct custody *self, uint64_t first, uint64_t last)
+{
+    take_out(self, first, last);
+    add_done(self, first, last);
+}
+
+static void apply_note(struct held_event *event, const struct custody_note *kept)
+{
+    event->is_alerted |= kept->is_alerted;
+    event->is_suspect |= kept->is_suspect || kept->deaths > 0;
+    if (kept->deaths > event->deaths)
+        event->deaths = kept->deaths;
+    if (!kept->verdict || kept->verdict_length == 0 || event->verdict)
+        return;
+    event->verdict = malloc(kept->verdict_length);
+    if (!event->verdict)
+        return; /* it will be classified anew */
+    memcpy(event->verdict, kept->verdict, kept->verdict_length);
+    event->verdict_length = kept->verdict_length;
+}
+
+static bool has_all_verdicts(const struct custody_record *from)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < from->note_count; i++)
+        kept += from->notes[i].verdict != NULL;
+    return kept >= from->split->count;
+}
+
+static struct held_record *hold(struct custody *self, const struct custody_record *from,
+                                int64_t now_ms)
+{
+    size_t count = from->split->count;
+    struct held_record *record = calloc(1, sizeof *record + count * sizeof record->events[0]);
+    if (!record)
+        return NULL;
+    record->sequence = from->sequence;
+    record->loaded_at_ms = now_ms;
+    record->is_replayed = from->is_replayed;
+    record->split = *from->split;
+    *from->split = (struct split){ 0 };
+    record->count = count;
+    record->active = count;
+    record->next = *bucket_of(self, record->sequence);
+    *bucket_of(self, record->sequence) = record;
+    LIST_INSERT_HEAD(&self->records, record, all);
+    self->record_count++;
+    self->event_count += count;
+    return record;
+}
+
+static void start_event(struct custody *self, struct held_event *event)
+{
+    if (event->deaths >= 2) {
+        event->quarantine_reason = "two classify workers died holding it alone";
+        custody_bypass(self, event);
+    } else {
+        custody_enqueue(event->is_suspect ? &self->suspects : &self->waiting, event, false);
+    }
+}
+
+void custody_load(struct custody *self, const struct custody_record *from, int64_t now_ms)
+{
+    bool is_found_at_start = ranges_contain(&self->unproven, from->sequence);
+    bool was_deferred = ranges_contain(&self->deferred, from->sequence);
+    take_out(self, from->sequence, from->sequence);
+    if (find_record(self, from->sequence)) {
+        split_clear(from->split);
+        return;
+    }
+    if (from->split->count == 0) {
+        split_clear(from->split);
+        add_done(self, from->sequence, from->sequence);
+        return;
+    }
+    if (is_found_at_start && has_all_verdicts(from)) {
+        split_clear(from->split); /* was applied once; the history will tell whether it still is */
+        return;
+    }
+    struct held_record *record = hold(self, from, now_ms);
+    if (!record) {
+        ranges_add(&self->deferred, from->sequence, from->sequence);
+        split_clear(from->split);
+        return;
+    }
+    record->was_deferred = was_deferred;
+    if (was_deferred)
+        self->event_count_deferred += record->count;
+    for (size_t i = 0; i < record->count; i++) {
+        record->events[i].record = record;
+        record->events[i].index = (uint32_t)i;
+        record->events[i].offered_at_ms = now_ms;
+    }
+    for (size_t i = 0; i < from->note_count; i++)
+        if (from->notes[i].index < record->count)
+            apply_note(&record->events[from->notes[i].index], &from->notes[i]);
+    for (size_t i = 0; i < record->count; i++)
+        start_event(self, &record->events[i]);
+}
+
+/* --- workers and routes --- */
+
+struct holder *custody_holder(struct custody *self, uint64_t peer)
+{
+    for (size_t i = 0; i < self->holder_count; i++)
+        if (self->holders[i].peer == peer)
+            return &self->holders[i];
+    return NULL;
+}
+
+size_t custody_count_holders(const struct custody *self, bool is_route)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < self->holder_count; i++)
+        count += self->holders[i].is_route == is_route;
+    return count;
+}
+
+static struct holder *add_holder(struct custody *self, uint64_t peer, uint32_t credit)
+{
+    struct holder *holder = custody_holder(self, peer);
+    if (!holder) {
+        if (self->holder_count == HOLDERS_MAX)
+            return NULL;
+        holder = &self->holders[self->holder_count];
+        *holder = (struct holder){ .peer = peer };
+        self->holder_count++;
+    }
+    if (credit > holder->credit) {
+        struct position *held = realloc(holder->held, credit * sizeof *held);
+        if (!held)
+            return holder;
+        holder->held = held;
+        holder->credit = credit;
+    }
+    return holder;
+}
+
+/* Bypassed events that found no route yet: triage may be quicker. */
+static void offer_bypassed_again(struct custody *self, int64_t now_ms)
+{
+    struct held_event *event = TAILQ_FIRST(&self->to_route.queue);
+    while (event) {
+        struct held_event *next = TAILQ_NEXT(event, entry);
+        if (!event->quarantine_reason) {
+            event->state = HELD_WAITING;
+            event->offered_at_ms = now_ms;
+            start_event(self, event);
+        }
+        event = next;
+    }
+}
+
+void custody_worker_up(struct custody *self, uint64_t worker, uint32_t credit,
+                       const char *const *channels, size_t channel_count, int64_t now_ms)
+{
+    struct holder *holder = add_holder(self, worker, credit);
+    if (!holder)
+        return;
+    holder->channels = channels;
+    holder->channel_count = channel_count;
+    ranges_take(&self->deferred, &self->provisional); /* triage is back */
+    offer_bypassed_again(self, now_ms);
+}
+
+void custody_route_up(struct custody *self, uint64_t route, uint32_t credit)
+{
+    struct holder *holder = add_holder(self, route, credit);
+    if (holder)
+        holder->is_route = true;
+    self->is_hello_wanted = true;
+}
+
+/* Removes the position from what peer holds. Returns whether it was there. */
+static bool give_back(struct holder *holder, uint64_t sequence, uint32_t index)
+{
+    for (uint32_t i = 0; i < holder->count; i++) {
+        if (holder->held[i].sequence != sequence || holder->held[i].index != index)
+            continue;
+        holder->held[i] = holder->held[--holder->count];
+        holder->returned++;
+        if (holder->count == 0)
+            holder->is_alone = false;
+        return true;
+    }
+    return false;
+}
+
+uint32_t custody_take_returned(struct custody *self, uint64_t peer)
+{
+    struct holder *holder = custody_holder(self, peer);
+    if (!holder)
+        return 0;
+    uint32_t returned = holder->returned;
+    holder->returned = 0;
+    return returned;
+}
+
+/* Its worker died holding it. Alone, that counts against it; among others it only makes it suspect.
+ */
+static void suspect(struct custody *self, struct held_event *event, bool was_alone)
+{
+    event->is_suspect = true;
+    if (was_alone)
+        event->deaths++;
+    self->counts.suspects++;
+    note(self, event);
+    event->state = HELD_WAITING;
+    start_event(self, event);
+}
+
+static void drop_holder(struct custody *self, struct holder *holder)
+{
+    if (self->reserved_worker == holder->peer)
+        self->reserved_worker = 0;
+    free(holder->held);
+    *holder = self->holders[--self->holder_count];
+}
+
+/* What triage had seen and passed on, or not, when its worker went: again at once, duplicates are
+ * free. */
+static void send_seen_again(struct custody *self, uint64_t worker)
+{
+    struct held_record *record;
+    LIST_FOREACH(record, &self->records, all)
+    for (size_t i = 0; i < record->count; i++) {
+        struct held_event *event = &record->events[i];
+        if (event->peer != worker || event->state != HELD_SEEN)
+            continue;
+        event->state = HELD_WAITING;
+        custody_enqueue(&self->waiting, event, true);
+    }
+}
+
+void custody_worker_down(struct custody *self, uint64_t worker, bool is_drain, int64_t now_ms)
+{
+    (void)now_ms;
+    struct holder *holder = custody_holder(self, worker);
+    if (!holder)
+        return;
+    bool was_alone = holder->is_alone;
+    for (uint32_t i = 0; i < holder->count; i++) {
+        struct held_event *event =
+            find_event(self, holder->held[i].sequence, holder->held[i].index);
+        if (!event || event->peer != worker || event->state != HELD_SENT)
+            continue;
+        if (is_drain) {
+            event->state = HELD_WAITING;
+            custody_enqueue(&self->waiting, event, true);
+        } else {
+            suspect(self, event, was_alone);
+        }
+    }
+    drop_holder(self, holder);
+    send_seen_again(self, worker);
+}
+
+void custody_route_down(struct custody *self, uint64_t route, int64_t now_ms)
+{
+    (void)now_ms;
+    struct holder *holder = custody_holder(self, route);
+    if (!holder)
+        return;
+    for (uint32_t i = 0; i < holder->count; i++) {
+        struct held_event *event =
+            find_event(self, holder->held[i].sequence, holder->held[i].index);
+        if (event && event->peer == route && event->state == HELD_ROUTED)
+            custody_bypass(self, event);
+    }
+    drop_holder(self, holder);
+}
+
+bool custody_serves(const struct holder *holder, const struct held_event *event)
+{
+    if (holder->channel_count == 0)
+        return true;
+    const char *channel = event->record->split.events[event->index].channel;
+    for (size_t i = 0; i < holder->channel_count; i++)
+        if (strcmp(holder->channels[i], channel) == 0)
+            return true;
+    return false;
+}
+
+void custody_bypass(struct custody *self, struct held_event *event)
+{
+    if (event->state == HELD_WAITING || event->state == HELD_SENT)
+        event->quarantine_reason ? self->counts.quarantined++ : self->counts.bypasses++;
+    event->state = HELD_TO_ROUTE;
+    custody_enqueue(&self->to_route, event, false);
+}
+
+void custody_take_back(struct custody *self, struct holder *holder, uint64_t sequence,
+                       uint32_t index)
+{
+    if (give_back(holder, sequence, index))
+        holder->returned--; /* it was never taken from the link's account */
+    struct held_event *event = find_event(self, sequence, index);
+    if (!event || event->peer != holder->peer)
+        return;
+    event->state = holder->is_route ? HELD_TO_ROUTE : HELD_WAITING;
+    struct held_list *list = holder->is_route    ? &self->to_route
+                             : event->is_suspect ? &self->suspects
+                                                 : &self->waiting;
+    custody_enqueue(list, event, true);
+}
+
+/* --- answers --- */
+
+void custody_seen(struct custody *self, uint64_t worker, uint64_t sequence, uint32_t index,
+                  Desg__V1__Severity severity, int64_t now_ms)
+{
+    (void)now_ms;
+    struct holder *holder = custody_holder(self, worker);
+    if (holder)
+        (void)give_back(holder, sequence, index);
+    if (self->provisional.count > 0)
+        ranges_take(&self->deferred, &self->provisional); /* triage is back */
+    struct held_event *event = find_event(self, sequence, index);
+    if (!event || event->quarantine_reason ||
+        (event->state != HELD_SENT && event->state != HELD_WAITING &&
+         event->state != HELD_TO_ROUTE))
+        return;
+    custody_dequeue(event); /* a hedge or bypass that is not needed any more */
+    event->state = HELD_SEEN;
+    event->severity = severity;
+    event->peer = worker;
+}
+
+static void on_refused(struct custody *self, struct held_event *event)
+{
+    event->refusals++;
+    if (event->quarantine_reason) {
+        settle(self, event, HELD_DEFERRED); /* even quarantine refused it: keep it for later */
+        return;
+    }
+    event->is_suspect = true;
+    note(self, event);
+    if (event->refusals >= 2) {
+        event->quarantine_reason = "refused twice";
+        event->state = HELD_WAITING;
+        custody_bypass(self, event);
+    } else {
+        event->state = HELD_WAITING;
+        custody_enqueue(&self->suspects, event, false);
+    }
+}
+
+static void on_busy(struct custody *self, struct held_event *event, bool is_alerted, int64_t now_ms)
+{
+    if (!self->is_route_busy)
+        self->probe_at_ms = now_ms + self->limits.probe_ms;
+    self->is_route_busy = true;
+    if (is_alerted && !event->is_alerted) {
+        event->is_alerted = true;
+        note(self, event);
+    }
+    settle(self, event, HELD_DEFERRED);
+}
+
+bool custody_answered(struct custody *self, uint64_t peer, uint64_t sequence, uint32_t index,
+                      enum custody_answer answer, const char *history, bool is_alerted,
+                      int64_t now_ms)
+{
+    struct holder *holder = custody_holder(self, peer);
+    if (holder)
+        (void)give_back(holder, sequence, index);
+    if (answer == CUSTODY_DONE || answer == CUSTODY_PROVISIONAL)
+        self->is_route_busy = false;
+    struct held_event *event = find_event(self, sequence, index);
+    if (!event || event->state >= HELD_DONE)
+        return false;
+    if (answer == CUSTODY_REFUSED) {
+        on_refused(self, event);
+        return false;
+    }
+    if (answer == CUSTODY_BUSY) {
+        on_busy(self, event, is_alerted, now_ms);
+        return false;
+    }
+    if (self->history[0] == '\0' || strcmp(history, self->history) != 0) {
+        self->counts.stale_dones++;
+        self->is_hello_wanted = true;
+        settle(self, event, HELD_DEFERRED); /* applied to a Redis we do not know: offer it again */
+        return false;
+    }
+    /* Triage saw it, whatever came first: a provisional answer must not bury the real verdict's. */
+    settle(self, event, answer == CUSTODY_DONE ? HELD_DONE : HELD_PROVISIONAL);
+    return answer == CUSTODY_DONE;
+}
+
+/* --- history and mark --- */
+
+static void rewind_to(struct custody *self, const char *history, uint64_t mark)
+{
+    if (mark >= self->next_new)
+        mark = self->next_new - 1;
+    (void)strncpy(self->history, history, sizeof self->history - 1);
+    ranges_clear(&self->done);
+    ranges_clear(&self->deferred);
+    ranges_clear(&self->provisional);
+    ranges_clear(&self->unproven);
+    uint64_t from = mark + 1 > self->oldest ? mark + 1 : self->oldest;
+    self->done_through = from - 1;
+    self->marked = mark;
+    if (from < self->next_new)
+        ranges_add(&self->deferred, from, self->next_new - 1);
+    struct held_record *record;
+    LIST_FOREACH(record, &self->records, all)
+    {
+        if (record->sequence >= from)
+            ranges_remove(&self->deferred, record->sequence, record->sequence);
+        for (size_t i = 0; i < record->count; i++)
+            record->is_stale |= record->events[i].state >= HELD_DONE;
+    }
+    self->counts.rewinds++;
+}
+
+void custody_history(struct custody *self, const char *history, uint64_t mark, int64_t now_ms)
+{
+    (void)now_ms;
+    if (history[0] == '\0' || strlen(history) >= sizeof self->history)
+        return;
+    if (strcmp(history, self->history) != 0 || mark < self->marked_at_hello)
+        rewind_to(self, history, mark);
+}
+
+void custody_marked(struct custody *self, const char *history, uint64_t sequence, bool is_stored,
+                    int64_t now_ms)
+{
+    (void)now_ms;
+    if (!is_stored || strcmp(history, self->history) != 0)
+        self->is_hello_wanted = true;
+    else if (sequence > self->marked && sequence <= self->done_through)
+        self->marked = sequence;
+}
+
+/* --- time --- */
+
+static bool take_hedge_token(struct custody *self)
+{
+    if (self->hedge_tokens < 1)
+        return false;
+    self->hedge_tokens -= 1;
+    return true;
+}
+
+static bool has_other_worker(const struct custody *self, const struct held_event *event)
+{
+    for (size_t i = 0; i < self->holder_count; i++) {
+        const struct holder *holder = &self->holders[i];
+        if (!holder->is_route && holder->peer != event->peer && holder->count < holder->credit &&
+            custody_serves(holder, event))
+            return true;
+    }
+    return false;
+}
+
+static int64_t doubled(int64_t base_ms, uint32_t sends, int64_t most_ms)
+{
+    for (uint32_t i = 1; i < sends && base_ms < most_ms; i++)
+        base_ms *= 2;
+    return base_ms < most_ms ? base_ms : most_ms;
+}
+
+static void tick_unseen(struct custody *self, struct held_event *event, int64_t now_ms)
+{
+    const struct held_record *record = event->record;
+    int64_t patience_ms =
+        record->is_replayed ? self->limits.bypass_replayed_ms : self->limits.bypass_ms;
+    if (now_ms - event->offered_at_ms >= patience_ms) {
+        custody_bypass(self, event);
+    } else if (event->state == HELD_SENT && !event->is_suspect && event->list == NULL &&
+               now_ms - event->sent_at_ms >= doubled(self->limits.hedge_ms, event->sends, 2000) &&
+               has_other_worker(self, event) && take_hedge_token(self)) {
+        self->counts.hedges++;
+        custody_enqueue(&self->waiting, event, true);
+    }
+}
+
+static void tick_unanswered(struct custody *self, struct held_event *event, int64_t now_ms)
+{
+    bool is_urgent = event->severity >= DESG__V1__SEVERITY__SEVERITY_REVIEW;
+    int64_t base_ms = event->state == HELD_ROUTED ? 1000
+                      : is_urgent                 ? self->limits.hedge_ms
+                                                  : self->limits.retry_ms;
+    if (now_ms - event->sent_at_ms < doubled(base_ms, event->sends, self->limits.retry_max_ms))
+        return;
+    if (event->state == HELD_ROUTED) {
+        self->counts.retries++;
+        custody_bypass(self, event);
+        return;
+    }
+    if (is_urgent && !take_hedge_token(self))
+        return;
+    is_urgent ? self->counts.hedges++ : self->counts.retries++;
+    event->state = HELD_WAITING;
+    custody_enqueue(&self->waiting, event, true);
+}
+
+void custody_tick(struct custody *self, int64_t now_ms)
+{
+    self->hedge_tokens += 0.002 * (double)(now_ms - self->tokens_at_ms);
+    if (self->hedge_tokens > 64)
+        self->hedge_tokens = 64;
+    self->tokens_at_ms = now_ms;
+    struct held_record *record;
+    LIST_FOREACH(record, &self->records, all)
+    for (size_t i = 0; i < record->count; i++) {
+        struct held_event *event = &record->events[i];
+        if (event->state == HELD_WAITING || event->state == HELD_SENT)
+            tick_unseen(self, event, now_ms);
+        else if (event->state == HELD_SEEN || event->state == HELD_ROUTED)
+            tick_unanswered(self, event, now_ms);
+    }
+}
+
+void custody_drain(struct custody *self)
+{
+    self->is_draining = true;
+}

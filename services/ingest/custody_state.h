@@ -1,0 +1,147 @@
+/* custody_state - what custody.c (what happened) and custody_plan.c (what to do) share. Private to
+ * custody. */
+#ifndef DESG_INGEST_CUSTODY_STATE_H
+#define DESG_INGEST_CUSTODY_STATE_H
+
+#include <sys/queue.h>
+
+#include "ingest/custody.h"
+#include "ingest/ranges.h"
+
+enum held_state {
+    HELD_WAITING,  /* for a worker */
+    HELD_SENT,     /* to a worker, not seen */
+    HELD_SEEN,     /* triage has looked; no DONE */
+    HELD_TO_ROUTE, /* waiting to go to route directly */
+    HELD_ROUTED,   /* sent to route directly */
+    HELD_DONE,     /* the rest are final: nothing is expected any more */
+    HELD_DEFERRED,
+    HELD_PROVISIONAL,
+};
+
+struct held_event {
+    TAILQ_ENTRY(held_event) entry;
+    struct held_list *list; /* it is queued in; NULL: none */
+    struct held_record *record;
+    uint32_t index;
+    enum held_state state;
+    Desg__V1__Severity severity;
+    uint64_t peer;         /* that holds it or last did */
+    int64_t offered_at_ms; /* to triage: patience counts from here */
+    int64_t sent_at_ms;
+    uint32_t sends;
+    uint8_t deaths;
+    uint8_t refusals;
+    bool is_suspect;
+    bool is_alerted;
+    const char *quarantine_reason;
+    uint8_t *verdict;
+    size_t verdict_length;
+};
+
+TAILQ_HEAD(held_queue, held_event);
+struct held_list {
+    struct held_queue queue;
+};
+
+struct held_record {
+    struct held_record *next; /* in its bucket */
+    LIST_ENTRY(held_record) all;
+    uint64_t sequence;
+    int64_t loaded_at_ms;
+    bool is_replayed;
+    bool was_deferred;
+    bool is_stale; /* the history changed while it was held: offer it again */
+    struct split split;
+    size_t count;
+    size_t active;
+    struct held_event events[];
+};
+
+struct position {
+    uint64_t sequence;
+    uint32_t index;
+};
+
+/* A classify worker or a route: what it holds unanswered. */
+struct holder {
+    uint64_t peer;
+    bool is_route;
+    bool is_alone; /* holds one suspect and gets nothing else */
+    uint32_t credit;
+    uint32_t count;
+    uint32_t returned;
+    int64_t blocked_until_ms; /* a send failed: not before */
+    const char *const *channels;
+    size_t channel_count;
+    struct position *held; /* credit of them */
+};
+
+enum { HOLDERS_MAX = 256, BUCKETS = 4096 };
+
+struct pending_note {
+    uint64_t sequence;
+    struct custody_note note;
+};
+
+struct custody {
+    struct custody_limits limits;
+    int64_t started_ms;
+    bool is_draining;
+
+    uint64_t newest;
+    uint64_t next_new;
+    uint64_t oldest;
+    uint64_t done_through;
+    struct ranges done;        /* above done_through */
+    struct ranges deferred;    /* to be read again */
+    struct ranges provisional; /* to be offered again when triage is back */
+    struct ranges unproven;    /* found at start: done or not is known with the history */
+
+    char history[CUSTODY_HISTORY_BYTES];
+    uint64_t marked;
+    uint64_t marked_at_hello;
+    int64_t hello_at_ms;
+    int64_t mark_at_ms;
+    bool is_hello_wanted;
+
+    bool is_route_busy;
+    int64_t probe_at_ms;
+    uint32_t turn;
+
+    struct held_record *buckets[BUCKETS];
+    LIST_HEAD(, held_record) records;
+    size_t record_count;
+    size_t event_count;
+    size_t event_count_deferred; /* of records read again */
+
+    struct held_list waiting;  /* for any worker */
+    struct held_list suspects; /* for a worker of its own */
+    struct held_list to_route;
+
+    struct holder holders[HOLDERS_MAX];
+    size_t holder_count;
+    uint64_t reserved_worker; /* gets nothing more until a suspect can go to it alone; 0: none */
+
+    double hedge_tokens;
+    int64_t tokens_at_ms;
+
+    struct pending_note *notes;
+    size_t note_count;
+    size_t note_capacity;
+
+    struct custody_status counts; /* its counters only */
+};
+
+struct holder *custody_holder(struct custody *self, uint64_t peer);
+size_t custody_count_holders(const struct custody *self, bool is_route);
+bool custody_serves(const struct holder *holder, const struct held_event *event);
+void custody_enqueue(struct held_list *list, struct held_event *event, bool is_first);
+void custody_dequeue(struct held_event *event);
+/* What was handed to holder did not leave: it waits again, first in its line. */
+void custody_take_back(struct custody *self, struct holder *holder, uint64_t sequence,
+                       uint32_t index);
+/* The event goes to route without triage (again). */
+void custody_bypass(struct custody *self, struct held_event *event);
+
+#endif

@@ -1,0 +1,762 @@
+#include "ingest/dispatcher.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "clock/clock.h"
+#include "desg/v1/verdict.pb-c.h"
+#include "ingest/custody.h"
+#include "link/link.h"
+#include "log/log.h"
+
+enum {
+    NOTE_VERDICT = 1, /* journal note kinds: the verdict that stands, per event */
+    NOTE_CUSTODY = 2, /* one byte of NOTE_* bits and deaths */
+    NOTE_ALERTED_BIT = 0x80,
+    NOTE_SUSPECT_BIT = 0x40,
+    NOTE_DEATHS_MASK = 0x3f,
+    TICK_MS = 25,
+    SNAPSHOT_MS = 250,
+    PUMP_ROUNDS = 8,
+    PAGE_MAX_BYTES = 2 << 20,
+    VERDICT_MAX_BYTES = 256,
+    OLD_MS = 600000, /* received longer ago: marked replayed, so that nobody is alarmed late without
+                        being told */
+};
+
+struct snapshot {
+    pthread_mutex_t lock;
+    struct custody_status status;
+    json_t *workers;
+    json_t *routes;
+};
+
+struct counters {
+    struct counter *hedges, *bypasses, *retries, *suspects, *quarantined, *rewinds, *stale_dones,
+        *answers[4], *damaged, *not_sent, *foreign;
+    struct gauge *unloaded, *held, *deferred, *provisional, *oldest_unseen_ms, *workers, *busy;
+};
+
+struct dispatcher {
+    struct service *service;
+    const struct ingest_config *config;
+    struct splitter *splitter;
+    struct journal *journal;
+    struct id source;
+    int64_t started_unix_ms;
+
+    pthread_t thread;
+    bool is_running;
+    int wake_fd;
+    atomic_bool is_signalled;
+    atomic_bool is_draining;
+    atomic_bool is_drained;
+    atomic_bool is_stopping;
+    atomic_uint_fast64_t committed;
+
+    void *context;
+    zloop_t *loop;
+    struct link_security *security;
+    struct link *workers;
+    struct link *routes;
+    struct custody *custody;
+    struct heartbeat *heartbeat;
+    uint64_t known_mark_incarnation; /* as stored in Redis, so that MARK can quote it */
+    uint64_t known_mark_sequence;
+    uint64_t mark_sequence_sent;
+    uint64_t mark_incarnation_sent;
+    int64_t snapshot_at_ms;
+    uint8_t unclassified[VERDICT_MAX_BYTES];
+    size_t unclassified_length;
+    struct custody_status counted; /* counters as last exported */
+    struct counters metrics;
+    struct snapshot snapshot;
+    struct journal_page page;
+};
+
+/* Links number their peers each for itself; custody needs one space. */
+static uint64_t worker_peer(link_peer peer)
+{
+    return peer * 2;
+}
+
+static uint64_t route_peer(link_peer peer)
+{
+    return peer * 2 + 1;
+}
+
+static void pump(struct dispatcher *self);
+
+/* --- from the links --- */
+
+static void on_worker_up(void *arg, link_peer peer, const struct link_peer_info *info)
+{
+    struct dispatcher *self = arg;
+    log_info("worker_came", KV("worker", info->name), KV("peer", peer));
+    custody_worker_up(self->custody, worker_peer(peer), link_credit(self->workers, peer),
+                      info->channels, info->channel_count, clock_monotonic_ms());
+    pump(self);
+}
+
+static void on_worker_down(void *arg, link_peer peer, bool is_drain)
+{
+    struct dispatcher *self = arg;
+    log_info("worker_went", KV("peer", peer), KV("drained", is_drain));
+    custody_worker_down(self->custody, worker_peer(peer), is_drain, clock_monotonic_ms());
+    pump(self);
+}
+
+static void on_route_up(void *arg, link_peer peer, const struct link_peer_info *info)
+{
+    struct dispatcher *self = arg;
+    log_info("route_came", KV("route", info->name), KV("peer", peer));
+    custody_route_up(self->custody, route_peer(peer), link_credit(self->routes, peer));
+    pump(self);
+}
+
+static void on_route_down(void *arg, link_peer peer, bool is_drain)
+{
+    struct dispatcher *self = arg;
+    log_info("route_went", KV("peer", peer), KV("drained", is_drain));
+    custody_route_down(self->custody, route_peer(peer), clock_monotonic_ms());
+    pump(self);
+}
+
+/* Answers to an earlier start, or to a journal this one was restored from, are not ours. */
+static bool is_ours(struct dispatcher *self, const ProtobufCBinaryData *source,
+                    uint64_t incarnation)
+{
+    if (source->len == ID_BYTES && memcmp(source->data, self->source.bytes, ID_BYTES) == 0 &&
+        incarnation == journal_incarnation(self->journal))
+        return true;
+    counter_add(self->metrics.foreign, 1);
+    return false;
+}
+
+static void answer(struct dispatcher *self, uint64_t peer, const Desg__V1__Position *position,
+                   enum custody_answer kind, const char *history, bool is_alerted)
+{
+    if (!position)
+        return;
+    counter_add(self->metrics.answers[kind], 1);
+    (void)custody_answered(self->custody, peer, position->sequence, position->index, kind, history,
+                           is_alerted, clock_monotonic_ms());
+}
+
+static void on_done(struct dispatcher *self, uint64_t peer, const Desg__V1__Done *done)
+{
+    for (size_t i = 0; i < done->n_items; i++) {
+        const Desg__V1__DoneItem *item = done->items[i];
+        if (!item->position)
+            continue;
+        bool is_provisional = item->outcome == DESG__V1__DONE_OUTCOME__DONE_OUTCOME_PROVISIONAL;
+        enum custody_answer kind = is_provisional ? CUSTODY_PROVISIONAL : CUSTODY_DONE;
+        counter_add(self->metrics.answers[kind], 1);
+        bool is_done =
+            custody_answered(self->custody, peer, item->position->sequence, item->position->index,
+                             kind, done->history, false, clock_monotonic_ms());
+        if (is_done && item->verdict.len > 0)
+            journal_note(self->journal, item->position->sequence, item->position->index,
+                         NOTE_VERDICT, item->verdict.data, item->verdict.len);
+    }
+}
+
+static void on_seen(struct dispatcher *self, uint64_t peer, const Desg__V1__Seen *seen)
+{
+    for (size_t i = 0; i < seen->n_items; i++) {
+        const Desg__V1__SeenItem *item = seen->items[i];
+        if (item->position)
+            custody_seen(self->custody, peer, item->position->sequence, item->position->index,
+                         item->severity, clock_monotonic_ms());
+    }
+}
+
+/* What workers and routes answer about events alike. Returns false for another kind of packet. */
+static bool on_answers(struct dispatcher *self, uint64_t peer, const Desg__V1__Packet *packet)
+{
+    switch (packet->kind_case) {
+    case DESG__V1__PACKET__KIND_SEEN:
+        if (is_ours(self, &packet->seen->source, packet->seen->incarnation))
+            on_seen(self, peer, packet->seen);
+        return true;
+    case DESG__V1__PACKET__KIND_DONE:
+        if (is_ours(self, &packet->done->source, packet->done->incarnation))
+            on_done(self, peer, packet->done);
+        return true;
+    case DESG__V1__PACKET__KIND_BUSY:
+        if (is_ours(self, &packet->busy->source, packet->busy->incarnation))
+            for (size_t i = 0; i < packet->busy->n_items; i++)
+                answer(self, peer, packet->busy->items[i]->position, CUSTODY_BUSY, "",
+                       packet->busy->items[i]->is_alerted);
+        return true;
+    case DESG__V1__PACKET__KIND_REFUSED:
+        if (is_ours(self, &packet->refused->source, packet->refused->incarnation))
+            for (size_t i = 0; i < packet->refused->n_positions; i++)
+                answer(self, peer, packet->refused->positions[i], CUSTODY_REFUSED, "", false);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void on_worker_packet(void *arg, link_peer peer, const Desg__V1__Packet *packet)
+{
+    struct dispatcher *self = arg;
+    if (!on_answers(self, worker_peer(peer), packet)) {
+        log_warn("packet_unexpected", KV("from", "classify"), KV("kind", (int)packet->kind_case));
+        return;
+    }
+    uint32_t returned = custody_take_returned(self->custody, worker_peer(peer));
+    if (returned > 0)
+        link_credit_return(self->workers, peer, returned);
+    pump(self);
+}
+
+static void on_history(struct dispatcher *self, const Desg__V1__History *history)
+{
+    if (history->source.len != ID_BYTES ||
+        memcmp(history->source.data, self->source.bytes, ID_BYTES) != 0 ||
+        history->history[0] == '\0')
+        return;
+    self->known_mark_incarnation = history->mark_incarnation;
+    self->known_mark_sequence = history->mark_sequence;
+    uint64_t first = 0;
+    uint64_t last = 0;
+    uint64_t mark = 0;
+    if (history->mark_incarnation != 0) {
+        if (journal_find_incarnation(self->journal, history->mark_incarnation, &first, &last))
+            mark = history->mark_sequence < last ? history->mark_sequence : last;
+        else
+            log_warn("mark_unknown", KV("sequence", history->mark_sequence));
+    }
+    struct custody_status before;
+    struct custody_status after;
+    int64_t now_ms = clock_monotonic_ms();
+    custody_status(self->custody, now_ms, &before);
+    custody_history(self->custody, history->history, mark, now_ms);
+    custody_status(self->custody, now_ms, &after);
+    if (after.rewinds == before.rewinds)
+        return;
+    log_info("history_changed", KV("history", history->history), KV("mark", mark),
+             KV("newest", after.newest), KV("replaying", after.deferred));
+    struct journal_stats stats;
+    journal_stats(self->journal, &stats);
+    if (stats.oldest_sequence > 1 && mark + 1 < stats.oldest_sequence)
+        log_error("archive_needed", KV("mark", mark), KV("oldest", stats.oldest_sequence),
+                  KV("remedy", "replay the archive that holds the records between"));
+}
+
+static void on_marked(struct dispatcher *self, const Desg__V1__Marked *marked)
+{
+    if (marked->is_stored && marked->sequence == self->mark_sequence_sent &&
+        marked->incarnation == self->mark_incarnation_sent) {
+        self->known_mark_incarnation = marked->incarnation;
+        self->known_mark_sequence = marked->sequence;
+        journal_release(self->journal, marked->sequence);
+    }
+    custody_marked(self->custody, marked->history, marked->sequence, marked->is_stored,
+                   clock_monotonic_ms());
+}
+
+static void on_route_packet(void *arg, link_peer peer, const Desg__V1__Packet *packet)
+{
+    struct dispatcher *self = arg;
+    if (packet->kind_case == DESG__V1__PACKET__KIND_HISTORY)
+        on_history(self, packet->history);
+    else if (packet->kind_case == DESG__V1__PACKET__KIND_MARKED)
+        on_marked(self, packet->marked);
+    else if (!on_answers(self, route_peer(peer), packet))
+        log_warn("packet_unexpected", KV("from", "route"), KV("kind", (int)packet->kind_case));
+    uint32_t returned = custody_take_returned(self->custody, route_peer(peer));
+    if (returned > 0)
+        link_credit_return(self->routes, peer, returned);
+    pump(self);
+}
+
+/* --- journal → custody --- */
+
+enum { NOTES_MAX = 256 };
+
+static size_t read_notes(const struct journal_record *record, struct custody_note *notes)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < record->note_count && count < NOTES_MAX; i++) {
+        const struct journal_note *kept = &record->notes[i];
+        struct custody_note note = { .index = kept->index };
+        if (kept->kind == NOTE_VERDICT) {
+            note.verdict = kept->bytes;
+            note.verdict_length = kept->length;
+        } else if (kept->kind == NOTE_CUSTODY && kept->length == 1) {
+            note.is_alerted = kept->bytes[0] & NOTE_ALERTED_BIT;
+            note.is_suspect = kept->bytes[0] & NOTE_SUSPECT_BIT;
+            note.deaths = kept->bytes[0] & NOTE_DEATHS_MASK;
+        } else {
+            continue;
+        }
+        notes[count++] = note;
+    }
+    return count;
+}
+
+static void write_note(struct dispatcher *self, uint64_t sequence, const struct custody_note *note)
+{
+    uint8_t deaths = note->deaths < NOTE_DEATHS_MASK ? note->deaths : NOTE_DEATHS_MASK;
+    uint8_t byte = (uint8_t)((note->is_alerted ? NOTE_ALERTED_BIT : 0) |
+                             (note->is_suspect ? NOTE_SUSPECT_BIT : 0) | deaths);
+    journal_note(self->journal, sequence, note->index, NOTE_CUSTODY, &byte, 1);
+}
+
+static void load_record(struct dispatcher *self, const struct journal_record *record)
+{
+    struct split split = { 0 };
+    int64_t now_unix_ms = clock_unix_ms();
+    bool is_replayed =
+        record->stored_at_ms < self->started_unix_ms || now_unix_ms - record->stored_at_ms > OLD_MS;
+    if (record->is_damaged) {
+        counter_add(self->metrics.damaged, 1);
+        splitter_damaged(self->splitter, &self->source, record->sequence, record->stored_at_ms,
+                         &split);
+    } else {
+        splitter_split(self->splitter, record->body, record->body_bytes, is_replayed, &split);
+    }
+    struct custody_note notes[NOTES_MAX];
+    struct custody_record loaded = {
+        .sequence = record->sequence,
+        .is_replayed = is_replayed,
+        .split = &split,
+        .notes = notes,
+        .note_count = read_notes(record, notes),
+    };
+    custody_load(self->custody, &loaded, clock_monotonic_ms());
+}
+
+static bool load_some(struct dispatcher *self)
+{
+    uint64_t first = 0;
+    uint64_t last = 0;
+    size_t max_records = 0;
+    struct error err = { 0 };
+    if (!custody_next_load(self->custody, clock_monotonic_ms(), &first, &last, &max_records))
+        return false;
+    if (journal_read(self->journal, first, max_records, PAGE_MAX_BYTES, &self->page, &err) != 0) {
+        log_error("journal_unreadable", KV("sequence", first), KV("error", err.text));
+        return false;
+    }
+    uint64_t expected = first;
+    for (size_t i = 0; i < self->page.count && self->page.records[i].sequence <= last; i++) {
+        const struct journal_record *record = &self->page.records[i];
+        if (record->sequence > expected)
+            custody_absent(self->custody, expected, record->sequence - 1);
+        load_record(self, record);
+        expected = record->sequence + 1;
+    }
+    /* The page ended behind the range, or the journal ended before it: what was not there is not
+     * there. */
+    bool is_past =
+        self->page.count == 0 || self->page.records[self->page.count - 1].sequence > last;
+    if (is_past && expected <= last)
+        custody_absent(self->custody, expected, last);
+    journal_page_clear(&self->page);
+    return true;
+}
+
+/* --- custody → links --- */
+
+static void send_batch(struct dispatcher *self, const struct custody_batch *batch)
+{
+    Desg__V1__Item items[CUSTODY_BATCH_MAX_ITEMS];
+    Desg__V1__Item *pointers[CUSTODY_BATCH_MAX_ITEMS];
+    Desg__V1__Position positions[CUSTODY_BATCH_MAX_ITEMS];
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct custody_item *from = &batch->items[i];
+        positions[i] = (Desg__V1__Position)DESG__V1__POSITION__INIT;
+        positions[i].sequence = from->sequence;
+        positions[i].index = from->index;
+        items[i] = (Desg__V1__Item)DESG__V1__ITEM__INIT;
+        items[i].position = &positions[i];
+        items[i].event =
+            (ProtobufCBinaryData){ from->event->length, (uint8_t *)from->event->bytes };
+        items[i].verdict = (ProtobufCBinaryData){ from->verdict_length, (uint8_t *)from->verdict };
+        if (batch->is_to_route && !from->verdict)
+            items[i].verdict =
+                (ProtobufCBinaryData){ self->unclassified_length, self->unclassified };
+        items[i].is_alerted = from->is_alerted;
+        items[i].is_replayed = from->is_replayed;
+        items[i].is_quarantined = from->quarantine_reason != NULL;
+        if (from->quarantine_reason)
+            items[i].quarantine_reason = (char *)from->quarantine_reason;
+        pointers[i] = &items[i];
+    }
+    Desg__V1__Batch message = DESG__V1__BATCH__INIT;
+    message.source = (ProtobufCBinaryData){ ID_BYTES, self->source.bytes };
+    message.incarnation = journal_incarnation(self->journal);
+    message.lane =
+        batch->is_to_route ? DESG__V1__LANE__LANE_URGENT : DESG__V1__LANE__LANE_UNSPECIFIED;
+    message.n_items = batch->count;
+    message.items = pointers;
+    Desg__V1__Packet packet = link_packet_batch(&message);
+    struct error err = { 0 };
+    struct link *link = batch->is_to_route ? self->routes : self->workers;
+    if (link_send(link, batch->peer / 2, &packet, &err) != 0) {
+        counter_add(self->metrics.not_sent, 1);
+        custody_not_sent(self->custody, batch, clock_monotonic_ms());
+    }
+}
+
+static void send_hello(struct dispatcher *self, int64_t now_ms)
+{
+    uint64_t route = 0;
+    if (!custody_next_hello(self->custody, now_ms, &route))
+        return;
+    Desg__V1__Hello hello = DESG__V1__HELLO__INIT;
+    hello.source = (ProtobufCBinaryData){ ID_BYTES, self->source.bytes };
+    Desg__V1__Packet packet = link_packet_hello(&hello);
+    struct error err = { 0 };
+    if (link_send(self->routes, route / 2, &packet, &err) != 0)
+        counter_add(self->metrics.not_sent, 1); /* the next one comes in two seconds */
+}
+
+static void send_mark(struct dispatcher *self, int64_t now_ms)
+{
+    uint64_t route = 0;
+    uint64_t sequence = 0;
+    const char *history = NULL;
+    if (!custody_next_mark(self->custody, now_ms, &route, &history, &sequence))
+        return;
+    Desg__V1__Mark mark = DESG__V1__MARK__INIT;
+    mark.source = (ProtobufCBinaryData){ ID_BYTES, self->source.bytes };
+    mark.history = (char *)history;
+    mark.incarnation = journal_incarnation_of(self->journal, sequence);
+    mark.sequence = sequence;
+    mark.previous_incarnation = self->known_mark_incarnation;
+    mark.previous_sequence = self->known_mark_sequence;
+    if (mark.incarnation == 0)
+        return; /* nothing of it is in the journal any more: there will be a later one */
+    self->mark_sequence_sent = sequence;
+    self->mark_incarnation_sent = mark.incarnation;
+    Desg__V1__Packet packet = link_packet_mark(&mark);
+    struct error err = { 0 };
+    if (link_send(self->routes, route / 2, &packet, &err) != 0)
+        counter_add(self->metrics.not_sent, 1); /* the next one comes in a second */
+}
+
+static void flush_notes(struct dispatcher *self)
+{
+    uint64_t sequence = 0;
+    struct custody_note note;
+    while (custody_next_note(self->custody, &sequence, &note))
+        write_note(self, sequence, &note);
+}
+
+static void wake(struct dispatcher *self)
+{
+    if (atomic_exchange(&self->is_signalled, true))
+        return;
+    uint64_t one = 1;
+    ssize_t written = write(self->wake_fd, &one, sizeof one);
+    (void)written; /* full means it is readable already */
+}
+
+static void pump(struct dispatcher *self)
+{
+    struct custody_batch batch;
+    bool has_more = true;
+    custody_committed(self->custody, atomic_load(&self->committed));
+    for (int round = 0; round < PUMP_ROUNDS && has_more; round++) {
+        has_more = load_some(self);
+        while (custody_next_batch(self->custody, clock_monotonic_ms(), &batch))
+            send_batch(self, &batch);
+    }
+    flush_notes(self);
+    if (has_more)
+        wake(self); /* let answers in between */
+}
+
+static int on_wake(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+{
+    (void)loop;
+    struct dispatcher *self = arg;
+    uint64_t count = 0;
+    ssize_t got = read(item->fd, &count, sizeof count);
+    (void)got;
+    atomic_store(&self->is_signalled, false);
+    if (atomic_load(&self->is_stopping))
+        return -1;
+    if (atomic_load(&self->is_draining))
+        custody_drain(self->custody);
+    pump(self);
+    return 0;
+}
+
+/* --- how it stands --- */
+
+static void add_delta(struct counter *counter, uint64_t *counted, uint64_t now)
+{
+    counter_add(counter, now - *counted);
+    *counted = now;
+}
+
+static void export_metrics(struct dispatcher *self, const struct custody_status *status)
+{
+    struct counters *m = &self->metrics;
+    add_delta(m->hedges, &self->counted.hedges, status->hedges);
+    add_delta(m->bypasses, &self->counted.bypasses, status->bypasses);
+    add_delta(m->retries, &self->counted.retries, status->retries);
+    add_delta(m->suspects, &self->counted.suspects, status->suspects);
+    add_delta(m->quarantined, &self->counted.quarantined, status->quarantined);
+    add_delta(m->rewinds, &self->counted.rewinds, status->rewinds);
+    add_delta(m->stale_dones, &self->counted.stale_dones, status->stale_dones);
+    gauge_set(m->unloaded, (int64_t)status->unloaded);
+    gauge_set(m->held, (int64_t)status->held_events);
+    gauge_set(m->deferred, (int64_t)status->deferred);
+    gauge_set(m->provisional, (int64_t)status->provisional);
+    gauge_set(m->oldest_unseen_ms, status->oldest_unseen_ms);
+    gauge_set(m->workers, (int64_t)status->workers);
+    gauge_set(m->busy, status->is_route_busy);
+}
+
+static void take_snapshot(struct dispatcher *self, int64_t now_ms)
+{
+    struct custody_status status;
+    custody_status(self->custody, now_ms, &status);
+    export_metrics(self, &status);
+    json_t *workers = link_describe(self->workers);
+    json_t *routes = link_describe(self->routes);
+    pthread_mutex_lock(&self->snapshot.lock);
+    self->snapshot.status = status;
+    json_decref(self->snapshot.workers);
+    json_decref(self->snapshot.routes);
+    self->snapshot.workers = workers;
+    self->snapshot.routes = routes;
+    pthread_mutex_unlock(&self->snapshot.lock);
+}
+
+static int on_tick(zloop_t *loop, int timer, void *arg)
+{
+    (void)loop;
+    (void)timer;
+    struct dispatcher *self = arg;
+    int64_t now_ms = clock_monotonic_ms();
+    heartbeat_beat(self->heartbeat);
+    custody_tick(self->custody, now_ms);
+    send_hello(self, now_ms);
+    send_mark(self, now_ms);
+    pump(self);
+    if (now_ms - self->snapshot_at_ms >= SNAPSHOT_MS) {
+        self->snapshot_at_ms = now_ms;
+        take_snapshot(self, now_ms);
+    }
+    atomic_store(&self->is_drained, custody_is_idle(self->custody));
+    return 0;
+}
+
+void dispatcher_describe(struct dispatcher *self, json_t *detail)
+{
+    pthread_mutex_lock(&self->snapshot.lock);
+    const struct custody_status *s = &self->snapshot.status;
+    json_t *dispatch =
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I}", "newest_sequence",
+                  (json_int_t)s->newest, "unloaded_records", (json_int_t)s->unloaded, "held_events",
+                  (json_int_t)s->held_events, "deferred_records", (json_int_t)s->deferred,
+                  "provisional_records", (json_int_t)s->provisional, "done_through",
+                  (json_int_t)s->done_through, "marked", (json_int_t)s->marked, "oldest_unseen_ms",
+                  (json_int_t)s->oldest_unseen_ms, "route_busy", s->is_route_busy, "history_known",
+                  s->is_history_known, "rewinds", (json_int_t)s->rewinds, "bypasses",
+                  (json_int_t)s->bypasses);
+    if (dispatch) {
+        (void)json_object_set(dispatch, "workers", self->snapshot.workers);
+        (void)json_object_set(dispatch, "routes", self->snapshot.routes);
+        (void)json_object_set_new(detail, "dispatch", dispatch);
+    }
+    pthread_mutex_unlock(&self->snapshot.lock);
+}
+
+/* --- life --- */
+
+static void make_metrics(struct dispatcher *self, struct metrics *registry)
+{
+    struct counters *m = &self->metrics;
+    static const char *const answers[] = { "answer=\"done\"", "answer=\"provisional\"",
+                                           "answer=\"busy\"", "answer=\"refused\"" };
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++)
+        m->answers[i] = metrics_counter(registry, "desg_ingest_answers_total", answers[i],
+                                        "Answers about events from the stages behind");
+    m->hedges = metrics_counter(registry, "desg_ingest_hedges_total", "",
+                                "Events sent a second way because an answer was late");
+    m->bypasses = metrics_counter(registry, "desg_ingest_bypasses_total", "",
+                                  "Events sent to route unclassified");
+    m->retries = metrics_counter(registry, "desg_ingest_retries_total", "",
+                                 "Events sent again after a time-out");
+    m->suspects = metrics_counter(registry, "desg_ingest_suspects_total", "",
+                                  "Events in hand of a worker that died");
+    m->quarantined =
+        metrics_counter(registry, "desg_ingest_quarantined_total", "", "Events sent to quarantine");
+    m->rewinds = metrics_counter(registry, "desg_ingest_rewinds_total", "",
+                                 "Replays from the mark because Redis had another history");
+    m->stale_dones = metrics_counter(registry, "desg_ingest_stale_dones_total", "",
+                                     "Acknowledgements under another history of Redis");
+    m->damaged = metrics_counter(registry, "desg_ingest_damaged_records_total", "",
+                                 "Journal records that failed their check");
+    m->not_sent = metrics_counter(registry, "desg_ingest_batches_not_sent_total", "",
+                                  "Batches a peer did not take");
+    m->foreign = metrics_counter(registry, "desg_ingest_foreign_answers_total", "",
+                                 "Answers meant for another start or journal");
+    m->unloaded = metrics_gauge(registry, "desg_ingest_unloaded_records", "",
+                                "Committed records not yet handed out");
+    m->held = metrics_gauge(registry, "desg_ingest_held_events", "", "Events in custody in memory");
+    m->deferred = metrics_gauge(registry, "desg_ingest_deferred_records", "",
+                                "Records kept for later because route was busy");
+    m->provisional = metrics_gauge(registry, "desg_ingest_provisional_records", "",
+                                   "Records applied unclassified, to be offered again");
+    m->oldest_unseen_ms = metrics_gauge(registry, "desg_ingest_oldest_unseen_milliseconds", "",
+                                        "Age of the oldest event triage has not looked at");
+    m->workers = metrics_gauge(registry, "desg_ingest_workers", "", "Classify workers connected");
+    m->busy = metrics_gauge(registry, "desg_ingest_route_busy", "",
+                            "1 while route cannot apply (Redis silent)");
+}
+
+/* What ingest says of an event that triage never saw: treated as urgent until somebody knows
+ * better. */
+static void make_unclassified(struct dispatcher *self)
+{
+    Desg__V1__Verdict verdict = DESG__V1__VERDICT__INIT;
+    verdict.severity = DESG__V1__SEVERITY__SEVERITY_REVIEW;
+    verdict.is_unclassified = true;
+    verdict.score = 1.0f;
+    verdict.category = "unclassified";
+    self->unclassified_length = desg__v1__verdict__pack(&verdict, self->unclassified);
+}
+
+struct dispatcher *dispatcher_new(const struct dispatcher_options *options, struct error *err)
+{
+    struct dispatcher *self = calloc(1, sizeof *self);
+    if (!self) {
+        (void)error_set(err, ERROR_SYSTEM, "no memory for the dispatcher");
+        return NULL;
+    }
+    self->service = options->service;
+    self->config = options->config;
+    self->splitter = options->splitter;
+    self->started_unix_ms = clock_unix_ms();
+    pthread_mutex_init(&self->snapshot.lock, NULL);
+    self->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (self->wake_fd < 0) {
+        (void)error_set(err, ERROR_SYSTEM, "no descriptor for the dispatcher");
+        dispatcher_destroy(&self);
+        return NULL;
+    }
+    make_metrics(self, service_metrics(options->service));
+    make_unclassified(self);
+    return self;
+}
+
+static int open_links(struct dispatcher *self, struct error *err)
+{
+    self->context = zmq_ctx_new();
+    self->loop = zloop_new();
+    if (!self->context || !self->loop)
+        return error_set(err, ERROR_SYSTEM, "cannot make a ZeroMQ context");
+    if (link_security_open(self->context, service_common(self->service)->curve, &self->security,
+                           err) != 0)
+        return -1;
+    struct link_options options = {
+        .service = "ingest",
+        .name = service_name(self->service),
+        .instance = service_instance(self->service),
+        .label = "classify",
+        .context = self->context,
+        .loop = self->loop,
+        .metrics = service_metrics(self->service),
+        .security = self->security,
+        .handler = { on_worker_up, on_worker_down, on_worker_packet },
+        .arg = self,
+    };
+    self->workers = link_bind(&options, self->config->classify_endpoint, err);
+    if (!self->workers)
+        return -1;
+    options.label = "route";
+    options.handler = (struct link_handler){ on_route_up, on_route_down, on_route_packet };
+    self->routes = link_connect(&options, (const char *const *)self->config->route_endpoints,
+                                self->config->route_endpoints_count, err);
+    return self->routes ? 0 : -1;
+}
+
+static void *run(void *arg)
+{
+    struct dispatcher *self = arg;
+    pthread_setname_np(pthread_self(), "dispatcher");
+    (void)zloop_start(self->loop);
+    return NULL;
+}
+
+int dispatcher_start(struct dispatcher *self, struct journal *journal, struct error *err)
+{
+    struct journal_stats stats;
+    self->journal = journal;
+    self->source = journal_source(journal);
+    journal_stats(journal, &stats);
+    atomic_store(&self->committed, stats.newest_sequence);
+    struct custody_limits limits = custody_default_limits();
+    self->custody =
+        custody_new(&limits, stats.oldest_sequence, stats.newest_sequence, clock_monotonic_ms());
+    if (open_links(self, err) != 0)
+        return -1;
+    self->heartbeat = service_heartbeat_new(self->service, "dispatcher");
+    zmq_pollitem_t wake_item = { .fd = self->wake_fd, .events = ZMQ_POLLIN };
+    if (zloop_poller(self->loop, &wake_item, on_wake, self) != 0 ||
+        zloop_timer(self->loop, TICK_MS, 0, on_tick, self) < 0)
+        return error_set(err, ERROR_SYSTEM, "cannot start the dispatcher's loop");
+    if (pthread_create(&self->thread, NULL, run, self) != 0)
+        return error_set(err, ERROR_SYSTEM, "cannot start the dispatcher's thread");
+    self->is_running = true;
+    return 0;
+}
+
+void dispatcher_committed(void *arg, uint64_t last_sequence)
+{
+    struct dispatcher *self = arg;
+    atomic_store(&self->committed, last_sequence);
+    wake(self);
+}
+
+void dispatcher_drain(struct dispatcher *self)
+{
+    atomic_store(&self->is_draining, true);
+    wake(self);
+}
+
+bool dispatcher_is_drained(const struct dispatcher *self)
+{
+    return !self->is_running || (atomic_load(&self->is_draining) && atomic_load(&self->is_drained));
+}
+
+void dispatcher_destroy(struct dispatcher **self_p)
+{
+    struct dispatcher *self = *self_p;
+    if (!self)
+        return;
+    if (self->is_running) {
+        atomic_store(&self->is_stopping, true);
+        atomic_store(&self->is_signalled, false);
+        wake(self);
+        (void)pthread_join(self->thread, NULL);
+    }
+    link_destroy(&self->workers);
+    link_destroy(&self->routes);
+    link_security_destroy(&self->security);
+    zloop_destroy(&self->loop);
+    if (self->context)
+        (void)zmq_ctx_term(self->context);
+    custody_destroy(&self->custody);
+    json_decref(self->snapshot.workers);
+    json_decref(self->snapshot.routes);
+    pthread_mutex_destroy(&self->snapshot.lock);
+    if (self->wake_fd >= 0)
+        (void)close(self->wake_fd);
+    free(self);
+    *self_p = NULL;
+}

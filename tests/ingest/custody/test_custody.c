@@ -1,0 +1,541 @@
+/* custody - each promise of its header as one story with an invented clock. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/custody.h"
+
+#define URGENT  DESG__V1__SEVERITY__SEVERITY_URGENT
+#define ROUTINE DESG__V1__SEVERITY__SEVERITY_ROUTINE
+
+struct desk {
+    struct custody *custody;
+    int64_t now_ms;
+    uint64_t newest;
+};
+
+static struct desk desk_new(uint64_t found_at_start)
+{
+    struct custody_limits limits = custody_default_limits();
+    struct desk desk = { .now_ms = 1000000, .newest = found_at_start };
+    desk.custody = custody_new(&limits, found_at_start > 0, found_at_start, desk.now_ms);
+    return desk;
+}
+
+/* A split of count events on channel "x", as the splitter would make it. */
+static struct split make_split(size_t count)
+{
+    struct split split = { .count = count };
+    split.memory = NULL;
+    split.events = calloc(count ? count : 1, sizeof *split.events);
+    split.memory = split.events;
+    for (size_t i = 0; i < count; i++) {
+        split.events[i].channel = "x";
+        split.events[i].account = "1";
+        split.events[i].bytes = (const uint8_t *)"event";
+        split.events[i].length = 5;
+    }
+    return split;
+}
+
+static void load(struct desk *desk, uint64_t sequence, size_t events, bool is_replayed,
+                 const struct custody_note *notes, size_t note_count)
+{
+    struct split split = make_split(events);
+    struct custody_record record = { .sequence = sequence,
+                                     .is_replayed = is_replayed,
+                                     .split = &split,
+                                     .notes = notes,
+                                     .note_count = note_count };
+    custody_load(desk->custody, &record, desk->now_ms);
+}
+
+/* Loads whatever custody asks for; returns how many records. */
+static size_t load_all(struct desk *desk)
+{
+    uint64_t first = 0;
+    uint64_t last = 0;
+    size_t most = 0;
+    size_t loaded = 0;
+    while (custody_next_load(desk->custody, desk->now_ms, &first, &last, &most))
+        for (uint64_t s = first; s <= last && s < first + most; s++, loaded++)
+            load(desk, s, 1, false, NULL, 0);
+    return loaded;
+}
+
+static void commit(struct desk *desk, uint64_t how_many)
+{
+    desk->newest += how_many;
+    custody_committed(desk->custody, desk->newest);
+    (void)load_all(desk);
+}
+
+static void pass(struct desk *desk, int64_t ms)
+{
+    desk->now_ms += ms;
+    custody_tick(desk->custody, desk->now_ms);
+}
+
+static void worker_up(struct desk *desk, uint64_t worker)
+{
+    custody_worker_up(desk->custody, worker, 64, NULL, 0, desk->now_ms);
+}
+
+static bool next(struct desk *desk, struct custody_batch *batch)
+{
+    return custody_next_batch(desk->custody, desk->now_ms, batch);
+}
+
+static void seen(struct desk *desk, uint64_t worker, uint64_t sequence, Desg__V1__Severity severity)
+{
+    custody_seen(desk->custody, worker, sequence, 0, severity, desk->now_ms);
+}
+
+static bool answered(struct desk *desk, uint64_t sequence, enum custody_answer answer)
+{
+    return custody_answered(desk->custody, 1, sequence, 0, answer, "h1", false, desk->now_ms);
+}
+
+static struct custody_status status_of(struct desk *desk)
+{
+    struct custody_status status;
+    custody_status(desk->custody, desk->now_ms, &status);
+    return status;
+}
+
+static void hands_out_and_counts_done_only_in_one_unbroken_run(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    custody_history(desk.custody, "h1", 0, desk.now_ms);
+    worker_up(&desk, 1);
+    commit(&desk, 3);
+    assert_true(next(&desk, &batch));
+    assert_int_equal(batch.count, 3);
+    assert_false(next(&desk, &batch));
+    seen(&desk, 1, 1, ROUTINE);
+    assert_true(answered(&desk, 3, CUSTODY_DONE));
+    assert_true(answered(&desk, 2, CUSTODY_DONE));
+    assert_int_equal(status_of(&desk).done_through, 0);
+    assert_true(answered(&desk, 1, CUSTODY_DONE));
+    assert_int_equal(status_of(&desk).done_through, 3);
+    assert_false(answered(&desk, 1, CUSTODY_DONE)); /* a duplicate changes nothing */
+    assert_true(custody_is_idle(desk.custody));
+    custody_destroy(&desk.custody);
+}
+
+static void never_exceeds_the_credit_before_seen(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    worker_up(&desk, 1);
+    commit(&desk, 100);
+    size_t sent = 0;
+    while (next(&desk, &batch))
+        sent += batch.count;
+    assert_int_equal(sent, 64);
+    seen(&desk, 1, 1, ROUTINE);
+    assert_int_equal(custody_take_returned(desk.custody, 1), 1);
+    assert_true(next(&desk, &batch));
+    assert_int_equal(batch.count, 1);
+    custody_destroy(&desk.custody);
+}
+
+static void busy_defers_probes_once_a_second_and_recovers(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    custody_history(desk.custody, "h1", 0, desk.now_ms);
+    worker_up(&desk, 1);
+    commit(&desk, 40);
+    for (uint64_t s = 1; next(&desk, &batch);)
+        for (size_t i = 0; i < batch.count; i++, s++) {
+            seen(&desk, 1, s, ROUTINE);
+            (void)answered(&desk, s, CUSTODY_BUSY);
+        }
+    assert_int_equal(status_of(&desk).deferred, 40);
+    assert_int_equal(load_all(&desk), 0);
+    pass(&desk, 1000);
+    assert_int_equal(load_all(&desk), 16); /* the probe */
+    commit(&desk, 1);                      /* a new one is not held up by it */
+    assert_int_equal(status_of(&desk).held_events, 17);
+    assert_true(answered(&desk, 1, CUSTODY_DONE));
+    assert_int_equal(load_all(&desk), 24); /* the rest at once */
+    custody_destroy(&desk.custody);
+}
+
+static void unclassified_after_two_seconds_and_offered_again_later(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    custody_history(desk.custody, "h1", 0, desk.now_ms);
+    custody_route_up(desk.custody, 7, 256);
+    commit(&desk, 1);
+    pass(&desk, 1900);
+    assert_false(next(&desk, &batch));
+    pass(&desk, 200);
+    assert_true(next(&desk, &batch));
+    assert_true(batch.is_to_route);
+    assert_null(batch.items[0].quarantine_reason);
+    assert_false(
+        custody_answered(desk.custody, 7, 1, 0, CUSTODY_PROVISIONAL, "h1", false, desk.now_ms));
+    assert_int_equal(status_of(&desk).provisional, 1);
+    assert_int_equal(status_of(&desk).done_through, 0); /* a mark would bury the real verdict */
+    worker_up(&desk, 1);
+    assert_int_equal(load_all(&desk), 1);
+    assert_true(next(&desk, &batch));
+    assert_false(batch.is_to_route);
+    assert_true(answered(&desk, 1, CUSTODY_DONE));
+    assert_int_equal(status_of(&desk).done_through, 1);
+    custody_destroy(&desk.custody);
+}
+
+static void replayed_ones_wait_a_minute_for_triage(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    custody_route_up(desk.custody, 7, 256);
+    load(&desk, 1, 1, true, NULL, 0);
+    pass(&desk, 59000);
+    assert_false(next(&desk, &batch));
+    pass(&desk, 1000);
+    assert_true(next(&desk, &batch));
+    custody_destroy(&desk.custody);
+}
+
+static void urgent_without_done_goes_another_way_after_250_ms(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    worker_up(&desk, 1);
+    worker_up(&desk, 2);
+    commit(&desk, 1);
+    assert_true(next(&desk, &batch));
+    uint64_t first = batch.peer;
+    seen(&desk, first, 1, URGENT);
+    pass(&desk, 249);
+    assert_false(next(&desk, &batch));
+    pass(&desk, 2);
+    assert_true(next(&desk, &batch));
+    assert_int_equal(status_of(&desk).hedges, 1);
+    custody_destroy(&desk.custody);
+}
+
+static void unseen_goes_to_another_worker_never_the_same(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    worker_up(&desk, 1);
+    commit(&desk, 1);
+    assert_true(next(&desk, &batch));
+    pass(&desk, 300);
+    assert_false(next(&desk, &batch)); /* there is no other */
+    worker_up(&desk, 2);
+    pass(&desk, 10);
+    assert_true(next(&desk, &batch));
+    assert_int_equal(batch.peer, 2);
+    custody_destroy(&desk.custody);
+}
+
+static void hedges_stay_within_their_budget(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    worker_up(&desk, 1);
+    for (uint64_t s = 1; s <= 64; s++)
+        commit(&desk, 1);
+    while (next(&desk, &batch)) {
+    }
+    worker_up(&desk, 2);
+    pass(&desk, 260); /* a hung worker with 64 in hand */
+    size_t again = 0;
+    while (next(&desk, &batch))
+        again += batch.count;
+    assert_in_range(again, 1, 16); /* not a storm */
+    custody_destroy(&desk.custody);
+}
+
+static void two_deaths_alone_quarantine_and_others_flow(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    custody_route_up(desk.custody, 7, 256);
+    worker_up(&desk, 1);
+    commit(&desk, 4);
+    assert_true(next(&desk, &batch));
+    assert_int_equal(batch.count, 4);
+    custody_worker_down(desk.custody, 1, false, desk.now_ms); /* one of them killed it */
+    uint64_t poison = 2;
+    uint64_t worker = 2;
+    bool is_quarantined = false;
+    for (int round = 0; round < 20 && !is_quarantined; round++) {
+        if (status_of(&desk).workers == 0)
+            worker_up(&desk, worker);
+        if (!next(&desk, &batch))
+            break;
+        if (batch.is_to_route) {
+            is_quarantined = true;
+            assert_int_equal(batch.items[0].sequence, poison);
+            assert_non_null(batch.items[0].quarantine_reason);
+            continue;
+        }
+        assert_int_equal(batch.count, 1); /* each alone in its worker */
+        if (batch.items[0].sequence == poison)
+            custody_worker_down(desk.custody, worker++, false, desk.now_ms);
+        else
+            seen(&desk, worker, batch.items[0].sequence, ROUTINE);
+    }
+    assert_true(is_quarantined);
+    assert_int_equal(status_of(&desk).quarantined, 1);
+    custody_destroy(&desk.custody);
+}
+
+static void a_drained_worker_casts_no_suspicion(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    worker_up(&desk, 1);
+    commit(&desk, 3);
+    assert_true(next(&desk, &batch));
+    custody_worker_down(desk.custody, 1, true, desk.now_ms);
+    worker_up(&desk, 2);
+    assert_true(next(&desk, &batch));
+    assert_int_equal(batch.count, 3);
+    assert_int_equal(status_of(&desk).suspects, 0);
+    custody_destroy(&desk.custody);
+}
+
+static void refused_twice_is_quarantined(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    custody_route_up(desk.custody, 7, 256);
+    worker_up(&desk, 1);
+    commit(&desk, 1);
+    assert_true(next(&desk, &batch));
+    (void)answered(&desk, 1, CUSTODY_REFUSED);
+    assert_true(next(&desk, &batch));
+    assert_false(batch.is_to_route);
+    (void)answered(&desk, 1, CUSTODY_REFUSED);
+    assert_true(next(&desk, &batch));
+    assert_true(batch.is_to_route);
+    assert_non_null(batch.items[0].quarantine_reason);
+    custody_destroy(&desk.custody);
+}
+
+static void deaths_noted_before_a_restart_count(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    struct custody_note note = { .deaths = 2 };
+    custody_route_up(desk.custody, 7, 256);
+    worker_up(&desk, 1);
+    load(&desk, 1, 1, true, &note, 1);
+    assert_true(next(&desk, &batch));
+    assert_true(batch.is_to_route);
+    custody_destroy(&desk.custody);
+}
+
+static void another_history_replays_from_its_mark(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    custody_history(desk.custody, "h1", 0, desk.now_ms);
+    worker_up(&desk, 1);
+    commit(&desk, 10);
+    while (next(&desk, &batch)) {
+    }
+    for (uint64_t s = 1; s <= 10; s++)
+        (void)answered(&desk, s, CUSTODY_DONE);
+    assert_int_equal(status_of(&desk).done_through, 10);
+    custody_history(desk.custody, "h2", 4, desk.now_ms);
+    assert_int_equal(status_of(&desk).done_through, 4);
+    assert_int_equal(load_all(&desk), 6);
+    custody_destroy(&desk.custody);
+}
+
+static void a_done_under_another_history_leaves_its_event_undone(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    uint64_t route = 0;
+    custody_history(desk.custody, "h2", 0, desk.now_ms);
+    custody_route_up(desk.custody, 7, 256);
+    worker_up(&desk, 1);
+    commit(&desk, 1);
+    assert_true(custody_next_hello(desk.custody, desk.now_ms, &route));
+    assert_true(next(&desk, &batch));
+    assert_false(answered(&desk, 1, CUSTODY_DONE)); /* says h1 */
+    assert_int_equal(status_of(&desk).done_through, 0);
+    assert_int_equal(status_of(&desk).deferred, 1);
+    desk.now_ms += 100;
+    assert_true(custody_next_hello(desk.custody, desk.now_ms, &route)); /* at once, not in 2 s */
+    custody_destroy(&desk.custody);
+}
+
+static void a_lower_or_missing_mark_replays_under_the_same_history(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    uint64_t route = 0;
+    uint64_t sequence = 0;
+    const char *history = NULL;
+    custody_history(desk.custody, "h1", 0, desk.now_ms);
+    custody_route_up(desk.custody, 7, 256);
+    worker_up(&desk, 1);
+    commit(&desk, 5);
+    while (next(&desk, &batch)) {
+    }
+    for (uint64_t s = 1; s <= 5; s++)
+        (void)answered(&desk, s, CUSTODY_DONE);
+    pass(&desk, 1000);
+    assert_true(custody_next_mark(desk.custody, desk.now_ms, &route, &history, &sequence));
+    assert_int_equal(sequence, 5);
+    custody_marked(desk.custody, "h1", 5, true, desk.now_ms);
+    pass(&desk, 2000);
+    assert_true(custody_next_hello(desk.custody, desk.now_ms, &route));
+    custody_history(desk.custody, "h1", 0, desk.now_ms); /* FLUSHALL keeps the replid */
+    assert_int_equal(status_of(&desk).done_through, 0);
+    assert_int_equal(load_all(&desk), 5);
+    custody_destroy(&desk.custody);
+}
+
+static void found_at_start_waits_for_the_history_but_not_for_ever(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(3);
+    uint64_t first = 0;
+    uint64_t last = 0;
+    size_t most = 0;
+    assert_false(custody_next_load(desk.custody, desk.now_ms, &first, &last, &most));
+    pass(&desk, 2000);
+    assert_true(custody_next_load(desk.custody, desk.now_ms, &first, &last, &most));
+    assert_int_equal(first, 1);
+    assert_int_equal(last, 3);
+    struct custody_note kept = { .verdict = (const uint8_t *)"v", .verdict_length = 1 };
+    load(&desk, 1, 1, true, &kept, 1); /* was applied once: the history will tell */
+    load(&desk, 2, 1, true, NULL, 0);  /* never was: may be urgent */
+    assert_int_equal(status_of(&desk).held_events, 1);
+    custody_history(desk.custody, "h1", 0, desk.now_ms);
+    assert_int_equal(status_of(&desk).deferred, 2); /* all that is not in hand */
+    custody_destroy(&desk.custody);
+}
+
+static void kept_verdicts_travel_with_the_event(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    struct custody_note kept = { .verdict = (const uint8_t *)"verdict", .verdict_length = 7 };
+    worker_up(&desk, 1);
+    load(&desk, 1, 1, true, &kept, 1);
+    assert_true(next(&desk, &batch));
+    assert_int_equal(batch.items[0].verdict_length, 7);
+    assert_memory_equal(batch.items[0].verdict, "verdict", 7);
+    custody_destroy(&desk.custody);
+}
+
+static void what_was_not_sent_waits_again_and_another_peer_gets_it(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    worker_up(&desk, 1);
+    commit(&desk, 2);
+    assert_true(next(&desk, &batch));
+    custody_not_sent(desk.custody, &batch, desk.now_ms);
+    assert_false(next(&desk, &batch)); /* it is slow: not at once */
+    worker_up(&desk, 2);
+    assert_true(next(&desk, &batch));
+    assert_int_equal(batch.peer, 2);
+    assert_int_equal(batch.items[0].sequence, 1); /* in order */
+    assert_int_equal(batch.count, 2);
+    custody_destroy(&desk.custody);
+}
+
+static void records_without_events_and_gaps_count_as_done(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    custody_committed(desk.custody, 5);
+    load(&desk, 1, 0, false, NULL, 0);
+    custody_absent(desk.custody, 2, 5);
+    assert_int_equal(status_of(&desk).done_through, 5);
+    assert_true(custody_is_idle(desk.custody));
+    custody_destroy(&desk.custody);
+}
+
+static void serves_only_workers_of_the_channel(void **state)
+{
+    (void)state;
+    static const char *const facebook[] = { "facebook" };
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    custody_worker_up(desk.custody, 1, 64, facebook, 1, desk.now_ms);
+    commit(&desk, 1);
+    assert_false(next(&desk, &batch));
+    worker_up(&desk, 2);
+    assert_true(next(&desk, &batch));
+    assert_int_equal(batch.peer, 2);
+    custody_destroy(&desk.custody);
+}
+
+static void memory_is_bounded(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    desk.newest = 100000;
+    custody_committed(desk.custody, desk.newest);
+    (void)load_all(&desk);
+    assert_in_range(status_of(&desk).held_events, 4096, 4096 + 64);
+    custody_destroy(&desk.custody);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hands_out_and_counts_done_only_in_one_unbroken_run),
+        cmocka_unit_test(never_exceeds_the_credit_before_seen),
+        cmocka_unit_test(busy_defers_probes_once_a_second_and_recovers),
+        cmocka_unit_test(unclassified_after_two_seconds_and_offered_again_later),
+        cmocka_unit_test(replayed_ones_wait_a_minute_for_triage),
+        cmocka_unit_test(urgent_without_done_goes_another_way_after_250_ms),
+        cmocka_unit_test(unseen_goes_to_another_worker_never_the_same),
+        cmocka_unit_test(hedges_stay_within_their_budget),
+        cmocka_unit_test(two_deaths_alone_quarantine_and_others_flow),
+        cmocka_unit_test(a_drained_worker_casts_no_suspicion),
+        cmocka_unit_test(refused_twice_is_quarantined),
+        cmocka_unit_test(deaths_noted_before_a_restart_count),
+        cmocka_unit_test(another_history_replays_from_its_mark),
+        cmocka_unit_test(a_done_under_another_history_leaves_its_event_undone),
+        cmocka_unit_test(a_lower_or_missing_mark_replays_under_the_same_history),
+        cmocka_unit_test(found_at_start_waits_for_the_history_but_not_for_ever),
+        cmocka_unit_test(kept_verdicts_travel_with_the_event),
+        cmocka_unit_test(what_was_not_sent_waits_again_and_another_peer_gets_it),
+        cmocka_unit_test(records_without_events_and_gaps_count_as_done),
+        cmocka_unit_test(serves_only_workers_of_the_channel),
+        cmocka_unit_test(memory_is_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
