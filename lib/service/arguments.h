@@ -1,0 +1,19 @@
+/* arguments - what a process was asked on its command line, and its --help page. */
+#ifndef DESG_SERVICE_ARGUMENTS_H
+#define DESG_SERVICE_ARGUMENTS_H
+
+#include <stdbool.h>
+
+#include "service/service.h"
+
+struct arguments {
+    const char *config; /* path of the configuration */
+    const char *name;   /* of this process; the spec's unless --name was given */
+    bool is_check;      /* --check-config */
+};
+
+/* Returns -1 to go on with *out filled, or the exit code: 0 after --help or --version, 64 after
+ * saying on stderr what is wrong and where to read more. */
+int arguments_parse(int argc, char **argv, const struct service_spec *spec, struct arguments *out);
+
+#endif
