@@ -70,7 +70,6 @@ struct world {
     uint64_t route;
     struct mail mail[MAIL_MAX];
     size_t mail_count;
-    unsigned long rewinds;
 };
 
 static unsigned dice(struct world *world, unsigned sides)
@@ -271,6 +270,8 @@ static void let_things_break(struct world *world)
         world->history++;
         world->is_redis_up = dice(world, 2);
     }
+    if (mishap(world, 200) && world->redis.mark > 0)
+        world->redis = (struct redis){ 0 }; /* FLUSHALL: the history stays */
     if (mishap(world, 30))
         world->is_redis_up = !world->is_redis_up;
     if (mishap(world, 150))
