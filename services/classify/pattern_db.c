@@ -1,0 +1,312 @@
+#include "classify/pattern_db.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <hs/hs.h>
+
+#include "crypto/crypto.h"
+
+enum { FILE_MAX_BYTES = 256 << 20 };
+
+struct pattern_db {
+    hs_database_t *presence;
+    hs_database_t *places;
+};
+
+struct pattern_scratch {
+    hs_scratch_t *scratch;
+};
+
+struct file_header {
+    char magic[16];
+    uint8_t key[PATTERN_DB_KEY_BYTES];
+    uint64_t presence_bytes;
+    uint64_t places_bytes;
+    uint8_t checksum[CRYPTO_SHA256_BYTES]; /* of what follows the header */
+};
+
+static const char file_magic[16] = "desg-rules-db 1";
+
+void pattern_db_destroy(struct pattern_db **self_p)
+{
+    if (!*self_p)
+        return;
+    (void)hs_free_database((*self_p)->presence); /* takes NULL; cannot fail otherwise */
+    (void)hs_free_database((*self_p)->places);
+    free(*self_p);
+    *self_p = NULL;
+}
+
+static int compile_one(const char *const *expressions, size_t count, unsigned flag,
+                       hs_database_t **out, size_t *bad, struct error *err)
+{
+    unsigned *flags = calloc(count, sizeof *flags);
+    unsigned *ids = calloc(count, sizeof *ids);
+    if (!flags || !ids) {
+        free(flags);
+        free(ids);
+        return error_set(err, ERROR_SYSTEM, "no memory to compile %zu patterns", count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        flags[i] = flag;
+        ids[i] = (unsigned)i;
+    }
+    hs_compile_error_t *problem = NULL;
+    hs_error_t rc = hs_compile_multi(expressions, flags, ids, (unsigned)count, HS_MODE_BLOCK, NULL,
+                                     out, &problem);
+    free(flags);
+    free(ids);
+    if (rc == HS_SUCCESS)
+        return 0;
+    *bad = problem && problem->expression >= 0 ? (size_t)problem->expression : count;
+    (void)error_set(err, ERROR_CONFIG, "the pattern compiler refused: %s",
+                    problem ? problem->message : "no reason given");
+    (void)hs_free_compile_error(problem);
+    return -1;
+}
+
+struct pattern_db *pattern_db_compile(const char *const *expressions, size_t count, size_t *bad,
+                                      struct error *err)
+{
+    assert(expressions && count > 0 && count <= UINT32_MAX && bad && err);
+    *bad = count;
+    if (hs_valid_platform() != HS_SUCCESS) {
+        (void)error_set(err, ERROR_CONFIG,
+                        "this processor cannot run the pattern library (no SSSE3): use another "
+                        "machine");
+        return NULL;
+    }
+    struct pattern_db *self = calloc(1, sizeof *self);
+    if (!self) {
+        (void)error_set(err, ERROR_SYSTEM, "no memory for a pattern database");
+        return NULL;
+    }
+    if (compile_one(expressions, count, HS_FLAG_SINGLEMATCH, &self->presence, bad, err) != 0 ||
+        compile_one(expressions, count, HS_FLAG_SOM_LEFTMOST, &self->places, bad, err) != 0)
+        pattern_db_destroy(&self);
+    return self;
+}
+
+void pattern_db_key(const char *const *expressions, size_t count,
+                    const uint8_t content[static PATTERN_DB_KEY_BYTES],
+                    uint8_t key[static PATTERN_DB_KEY_BYTES])
+{
+    hs_platform_info_t platform = { 0 };
+    (void)hs_populate_platform(&platform); /* fails only for a NULL argument */
+    struct hmac *hash = hmac_new(content, PATTERN_DB_KEY_BYTES);
+    const char *version = hs_version();
+    hmac_update(hash, version, strlen(version) + 1);
+    hmac_update(hash, &platform.tune, sizeof platform.tune);
+    hmac_update(hash, &platform.cpu_features, sizeof platform.cpu_features);
+    for (size_t i = 0; i < count; i++)
+        hmac_update(hash, expressions[i], strlen(expressions[i]) + 1);
+    hmac_finish(hash, key);
+    hmac_destroy(&hash);
+}
+
+/* The whole file as one block; NULL if it cannot be read or is of no possible size. */
+static uint8_t *read_file(const char *path, size_t *length)
+{
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return NULL;
+    struct stat status;
+    uint8_t *bytes = NULL;
+    size_t used = 0;
+    if (fstat(descriptor, &status) == 0 && status.st_size >= (off_t)sizeof(struct file_header) &&
+        status.st_size <= FILE_MAX_BYTES)
+        bytes = malloc((size_t)status.st_size);
+    while (bytes && used < (size_t)status.st_size) {
+        ssize_t got = read(descriptor, bytes + used, (size_t)status.st_size - used);
+        if (got <= 0)
+            break;
+        used += (size_t)got;
+    }
+    bool is_whole = bytes && used == (size_t)status.st_size;
+    (void)close(descriptor); /* read only: nothing to lose */
+    *length = used;
+    if (is_whole)
+        return bytes;
+    free(bytes);
+    return NULL;
+}
+
+static bool is_usable(const struct file_header *header, const uint8_t *payload, size_t length,
+                      const uint8_t *key)
+{
+    uint8_t checksum[CRYPTO_SHA256_BYTES];
+    if (memcmp(header->magic, file_magic, sizeof file_magic) != 0 ||
+        memcmp(header->key, key, sizeof header->key) != 0 || header->presence_bytes > length ||
+        header->places_bytes != length - header->presence_bytes)
+        return false;
+    crypto_sha256(payload, length, checksum);
+    return memcmp(checksum, header->checksum, sizeof checksum) == 0;
+}
+
+struct pattern_db *pattern_db_open(const char *path,
+                                   const uint8_t key[static PATTERN_DB_KEY_BYTES],
+                                   struct error *err)
+{
+    assert(path && key && err);
+    size_t length = 0;
+    uint8_t *bytes = read_file(path, &length);
+    struct pattern_db *self = bytes ? calloc(1, sizeof *self) : NULL;
+    struct file_header header;
+    if (self) {
+        memcpy(&header, bytes, sizeof header);
+        const char *payload = (const char *)bytes + sizeof header;
+        length -= sizeof header;
+        if (!is_usable(&header, (const uint8_t *)payload, length, key) ||
+            hs_deserialize_database(payload, header.presence_bytes, &self->presence) !=
+                HS_SUCCESS ||
+            hs_deserialize_database(payload + header.presence_bytes, header.places_bytes,
+                                    &self->places) != HS_SUCCESS)
+            pattern_db_destroy(&self);
+    }
+    free(bytes);
+    if (!self)
+        (void)error_set(err, ERROR_UNAVAILABLE, "no usable compiled rules in '%s'", path);
+    return self;
+}
+
+static int write_all(int descriptor, const void *bytes, size_t length)
+{
+    const char *next = bytes;
+    while (length > 0) {
+        ssize_t put = write(descriptor, next, length);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return -1;
+        next += put;
+        length -= (size_t)put;
+    }
+    return 0;
+}
+
+static int write_file(const char *path, const struct file_header *header, const char *payload,
+                      size_t length, struct error *err)
+{
+    char temporary[PATH_MAX];
+    int bytes = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
+    if (bytes < 0 || (size_t)bytes >= sizeof temporary)
+        return error_set(err, ERROR_CONFIG, "the path of the compiled rules is too long");
+    int descriptor = mkostemp(temporary, O_CLOEXEC);
+    if (descriptor < 0)
+        return error_set(err, ERROR_SYSTEM, "cannot write beside '%s': %s", path, strerror(errno));
+    int rc = write_all(descriptor, header, sizeof *header);
+    if (rc == 0)
+        rc = write_all(descriptor, payload, length);
+    if (close(descriptor) != 0)
+        rc = -1;
+    if (rc == 0)
+        rc = rename(temporary, path);
+    if (rc == 0)
+        return 0;
+    (void)error_set(err, ERROR_SYSTEM, "cannot write '%s': %s", path, strerror(errno));
+    (void)unlink(temporary); /* may be gone already */
+    return -1;
+}
+
+int pattern_db_save(const struct pattern_db *self, const char *path,
+                    const uint8_t key[static PATTERN_DB_KEY_BYTES], struct error *err)
+{
+    assert(self && path && key && err);
+    char *presence = NULL;
+    char *places = NULL;
+    size_t presence_bytes = 0;
+    size_t places_bytes = 0;
+    char *payload = NULL;
+    if (hs_serialize_database(self->presence, &presence, &presence_bytes) == HS_SUCCESS &&
+        hs_serialize_database(self->places, &places, &places_bytes) == HS_SUCCESS)
+        payload = malloc(presence_bytes + places_bytes);
+    int rc = -1;
+    if (payload) {
+        memcpy(payload, presence, presence_bytes);
+        memcpy(payload + presence_bytes, places, places_bytes);
+        struct file_header header = { .presence_bytes = presence_bytes,
+                                      .places_bytes = places_bytes };
+        memcpy(header.magic, file_magic, sizeof header.magic);
+        memcpy(header.key, key, sizeof header.key);
+        crypto_sha256(payload, presence_bytes + places_bytes, header.checksum);
+        rc = write_file(path, &header, payload, presence_bytes + places_bytes, err);
+    } else {
+        (void)error_set(err, ERROR_SYSTEM, "no memory to keep the compiled rules");
+    }
+    free(payload);
+    free(presence);
+    free(places);
+    return rc;
+}
+
+struct pattern_scratch *pattern_scratch_new(const struct pattern_db *db, struct error *err)
+{
+    assert(db && err);
+    struct pattern_scratch *self = calloc(1, sizeof *self);
+    if (self && hs_alloc_scratch(db->presence, &self->scratch) == HS_SUCCESS &&
+        hs_alloc_scratch(db->places, &self->scratch) == HS_SUCCESS) /* grows it */
+        return self;
+    pattern_scratch_destroy(&self);
+    (void)error_set(err, ERROR_SYSTEM, "no memory to look for patterns");
+    return NULL;
+}
+
+void pattern_scratch_destroy(struct pattern_scratch **self_p)
+{
+    if (!*self_p)
+        return;
+    (void)hs_free_scratch((*self_p)->scratch);
+    free(*self_p);
+    *self_p = NULL;
+}
+
+struct listener {
+    pattern_found *found;
+    void *arg;
+};
+
+static int on_match(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
+                    void *arg)
+{
+    (void)flags;
+    const struct listener *listener = arg;
+    listener->found(listener->arg, id, (size_t)from, (size_t)to);
+    return 0;
+}
+
+static int scan(const hs_database_t *database, struct pattern_scratch *scratch, const char *text,
+                size_t length, struct listener *listener, struct error *err)
+{
+    hs_error_t rc =
+        hs_scan(database, text, (unsigned)length, 0, scratch->scratch, on_match, listener);
+    if (rc == HS_SUCCESS)
+        return 0;
+    return error_set(err, ERROR_SYSTEM, "the pattern scan of %zu bytes failed with code %d", length,
+                     rc);
+}
+
+int pattern_db_find(const struct pattern_db *self, struct pattern_scratch *scratch, const char *text,
+                    size_t length, pattern_found *found, void *arg, struct error *err)
+{
+    assert(self && scratch && text && length <= UINT_MAX && found && err);
+    struct listener listener = { found, arg };
+    return scan(self->presence, scratch, text, length, &listener, err);
+}
+
+int pattern_db_find_places(const struct pattern_db *self, struct pattern_scratch *scratch,
+                           const char *text, size_t length, pattern_found *found, void *arg,
+                           struct error *err)
+{
+    assert(self && scratch && text && length <= UINT_MAX && found && err);
+    struct listener listener = { found, arg };
+    return scan(self->places, scratch, text, length, &listener, err);
+}
