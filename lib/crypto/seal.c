@@ -74,7 +74,9 @@ static int read_keys(struct keyring *self, FILE *file, const char *path, struct 
         number++;
         if (line[0] == '#' || line[0] == '\n')
             continue;
-        if (add_key(self, line, path, number, err) != 0)
+        int added = add_key(self, line, path, number, err);
+        OPENSSL_cleanse(line, sizeof line);
+        if (added != 0)
             return -1;
     }
     if (self->count == 0)
@@ -162,5 +164,8 @@ int keyring_open(const struct keyring *self, const void *aad, size_t aad_length,
         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, TAG_BYTES, tag) == 1 &&
         EVP_DecryptFinal_ex(context, rest, &n) == 1;
     EVP_CIPHER_CTX_free(context);
-    return worked ? 0 : error_set(err, ERROR_INVALID, "sealed record was altered");
+    if (worked)
+        return 0;
+    OPENSSL_cleanse(out, body_length); /* nobody may use what was not authenticated */
+    return error_set(err, ERROR_INVALID, "sealed record was altered");
 }

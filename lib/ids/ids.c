@@ -44,7 +44,9 @@ struct id_key *id_key_load(const char *path, struct error *err)
             path, length, ID_KEY_MIN_BYTES);
         return NULL;
     }
-    return id_key_new(secret, length);
+    struct id_key *self = id_key_new(secret, length);
+    explicit_bzero(secret, sizeof secret);
+    return self;
 }
 
 void id_key_destroy(struct id_key **self_p)
@@ -139,5 +141,9 @@ void id_text(const uint8_t id[static ID_BYTES], char out[static ID_TEXT_BYTES])
 
 int id_parse(const char *text, struct id *out)
 {
-    return crypto_unhex(text, strlen(text), out->bytes, ID_BYTES) ? 0 : -1;
+    struct id id;
+    if (!crypto_unhex(text, strlen(text), id.bytes, ID_BYTES))
+        return -1;
+    *out = id;
+    return 0;
 }
