@@ -7,7 +7,10 @@
  * thread of the link (all addresses, every 5 s); libzmq gets numeric addresses only. A socket
  * monitor and the answers to PING rebuild a connection that a protocol error killed.
  * Threads: a link belongs to the thread that runs its zloop; link_destroy after the loop ended or
- * from inside it. */
+ * from inside it. Endpoints may end in #name: the certificate of the listener under CURVE, see
+ * link_security_new. Metrics, all with link="label": desg_link_packets_total and
+ * desg_link_bytes_total {direction}, desg_link_refused_packets_total {reason}, desg_link_peers,
+ * desg_link_reconnects_total, desg_link_send_failed_total. */
 #ifndef DESG_LINK_H
 #define DESG_LINK_H
 
@@ -79,7 +82,12 @@ struct link *link_bind(const struct link_options *options, const char *endpoint,
  * are tcp://host:port or ipc://path. ERROR_CONFIG: an endpoint that is none. */
 struct link *link_connect(const struct link_options *options, const char *const *endpoints,
                           size_t count, struct error *err) MUST_USE;
+/* Ends at once, without a word to peers or handlers. Not from inside one of the link's handlers. */
 void link_destroy(struct link **self_p);
+
+/* Where a bound link listens, as libzmq says it: tells the port chosen for tcp://127.0.0.1:*. ""
+ * for a connecting link. */
+const char *link_endpoint(const struct link *self);
 
 /* Sends packet to peer. 0, or -1 with ERROR_UNAVAILABLE (peer gone or not taking: treat it as not
  * sent) or ERROR_INVALID (over LINK_FRAME_MAX_BYTES). Sent is not delivered. */
@@ -115,7 +123,9 @@ Desg__V1__Packet link_packet_alerted(Desg__V1__Alerted *alerted);
 
 /* Loads certificates, starts the ZAP handler (once a process) and tests that an unknown key is
  * refused. Files are czmq zcert texts; allowed_directory holds one public certificate per peer
- * allowed. */
+ * allowed. Whoever connects must know whom it speaks to: endpoint tcp://host:port#ingest is the
+ * owner of allowed_directory/ingest.pub, without a name of server.pub. Unix sockets stay plain.
+ * Call it before other threads start and before any bind; destroy it after the links. */
 struct link_security *link_security_new(void *context, const char *public_file,
                                         const char *secret_file, const char *allowed_directory,
                                         struct error *err) MUST_USE;
