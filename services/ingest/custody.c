@@ -15,6 +15,7 @@ struct custody_limits custody_default_limits(void)
         .bypass_replayed_ms = 60000,
         .retry_ms = 10000,
         .retry_max_ms = 60000,
+        .lost_ms = 30000,
         .probe_ms = 1000,
         .hello_ms = 2000,
         .mark_ms = 1000,
@@ -126,7 +127,7 @@ static void add_done(struct custody *self, uint64_t first, uint64_t last)
  */
 static void finish_record(struct custody *self, struct held_record *record)
 {
-    bool is_deferred = record->is_stale;
+    bool is_deferred = false;
     bool is_provisional = false;
     for (size_t i = 0; i < record->count; i++) {
         is_deferred |= record->events[i].state == HELD_DEFERRED;
@@ -609,11 +610,27 @@ bool custody_answered(struct custody *self, uint64_t peer, uint64_t sequence, ui
 
 /* --- history and mark --- */
 
+/* All answers until now are void: whoever still holds something of it answers to an older fence. */
+static void offer_held_again(struct custody *self)
+{
+    struct held_record *record;
+    LIST_FOREACH(record, &self->records, all)
+    {
+        record->active = record->count;
+        for (size_t i = 0; i < record->count; i++) {
+            record->events[i].state = HELD_WAITING;
+            start_event(self, &record->events[i]);
+        }
+    }
+}
+
 static void rewind_to(struct custody *self, const char *history, uint64_t mark)
 {
     if (mark >= self->next_new)
         mark = self->next_new - 1;
-    (void)strncpy(self->history, history, sizeof self->history - 1);
+    if (history != self->history)
+        (void)memcpy(self->history, history, strlen(history) + 1);
+    self->candidate[0] = '\0';
     ranges_clear(&self->done);
     ranges_clear(&self->deferred);
     ranges_clear(&self->provisional);
@@ -621,36 +638,59 @@ static void rewind_to(struct custody *self, const char *history, uint64_t mark)
     uint64_t from = mark + 1 > self->oldest ? mark + 1 : self->oldest;
     self->done_through = from - 1;
     self->marked = mark;
+    self->marked_at_hello = 0; /* an answer on its way may still tell of the time before */
     if (from < self->next_new)
         ranges_add(&self->deferred, from, self->next_new - 1);
-    struct held_record *record;
+    const struct held_record *record;
     LIST_FOREACH(record, &self->records, all)
-    {
-        if (record->sequence >= from)
-            ranges_remove(&self->deferred, record->sequence, record->sequence);
-        for (size_t i = 0; i < record->count; i++)
-            record->is_stale |= record->events[i].state >= HELD_DONE;
-    }
+    ranges_remove(&self->deferred, record->sequence, record->sequence);
+    offer_held_again(self);
     self->counts.rewinds++;
 }
 
-void custody_history(struct custody *self, const char *history, uint64_t mark, int64_t now_ms)
+void custody_history(struct custody *self, const char *history, bool has_mark, uint64_t mark)
 {
-    (void)now_ms;
     if (history[0] == '\0' || strlen(history) >= sizeof self->history)
         return;
-    if (strcmp(history, self->history) != 0 || mark < self->marked_at_hello)
+    if (!has_mark) {
+        (void)memcpy(self->candidate, history, strlen(history) + 1);
+        self->history[0] = '\0';
+    } else if (strcmp(history, self->history) != 0 || mark < self->marked_at_hello) {
         rewind_to(self, history, mark);
+    }
 }
 
-void custody_marked(struct custody *self, const char *history, uint64_t sequence, bool is_stored,
-                    int64_t now_ms)
+void custody_marked(struct custody *self, const char *history, uint64_t sequence, bool is_stored)
 {
-    (void)now_ms;
-    if (!is_stored || strcmp(history, self->history) != 0)
+    if (!is_stored)
+        self->is_hello_wanted = true;
+    else if (self->candidate[0] != '\0' && strcmp(history, self->candidate) == 0)
+        rewind_to(self, history, sequence);
+    else if (strcmp(history, self->history) != 0)
         self->is_hello_wanted = true;
     else if (sequence > self->marked && sequence <= self->done_through)
         self->marked = sequence;
+}
+
+uint64_t custody_fence(const struct custody *self)
+{
+    return self->counts.rewinds;
+}
+
+void custody_answered_stale(struct custody *self, uint64_t peer, uint64_t sequence, uint32_t index)
+{
+    struct holder *holder = custody_holder(self, peer);
+    if (holder)
+        (void)give_back(holder, sequence, index);
+}
+
+bool custody_retry(struct custody *self, uint64_t sequence)
+{
+    if (sequence < self->oldest || sequence >= self->next_new)
+        return false;
+    if (!find_record(self, sequence))
+        ranges_add(&self->deferred, sequence, sequence);
+    return true;
 }
 
 /* --- time --- */
@@ -716,12 +756,32 @@ static void tick_unanswered(struct custody *self, struct held_event *event, int6
     custody_enqueue(&self->waiting, event, true);
 }
 
+/* A frame can vanish on a connection that lives on; its credit must not. The event has its own
+ * time-outs. */
+static void take_back_lost_credits(struct custody *self, struct holder *holder, int64_t now_ms)
+{
+    for (uint32_t i = holder->count; i > 0; i--) {
+        struct position held = holder->held[i - 1];
+        if (now_ms - held.sent_at_ms < self->limits.lost_ms)
+            continue;
+        (void)give_back(holder, held.sequence, held.index);
+        self->counts.lost_credits++;
+    }
+}
+
 void custody_tick(struct custody *self, int64_t now_ms)
 {
     self->hedge_tokens += 0.002 * (double)(now_ms - self->tokens_at_ms);
     if (self->hedge_tokens > 64)
         self->hedge_tokens = 64;
     self->tokens_at_ms = now_ms;
+    if (now_ms - self->provisional_at_ms >= self->limits.retry_ms) {
+        self->provisional_at_ms = now_ms;
+        if (custody_count_holders(self, false) > 0)
+            ranges_take(&self->deferred, &self->provisional);
+    }
+    for (size_t i = 0; i < self->holder_count; i++)
+        take_back_lost_credits(self, &self->holders[i], now_ms);
     struct held_record *record;
     LIST_FOREACH(record, &self->records, all)
     for (size_t i = 0; i < record->count; i++) {

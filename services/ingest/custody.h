@@ -32,6 +32,7 @@ struct custody_limits {
     int64_t bypass_replayed_ms; /* the same for what was received before the start */
     int64_t retry_ms;           /* bulk without DONE; doubles up to retry_max_ms */
     int64_t retry_max_ms;
+    int64_t lost_ms;  /* a credit unanswered so long on a live connection is taken back */
     int64_t probe_ms; /* one probe batch of deferred events in this time while route is busy */
     int64_t hello_ms;
     int64_t mark_ms;
@@ -89,13 +90,21 @@ bool custody_answered(struct custody *self, uint64_t peer, uint64_t sequence, ui
                       enum custody_answer answer, const char *history, bool is_alerted,
                       int64_t now_ms);
 
-/* The answer to HELLO. mark_sequence is 0 where Redis has no mark of a known incarnation. history
- * "" : Redis is away. */
-void custody_history(struct custody *self, const char *history, uint64_t mark_sequence,
-                     int64_t now_ms);
+/* The answer to HELLO. Without a mark the history counts only once a first mark is stored, so that
+ * a flushed Redis, which keeps its history, can always be told by a mark that is missing. history
+ * "": Redis is away. */
+void custody_history(struct custody *self, const char *history, bool has_mark, uint64_t mark);
 /* The answer to MARK. */
-void custody_marked(struct custody *self, const char *history, uint64_t sequence, bool is_stored,
-                    int64_t now_ms);
+void custody_marked(struct custody *self, const char *history, uint64_t sequence, bool is_stored);
+
+/* Rises with each replay from a mark. Answers to batches sent under a lower fence are void: only
+ * the credit comes back. */
+uint64_t custody_fence(const struct custody *self);
+void custody_answered_stale(struct custody *self, uint64_t peer, uint64_t sequence, uint32_t index);
+
+/* A person wants it tried again (quarantine): read and offered anew. False: there is no such
+ * record. */
+bool custody_retry(struct custody *self, uint64_t sequence);
 
 /* Time passed: hedges, bypasses, retries. */
 void custody_tick(struct custody *self, int64_t now_ms);
@@ -155,7 +164,7 @@ struct custody_status {
     bool is_route_busy;
     bool is_history_known;
     int64_t oldest_unseen_ms; /* age of the oldest held event triage has not looked at; 0: none */
-    uint64_t hedges, bypasses, retries, suspects, quarantined, rewinds, stale_dones;
+    uint64_t hedges, bypasses, retries, suspects, quarantined, rewinds, stale_dones, lost_credits;
 };
 void custody_status(const struct custody *self, int64_t now_ms, struct custody_status *out);
 /* All of it answered and nothing in hand. */

@@ -72,7 +72,8 @@ static void hand_over(struct custody *self, struct holder *holder, struct held_e
     event->peer = holder->peer;
     event->sent_at_ms = now_ms;
     event->sends++;
-    holder->held[holder->count++] = (struct position){ event->record->sequence, event->index };
+    holder->held[holder->count++] =
+        (struct position){ event->record->sequence, event->index, now_ms };
     fill_item(&batch->items[batch->count++], event);
     self->hedge_tokens += 0.05;
 }
@@ -209,13 +210,14 @@ bool custody_next_mark(struct custody *self, int64_t now_ms, uint64_t *route, co
                        uint64_t *sequence)
 {
     struct holder *holder = any_route(self);
-    if (!holder || self->history[0] == '\0' || self->done_through <= self->marked ||
-        now_ms - self->mark_at_ms < self->limits.mark_ms)
+    bool is_first = self->candidate[0] != '\0';
+    if (!holder || now_ms - self->mark_at_ms < (is_first ? 100 : self->limits.mark_ms) ||
+        (!is_first && (self->history[0] == '\0' || self->done_through <= self->marked)))
         return false;
     self->mark_at_ms = now_ms;
     *route = holder->peer;
-    *history = self->history;
-    *sequence = self->done_through;
+    *history = is_first ? self->candidate : self->history;
+    *sequence = is_first ? 0 : self->done_through;
     return true;
 }
 

@@ -51,7 +51,6 @@ struct held_record {
     int64_t loaded_at_ms;
     bool is_replayed;
     bool was_deferred;
-    bool is_stale; /* the history changed while it was held: offer it again */
     struct split split;
     size_t count;
     size_t active;
@@ -61,6 +60,7 @@ struct held_record {
 struct position {
     uint64_t sequence;
     uint32_t index;
+    int64_t sent_at_ms;
 };
 
 /* A classify worker or a route: what it holds unanswered. */
@@ -98,13 +98,16 @@ struct custody {
     struct ranges provisional; /* to be offered again when triage is back */
     struct ranges unproven;    /* found at start: done or not is known with the history */
 
-    char history[CUSTODY_HISTORY_BYTES];
+    char history[CUSTODY_HISTORY_BYTES];   /* under which acknowledgements count; empty: unknown */
+    char candidate[CUSTODY_HISTORY_BYTES]; /* seen without a mark: counts once a first mark is
+                                              stored */
     uint64_t marked;
     uint64_t marked_at_hello;
     int64_t hello_at_ms;
     int64_t mark_at_ms;
     bool is_hello_wanted;
 
+    int64_t provisional_at_ms; /* last offered again on time alone */
     bool is_route_busy;
     int64_t probe_at_ms;
     uint32_t turn;

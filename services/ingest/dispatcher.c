@@ -126,53 +126,91 @@ static void on_route_down(void *arg, link_peer peer, bool is_drain)
     pump(self);
 }
 
-/* Answers to an earlier start, or to a journal this one was restored from, are not ours. */
-static bool is_ours(struct dispatcher *self, const ProtobufCBinaryData *source,
-                    uint64_t incarnation)
+/* What a batch carries as incarnation and every answer repeats: answers to an earlier start, to a
+ * journal this one was restored from, or from before a replay do not count. */
+static uint64_t fence_of(const struct dispatcher *self)
+{
+    return journal_incarnation(self->journal) + custody_fence(self->custody);
+}
+
+static bool is_current(struct dispatcher *self, const ProtobufCBinaryData *source,
+                       uint64_t incarnation)
 {
     if (source->len == ID_BYTES && memcmp(source->data, self->source.bytes, ID_BYTES) == 0 &&
-        incarnation == journal_incarnation(self->journal))
+        incarnation == fence_of(self))
         return true;
     counter_add(self->metrics.foreign, 1);
     return false;
 }
 
 static void answer(struct dispatcher *self, uint64_t peer, const Desg__V1__Position *position,
-                   enum custody_answer kind, const char *history, bool is_alerted)
+                   enum custody_answer kind, bool is_alerted, bool is_fenced)
 {
     if (!position)
         return;
+    if (!is_fenced) {
+        custody_answered_stale(self->custody, peer, position->sequence, position->index);
+        return;
+    }
     counter_add(self->metrics.answers[kind], 1);
-    (void)custody_answered(self->custody, peer, position->sequence, position->index, kind, history,
+    (void)custody_answered(self->custody, peer, position->sequence, position->index, kind, "",
                            is_alerted, clock_monotonic_ms());
+}
+
+static void done_item(struct dispatcher *self, uint64_t peer, const Desg__V1__DoneItem *item,
+                      const char *history)
+{
+    bool is_provisional = item->outcome == DESG__V1__DONE_OUTCOME__DONE_OUTCOME_PROVISIONAL;
+    enum custody_answer kind = is_provisional ? CUSTODY_PROVISIONAL : CUSTODY_DONE;
+    counter_add(self->metrics.answers[kind], 1);
+    bool is_done =
+        custody_answered(self->custody, peer, item->position->sequence, item->position->index, kind,
+                         history, false, clock_monotonic_ms());
+    if (is_done && item->verdict.len > 0)
+        journal_note(self->journal, item->position->sequence, item->position->index, NOTE_VERDICT,
+                     item->verdict.data, item->verdict.len);
 }
 
 static void on_done(struct dispatcher *self, uint64_t peer, const Desg__V1__Done *done)
 {
+    bool is_fenced = is_current(self, &done->source, done->incarnation);
     for (size_t i = 0; i < done->n_items; i++) {
         const Desg__V1__DoneItem *item = done->items[i];
-        if (!item->position)
-            continue;
-        bool is_provisional = item->outcome == DESG__V1__DONE_OUTCOME__DONE_OUTCOME_PROVISIONAL;
-        enum custody_answer kind = is_provisional ? CUSTODY_PROVISIONAL : CUSTODY_DONE;
-        counter_add(self->metrics.answers[kind], 1);
-        bool is_done =
-            custody_answered(self->custody, peer, item->position->sequence, item->position->index,
-                             kind, done->history, false, clock_monotonic_ms());
-        if (is_done && item->verdict.len > 0)
-            journal_note(self->journal, item->position->sequence, item->position->index,
-                         NOTE_VERDICT, item->verdict.data, item->verdict.len);
+        if (item->position && is_fenced)
+            done_item(self, peer, item, done->history);
+        else if (item->position)
+            custody_answered_stale(self->custody, peer, item->position->sequence,
+                                   item->position->index);
     }
 }
 
 static void on_seen(struct dispatcher *self, uint64_t peer, const Desg__V1__Seen *seen)
 {
+    bool is_fenced = is_current(self, &seen->source, seen->incarnation);
     for (size_t i = 0; i < seen->n_items; i++) {
         const Desg__V1__SeenItem *item = seen->items[i];
-        if (item->position)
+        if (item->position && is_fenced)
             custody_seen(self->custody, peer, item->position->sequence, item->position->index,
                          item->severity, clock_monotonic_ms());
+        else if (item->position)
+            custody_answered_stale(self->custody, peer, item->position->sequence,
+                                   item->position->index);
     }
+}
+
+static void on_busy(struct dispatcher *self, uint64_t peer, const Desg__V1__Busy *busy)
+{
+    bool is_fenced = is_current(self, &busy->source, busy->incarnation);
+    for (size_t i = 0; i < busy->n_items; i++)
+        answer(self, peer, busy->items[i]->position, CUSTODY_BUSY, busy->items[i]->is_alerted,
+               is_fenced);
+}
+
+static void on_refused(struct dispatcher *self, uint64_t peer, const Desg__V1__Refused *refused)
+{
+    bool is_fenced = is_current(self, &refused->source, refused->incarnation);
+    for (size_t i = 0; i < refused->n_positions; i++)
+        answer(self, peer, refused->positions[i], CUSTODY_REFUSED, false, is_fenced);
 }
 
 /* What workers and routes answer about events alike. Returns false for another kind of packet. */
@@ -180,23 +218,16 @@ static bool on_answers(struct dispatcher *self, uint64_t peer, const Desg__V1__P
 {
     switch (packet->kind_case) {
     case DESG__V1__PACKET__KIND_SEEN:
-        if (is_ours(self, &packet->seen->source, packet->seen->incarnation))
-            on_seen(self, peer, packet->seen);
+        on_seen(self, peer, packet->seen);
         return true;
     case DESG__V1__PACKET__KIND_DONE:
-        if (is_ours(self, &packet->done->source, packet->done->incarnation))
-            on_done(self, peer, packet->done);
+        on_done(self, peer, packet->done);
         return true;
     case DESG__V1__PACKET__KIND_BUSY:
-        if (is_ours(self, &packet->busy->source, packet->busy->incarnation))
-            for (size_t i = 0; i < packet->busy->n_items; i++)
-                answer(self, peer, packet->busy->items[i]->position, CUSTODY_BUSY, "",
-                       packet->busy->items[i]->is_alerted);
+        on_busy(self, peer, packet->busy);
         return true;
     case DESG__V1__PACKET__KIND_REFUSED:
-        if (is_ours(self, &packet->refused->source, packet->refused->incarnation))
-            for (size_t i = 0; i < packet->refused->n_positions; i++)
-                answer(self, peer, packet->refused->positions[i], CUSTODY_REFUSED, "", false);
+        on_refused(self, peer, packet->refused);
         return true;
     default:
         return false;
@@ -237,7 +268,7 @@ static void on_history(struct dispatcher *self, const Desg__V1__History *history
     struct custody_status after;
     int64_t now_ms = clock_monotonic_ms();
     custody_status(self->custody, now_ms, &before);
-    custody_history(self->custody, history->history, mark, now_ms);
+    custody_history(self->custody, history->history, history->mark_incarnation != 0, mark);
     custody_status(self->custody, now_ms, &after);
     if (after.rewinds == before.rewinds)
         return;
@@ -258,8 +289,7 @@ static void on_marked(struct dispatcher *self, const Desg__V1__Marked *marked)
         self->known_mark_sequence = marked->sequence;
         journal_release(self->journal, marked->sequence);
     }
-    custody_marked(self->custody, marked->history, marked->sequence, marked->is_stored,
-                   clock_monotonic_ms());
+    custody_marked(self->custody, marked->history, marked->sequence, marked->is_stored);
 }
 
 static void on_route_packet(void *arg, link_peer peer, const Desg__V1__Packet *packet)
@@ -393,7 +423,7 @@ static void send_batch(struct dispatcher *self, const struct custody_batch *batc
     }
     Desg__V1__Batch message = DESG__V1__BATCH__INIT;
     message.source = (ProtobufCBinaryData){ ID_BYTES, self->source.bytes };
-    message.incarnation = journal_incarnation(self->journal);
+    message.incarnation = fence_of(self);
     message.lane =
         batch->is_to_route ? DESG__V1__LANE__LANE_URGENT : DESG__V1__LANE__LANE_UNSPECIFIED;
     message.n_items = batch->count;
@@ -430,7 +460,8 @@ static void send_mark(struct dispatcher *self, int64_t now_ms)
     Desg__V1__Mark mark = DESG__V1__MARK__INIT;
     mark.source = (ProtobufCBinaryData){ ID_BYTES, self->source.bytes };
     mark.history = (char *)history;
-    mark.incarnation = journal_incarnation_of(self->journal, sequence);
+    mark.incarnation = sequence > 0 ? journal_incarnation_of(self->journal, sequence)
+                                    : journal_incarnation(self->journal); /* the first mark */
     mark.sequence = sequence;
     mark.previous_incarnation = self->known_mark_incarnation;
     mark.previous_sequence = self->known_mark_sequence;

@@ -29,6 +29,7 @@ struct redis {
     bool applied[RECORDS + 1][EVENTS_MAX];
     bool provisional[RECORDS + 1][EVENTS_MAX];
     uint64_t mark;
+    bool has_mark;
 };
 
 enum mail_kind {
@@ -50,6 +51,8 @@ struct mail {
     uint32_t history;
     uint64_t start; /* of ingest it belongs to */
     bool is_stored;
+    bool has_mark;
+    uint64_t fence;
 };
 
 struct world {
@@ -65,6 +68,7 @@ struct world {
     uint32_t history;
     bool is_redis_up;
     uint64_t known_mark;
+    bool knows_mark;
     uint64_t workers[WORKERS];
     uint64_t next_peer;
     uint64_t route;
@@ -133,6 +137,7 @@ static void start_ingest(struct world *world)
     world->start++;
     world->custody = custody_new(&limits, world->newest > 0, world->newest, world->now_ms);
     world->known_mark = 0;
+    world->knows_mark = false;
     memset(world->workers, 0, sizeof world->workers);
     world->route = 0;
 }
@@ -159,19 +164,24 @@ static void pump(struct world *world)
                                        .peer = batch.peer,
                                        .sequence = batch.items[i].sequence,
                                        .index = batch.items[i].index,
-                                       .start = world->start });
+                                       .start = world->start,
+                                       .fence = custody_fence(world->custody) });
     }
     if (custody_next_hello(world->custody, world->now_ms, &route) && world->is_redis_up)
         post(world, (struct mail){ .kind = MAIL_HISTORY,
+                                   .has_mark = world->redis.has_mark,
                                    .sequence = world->redis.mark,
                                    .history = world->history,
                                    .start = world->start });
     if (custody_next_mark(world->custody, world->now_ms, &route, &history, &sequence) &&
         world->is_redis_up) {
         bool is_stored = strcmp(history, history_text(world->history)) == 0 &&
-                         world->redis.mark == world->known_mark;
-        if (is_stored)
+                         world->redis.mark == world->known_mark &&
+                         world->redis.has_mark == world->knows_mark;
+        if (is_stored) {
             world->redis.mark = sequence;
+            world->redis.has_mark = true;
+        }
         post(world, (struct mail){ .kind = MAIL_MARKED,
                                    .sequence = sequence,
                                    .history = world->history,
@@ -214,6 +224,11 @@ static void deliver(struct world *world, struct mail mail)
     if (mail.start != world->start)
         return; /* foreign: of an earlier start */
     const char *history = history_text(mail.history);
+    bool is_answer = mail.kind != MAIL_HISTORY && mail.kind != MAIL_MARKED;
+    if (is_answer && mail.fence != custody_fence(world->custody)) {
+        custody_answered_stale(world->custody, mail.peer, mail.sequence, mail.index);
+        return;
+    }
     switch (mail.kind) {
     case MAIL_SEEN:
         custody_seen(world->custody, mail.peer, mail.sequence, mail.index,
@@ -223,12 +238,15 @@ static void deliver(struct world *world, struct mail mail)
         break;
     case MAIL_HISTORY:
         world->known_mark = mail.sequence;
-        custody_history(world->custody, history, mail.sequence, world->now_ms);
+        world->knows_mark = mail.has_mark;
+        custody_history(world->custody, history, mail.has_mark, mail.sequence);
         break;
     case MAIL_MARKED:
-        if (mail.is_stored)
+        if (mail.is_stored) {
             world->known_mark = mail.sequence;
-        custody_marked(world->custody, history, mail.sequence, mail.is_stored, world->now_ms);
+            world->knows_mark = true;
+        }
+        custody_marked(world->custody, history, mail.sequence, mail.is_stored);
         break;
     default:
         (void)custody_answered(world->custody, mail.peer, mail.sequence, mail.index,
@@ -270,7 +288,7 @@ static void let_things_break(struct world *world)
         world->history++;
         world->is_redis_up = dice(world, 2);
     }
-    if (mishap(world, 200) && world->redis.mark > 0)
+    if (mishap(world, 200))
         world->redis = (struct redis){ 0 }; /* FLUSHALL: the history stays */
     if (mishap(world, 30))
         world->is_redis_up = !world->is_redis_up;
