@@ -25,7 +25,11 @@
 #include "ids/ids.h"
 #include "metrics/metrics.h"
 
-enum { JOURNAL_RECORD_MAX_BYTES = 5 << 20, JOURNAL_PAGE_MAX_RECORDS = 256 };
+enum {
+    JOURNAL_RECORD_MAX_BYTES = 5 << 20,
+    JOURNAL_NOTE_MAX_BYTES = 64 << 10,
+    JOURNAL_PAGE_MAX_RECORDS = 256,
+};
 
 struct journal;
 
@@ -76,9 +80,9 @@ uint64_t journal_incarnation_of(struct journal *self, uint64_t sequence);
 int journal_append(struct journal *self, uint16_t kind, const void *body, size_t length,
                    journal_stored *done, void *arg, struct error *err) MUST_USE;
 
-/* Puts a note on a record, under (sequence, index, kind): replaces an earlier one. Goes with the
- * next group, no flush of its own; lost if the process dies first. Never fails the caller: when
- * full it is dropped and counted. */
+/* Puts a note on a stored record, under (sequence, index, kind): replaces an earlier one. Goes with
+ * the next group, no flush of its own; lost if the process dies first. Never fails the caller: when
+ * full, or over JOURNAL_NOTE_MAX_BYTES, it is dropped and counted. */
 void journal_note(struct journal *self, uint64_t sequence, uint32_t index, uint16_t kind,
                   const void *bytes, size_t length);
 

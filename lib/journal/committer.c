@@ -1,0 +1,570 @@
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "clock/clock.h"
+#include "journal/inside.h"
+#include "journal/record.h"
+#include "journal/retention.h"
+#include "log/log.h"
+
+enum {
+    HEARTBEAT_DEFAULT_MS = 5000,
+    FULL_RETRY_MS = 1000,    /* how often a full journal looks again by itself */
+    DELETION_PAUSE_MS = 100, /* between deletions when there is room: appends come first */
+    FAILURE_WINDOW_MS = 60 * 1000,
+    DISK_CHECK_MS = 1000,
+};
+
+/* What one transaction does, known only once it is committed. */
+struct commit {
+    int64_t now_ms;
+    uint64_t next_sequence;
+    uint64_t released;
+    uint64_t budget_bytes; /* left for records and notes */
+    size_t records;
+    size_t bytes;
+    size_t dropped_notes;
+    struct deleted deleted;
+};
+
+/* ---- writing ---- */
+
+static int put_parts(const struct file *file, MDB_txn *txn, uint64_t sequence, uint8_t *value_bytes,
+                     size_t length)
+{
+    uint8_t bytes[RECORD_PART_KEY_BYTES];
+    int rc = 0;
+    for (uint16_t part = 0; rc == 0 && length > 0; part++) {
+        size_t part_bytes = length < RECORD_PART_BYTES ? length : RECORD_PART_BYTES;
+        record_part_key(sequence, part, bytes);
+        MDB_val key = { part == 0 ? RECORD_KEY_BYTES : RECORD_PART_KEY_BYTES, bytes };
+        MDB_val value = { part_bytes, value_bytes };
+        rc = mdb_put(txn, file->records, &key, &value, MDB_APPEND);
+        value_bytes += part_bytes;
+        length -= part_bytes;
+    }
+    return rc;
+}
+
+static int put_large(struct journal *self, MDB_txn *txn, const struct record *head,
+                     const struct append *append, const uint8_t *body)
+{
+    const struct keyring *keyring = self->options.keyring;
+    size_t value_bytes = record_value_bytes(append->length, keyring != NULL);
+    uint8_t *value = malloc(value_bytes);
+    if (!value)
+        return ENOMEM;
+    record_encode(head, body, append->length, keyring, value);
+    int rc = put_parts(&self->file, txn, head->sequence, value, value_bytes);
+    free(value);
+    return rc;
+}
+
+static int put_record(struct journal *self, MDB_txn *txn, const struct record *head,
+                      const struct append *append, const uint8_t *body)
+{
+    const struct keyring *keyring = self->options.keyring;
+    size_t value_bytes = record_value_bytes(append->length, keyring != NULL);
+    if (value_bytes > RECORD_PART_BYTES)
+        return put_large(self, txn, head, append, body);
+    uint8_t bytes[RECORD_KEY_BYTES];
+    record_key(head->sequence, bytes);
+    MDB_val key = { sizeof bytes, bytes };
+    MDB_val value = { value_bytes, NULL };
+    int rc = mdb_put(txn, self->file.records, &key, &value, MDB_APPEND | MDB_RESERVE);
+    if (rc == 0) /* straight into the page: no copy between */
+        record_encode(head, body, append->length, keyring, value.mv_data);
+    return rc;
+}
+
+/* Takes the cost of a value from the budget. Returns false if it does not fit: then what lies in
+ * the reserve stays there for deletions. */
+static bool spend(const struct journal *self, struct commit *commit, size_t value_bytes)
+{
+    uint64_t cost_bytes = space_cost_bytes(value_bytes, self->file.page_bytes);
+    if (cost_bytes > commit->budget_bytes)
+        return false;
+    commit->budget_bytes -= cost_bytes;
+    return true;
+}
+
+static int put_records(struct journal *self, MDB_txn *txn, struct group *group,
+                       struct commit *commit)
+{
+    struct record head = {
+        .incarnation = self->ledger.incarnations[self->ledger.incarnation_count - 1].number,
+        .stored_at_ms = commit->now_ms,
+    };
+    for (size_t i = 0; i < group->append_count; i++) {
+        struct append *append = &group->appends[i];
+        append->sequence = 0;
+        if (!spend(self, commit, record_value_bytes(append->length, self->options.keyring != NULL)))
+            continue; /* this one is refused, smaller ones may fit */
+        head.sequence = commit->next_sequence;
+        head.kind = append->kind;
+        int rc = put_record(self, txn, &head, append, group->arena + append->offset);
+        if (rc != 0)
+            return rc;
+        append->sequence = commit->next_sequence++;
+        commit->records++;
+        commit->bytes += append->length;
+    }
+    return 0;
+}
+
+static int put_notes(struct journal *self, MDB_txn *txn, const struct group *group,
+                     struct commit *commit)
+{
+    const struct keyring *keyring = self->options.keyring;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < group->note_count; i++) {
+        const struct waiting_note *note = &group->notes[i];
+        size_t value_bytes = note_value_bytes(note->length, keyring != NULL);
+        if (note->sequence >= commit->next_sequence || !spend(self, commit, value_bytes)) {
+            commit->dropped_notes++;
+            continue;
+        }
+        uint8_t bytes[NOTE_KEY_BYTES];
+        note_key(note->sequence, note->index, note->kind, bytes);
+        MDB_val key = { sizeof bytes, bytes };
+        MDB_val value = { value_bytes, NULL };
+        rc = mdb_put(txn, self->file.notes, &key, &value, MDB_RESERVE);
+        if (rc == 0)
+            note_encode(bytes, group->arena + note->offset, note->length, keyring, value.mv_data);
+    }
+    return rc;
+}
+
+static int write_all(struct journal *self, MDB_txn *txn, struct group *group, struct commit *commit)
+{
+    struct retention rule = {
+        .released = commit->released,
+        .now_ms = commit->now_ms,
+        .retention_ms = self->options.retention_ms,
+        .is_early = self->stats.state != JOURNAL_ROOMY,
+    };
+    int rc = 0;
+    if (group)
+        rc = put_records(self, txn, group, commit);
+    if (rc == 0 && group)
+        rc = put_notes(self, txn, group, commit);
+    if (rc == 0)
+        rc = retention_apply(&self->file, txn, &rule, &commit->deleted);
+    if (rc == 0)
+        rc = file_put_state(&self->file, txn, commit->next_sequence, commit->released,
+                            commit->now_ms);
+    return rc;
+}
+
+static int write_commit(struct journal *self, struct group *group, struct commit *commit)
+{
+    MDB_txn *txn = NULL;
+    int rc = mdb_txn_begin(self->file.env, NULL, 0, &txn);
+    if (rc != 0)
+        return rc;
+    rc = write_all(self, txn, group, commit);
+    if (rc == 0)
+        return mdb_txn_commit(txn); /* synced when it returns 0; frees txn either way */
+    mdb_txn_abort(txn);
+    return rc;
+}
+
+/* ---- what is known afterwards ---- */
+
+static void publish_metrics(const struct journal_metrics *metrics,
+                            const struct journal_stats *stats)
+{
+    gauge_set(metrics->used_bytes, (int64_t)stats->used_bytes);
+    gauge_set(metrics->max_bytes, (int64_t)stats->max_bytes);
+    gauge_set(metrics->reusable_bytes, (int64_t)stats->reusable_bytes);
+    gauge_set(metrics->state, stats->state);
+    gauge_set(metrics->oldest_sequence, (int64_t)stats->oldest_sequence);
+    gauge_set(metrics->newest_sequence, (int64_t)stats->newest_sequence);
+}
+
+static void log_state(const struct journal *self, const struct space *space,
+                      enum journal_state state)
+{
+    static const char *const names[] = { "roomy", "getting_full", "full", "dead" };
+    log_write(
+        state == JOURNAL_FULL ? LOG_LEVEL_ERROR
+                              : (state == JOURNAL_GETTING_FULL ? LOG_LEVEL_WARN : LOG_LEVEL_INFO),
+        "journal_state_changed",
+        LOG_FIELDS(KV("directory", self->directory), KV("from", names[self->stats.state]),
+                   KV("to", names[state]), KV("used_bytes", space->used_bytes),
+                   KV("reusable_bytes", space->reusable_bytes), KV("max_bytes", space->max_bytes),
+                   KV("disk_free_bytes", space->disk_free_bytes)));
+}
+
+/* Only the committer changes state, so it may read it without the lock. */
+static void set_space(struct journal *self, const struct space *space)
+{
+    enum journal_state state = space_state(space, self->stats.state);
+    if (self->is_out_of_space)
+        state = JOURNAL_FULL;
+    if (state != self->stats.state)
+        log_state(self, space, state);
+    pthread_mutex_lock(&self->mutex);
+    self->stats.state = state;
+    self->stats.used_bytes = space->used_bytes;
+    self->stats.max_bytes = space->max_bytes;
+    self->stats.reusable_bytes = space->reusable_bytes;
+    self->stats.disk_free_bytes = space->disk_free_bytes;
+    pthread_mutex_unlock(&self->mutex);
+    publish_metrics(&self->metrics, &self->stats);
+}
+
+/* An LMDB result. */
+static int measure(struct journal *self)
+{
+    struct space space = { .disk_free_bytes = self->stats.disk_free_bytes };
+    int rc = self->measuring ? mdb_txn_renew(self->measuring)
+                             : mdb_txn_begin(self->file.env, NULL, MDB_RDONLY, &self->measuring);
+    if (rc != 0)
+        return rc;
+    rc = space_measure(&self->file, self->measuring, readers_oldest(self), &space);
+    mdb_txn_reset(self->measuring);
+    if (rc != 0)
+        return rc;
+    int64_t now_ms = clock_monotonic_ms();
+    if (now_ms - self->disk_checked_ms >= DISK_CHECK_MS || self->disk_checked_ms == 0) {
+        self->disk_checked_ms = now_ms;
+        space.disk_free_bytes = space_on_disk(self->directory);
+    }
+    if (!self->file.is_allocated && space.disk_free_bytes < space.reusable_bytes)
+        space.reusable_bytes = space.disk_free_bytes;
+    set_space(self, &space);
+    return 0;
+}
+
+static void set_sequences(struct journal *self, uint64_t oldest, uint64_t next, uint64_t released)
+{
+    struct journal_stats *stats = &self->stats;
+    pthread_mutex_lock(&self->mutex);
+    stats->oldest_sequence = oldest;
+    stats->newest_sequence = next - 1;
+    stats->records = oldest ? next - oldest : 0;
+    stats->last_commit_unix_ms = clock_unix_ms();
+    self->ledger.next_sequence = next;
+    self->ledger.released = released;
+    pthread_mutex_unlock(&self->mutex);
+}
+
+static int first_sequence(const struct file *file, MDB_txn *txn, uint64_t *oldest)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val key;
+    MDB_val value;
+    int rc = mdb_cursor_open(txn, file->records, &cursor);
+    if (rc != 0)
+        return rc;
+    rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+    *oldest = rc == 0 ? record_key_sequence(key.mv_data) : 0;
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int committer_adopt(struct journal *self, const struct ledger *ledger, struct error *err)
+{
+    uint64_t oldest = 0;
+    MDB_txn *txn = NULL;
+    int rc = mdb_txn_begin(self->file.env, NULL, MDB_RDONLY, &txn);
+    if (rc == 0) {
+        rc = first_sequence(&self->file, txn, &oldest);
+        mdb_txn_abort(txn);
+    }
+    if (rc != 0)
+        return error_set(err, ERROR_SYSTEM, "cannot read journal '%s': %s", self->directory,
+                         mdb_strerror(rc));
+    pthread_mutex_lock(&self->mutex);
+    ledger_clear(&self->ledger);
+    self->ledger = *ledger;
+    if (self->released < ledger->released)
+        self->released = ledger->released;
+    pthread_mutex_unlock(&self->mutex);
+    set_sequences(self, oldest, ledger->next_sequence, ledger->released);
+    rc = measure(self);
+    if (rc != 0)
+        return error_set(err, ERROR_SYSTEM, "cannot measure journal '%s': %s", self->directory,
+                         mdb_strerror(rc));
+    return 0;
+}
+
+/* ---- answers ---- */
+
+static void answer(struct journal *self, const struct group *group, bool is_stored)
+{
+    uint64_t last = 0;
+    for (size_t i = 0; i < group->append_count; i++) {
+        const struct append *append = &group->appends[i];
+        bool is_kept = is_stored && append->sequence != 0;
+        if (is_kept)
+            last = append->sequence;
+        if (append->done)
+            append->done(append->arg, is_kept ? JOURNAL_STORED : JOURNAL_FAILED,
+                         is_kept ? append->sequence : 0);
+    }
+    if (last != 0 && self->options.committed)
+        self->options.committed(self->options.committed_arg, last);
+}
+
+static void fail_group(struct journal *self, const struct group *group)
+{
+    if (!group)
+        return;
+    counter_add(self->metrics.failed_groups, 1);
+    counter_add(self->metrics.dropped_notes, group->note_count);
+    answer(self, group, false);
+}
+
+static void fail_waiting(struct journal *self)
+{
+    for (;;) {
+        pthread_mutex_lock(&self->mutex);
+        struct group *group = gathering_take(&self->waiting);
+        pthread_mutex_unlock(&self->mutex);
+        if (!group)
+            return;
+        fail_group(self, group);
+        pthread_mutex_lock(&self->mutex);
+        gathering_give_back(&self->waiting, &group);
+        pthread_mutex_unlock(&self->mutex);
+    }
+}
+
+/* ---- failures ---- */
+
+static void die(struct journal *self, const char *reason)
+{
+    log_error("journal_died", KV("directory", self->directory), KV("error", reason),
+              KV("remedy", "the process must exit; check the disk before starting it again"));
+    pthread_mutex_lock(&self->mutex);
+    self->stats.state = JOURNAL_DEAD;
+    pthread_mutex_unlock(&self->mutex);
+    gauge_set(self->metrics.state, JOURNAL_DEAD);
+    fail_waiting(self);
+}
+
+static void close_file(struct journal *self)
+{
+    if (self->measuring)
+        mdb_txn_abort(self->measuring);
+    self->measuring = NULL;
+    readers_close(self);
+    file_close(&self->file);
+}
+
+/* Called with file_lock held alone. */
+static int reopen(struct journal *self, struct error *err)
+{
+    uint64_t confirmed = self->stats.newest_sequence;
+    struct ledger ledger = { 0 };
+    close_file(self);
+    if (file_open(&self->file, self->directory, self->options.max_bytes, err) != 0 ||
+        file_begin_incarnation(&self->file, &ledger, err) != 0)
+        return -1;
+    if (ledger.next_sequence <= confirmed) {
+        ledger_clear(&ledger);
+        return error_set(err, ERROR_SYSTEM, "records that the disk had confirmed are gone");
+    }
+    return committer_adopt(self, &ledger, err);
+}
+
+/* The handle is never used again, whatever the error: after a failed sync nobody knows what the
+ * disk holds, and a second sync would say "fine" without having written anything. */
+static void recover(struct journal *self, int rc)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    bool is_again = self->failed_at_ms != 0 && now_ms - self->failed_at_ms < FAILURE_WINDOW_MS;
+    self->failed_at_ms = now_ms;
+    log_error("journal_write_failed", KV("directory", self->directory),
+              KV("error", mdb_strerror(rc)), KV("newest_sequence", self->stats.newest_sequence));
+    if (is_again) {
+        die(self, "second failed write within a minute");
+        return;
+    }
+    struct error err = { 0 };
+    pthread_rwlock_wrlock(&self->file_lock);
+    int reopened = reopen(self, &err);
+    if (reopened != 0)
+        close_file(self);
+    pthread_rwlock_unlock(&self->file_lock);
+    if (reopened != 0) {
+        die(self, err.text);
+        return;
+    }
+    counter_add(self->metrics.reopened, 1);
+    log_warn("journal_reopened", KV("directory", self->directory),
+             KV("newest_sequence", self->stats.newest_sequence));
+}
+
+static void run_full(struct journal *self, int rc)
+{
+    if (!self->is_out_of_space)
+        log_error("journal_write_refused", KV("directory", self->directory),
+                  KV("error", mdb_strerror(rc)),
+                  KV("disk_free_bytes", space_on_disk(self->directory)));
+    self->is_out_of_space = true;
+    self->is_disk_blamed = rc != MDB_MAP_FULL;
+    self->is_settling = true;
+    self->disk_checked_ms = 0;
+    int measured = measure(self);
+    if (measured != 0)
+        recover(self, measured);
+}
+
+/* ---- one commit ---- */
+
+static void prepare(struct journal *self, struct commit *commit)
+{
+    uint64_t reserve_bytes = space_reserve_bytes(self->stats.max_bytes);
+    bool has_room = self->stats.state != JOURNAL_FULL && self->stats.reusable_bytes > reserve_bytes;
+    pthread_mutex_lock(&self->mutex);
+    *commit = (struct commit){
+        .now_ms = clock_unix_ms(),
+        .next_sequence = self->ledger.next_sequence,
+        .released = self->released,
+        .budget_bytes = has_room ? self->stats.reusable_bytes - reserve_bytes : 0,
+    };
+    pthread_mutex_unlock(&self->mutex);
+}
+
+static void count_commit(struct journal *self, const struct group *group,
+                         const struct commit *commit, int64_t began_us)
+{
+    const struct journal_metrics *metrics = &self->metrics;
+    histogram_observe(metrics->commit_seconds, (double)(clock_monotonic_us() - began_us) / 1e6);
+    counter_add(metrics->commits, 1);
+    counter_add(metrics->appended_records, commit->records);
+    counter_add(metrics->appended_bytes, commit->bytes);
+    counter_add(metrics->deleted_records, commit->deleted.records);
+    counter_add(metrics->dropped_notes, commit->dropped_notes);
+    if (group && group->append_count > 0)
+        gauge_set(metrics->group_records, (int64_t)commit->records);
+    if (group && commit->records < group->append_count)
+        counter_add(metrics->failed_groups, 1);
+}
+
+static void finish_commit(struct journal *self, const struct group *group,
+                          const struct commit *commit)
+{
+    self->is_out_of_space =
+        self->is_out_of_space && self->is_disk_blamed && space_is_disk_full(self->directory);
+    self->is_settling = commit->deleted.records > 0;
+    self->is_more_deletable = commit->deleted.is_more;
+    set_sequences(self, commit->deleted.oldest_sequence, commit->next_sequence, commit->released);
+    int rc = measure(self);
+    if (group)
+        answer(self, group, true); /* it is on disk, whatever measuring said */
+    if (rc != 0)
+        recover(self, rc);
+}
+
+/* group NULL: a heartbeat, with whatever can be deleted. */
+static void commit_group(struct journal *self, struct group *group)
+{
+    struct commit commit;
+    prepare(self, &commit);
+    int64_t began_us = clock_monotonic_us();
+    int rc = write_commit(self, group, &commit);
+    if (rc == 0) {
+        count_commit(self, group, &commit, began_us);
+        finish_commit(self, group, &commit);
+        return;
+    }
+    fail_group(self, group);
+    if (space_is_exhausted(rc, self->directory))
+        run_full(self, rc);
+    else
+        recover(self, rc);
+}
+
+/* When to commit without being woken. */
+static int64_t next_due_ms(const struct journal *self)
+{
+    int64_t pause_ms = self->options.heartbeat_ms;
+    bool is_short = self->stats.state != JOURNAL_ROOMY;
+    if (self->is_out_of_space)
+        pause_ms = pause_ms < FULL_RETRY_MS ? pause_ms : FULL_RETRY_MS;
+    else if (is_short && (self->is_more_deletable || self->is_settling))
+        pause_ms = 0; /* freed pages are usable after one more commit */
+    else if (self->is_more_deletable)
+        pause_ms = pause_ms < DELETION_PAUSE_MS ? pause_ms : DELETION_PAUSE_MS;
+    return clock_monotonic_ms() + pause_ms;
+}
+
+/* ---- the thread ---- */
+
+static bool is_ready(const struct journal *self, int64_t now_ms)
+{
+    const struct group *head = self->waiting.head;
+    if (!head)
+        return false;
+    /* Notes alone wait for the heartbeat or for a whole group of them. */
+    return head->append_count > 0 || head != self->waiting.tail || self->is_closing ||
+           now_ms >= self->due_ms || self->is_release_urgent;
+}
+
+static void wait_until(struct journal *self, int64_t due_ms)
+{
+    struct timespec at = { .tv_sec = due_ms / 1000, .tv_nsec = due_ms % 1000 * 1000000 };
+    self->is_idle = true;
+    (void)pthread_cond_timedwait(&self->wake, &self->mutex, &at); /* the caller looks again */
+    self->is_idle = false;
+}
+
+/* Waits for work. Returns false when closing and nothing waits; *group_p stays NULL for a
+ * heartbeat. */
+static bool await_work(struct journal *self, struct group **group_p)
+{
+    bool is_working = true;
+    pthread_mutex_lock(&self->mutex);
+    for (;;) {
+        int64_t now_ms = clock_monotonic_ms();
+        if (is_ready(self, now_ms)) {
+            *group_p = gathering_take(&self->waiting);
+            break;
+        }
+        is_working = !self->is_closing;
+        if (!is_working || now_ms >= self->due_ms || self->is_release_urgent)
+            break;
+        wait_until(self, self->due_ms);
+    }
+    self->is_release_urgent = false;
+    pthread_mutex_unlock(&self->mutex);
+    return is_working;
+}
+
+static void await_close(struct journal *self)
+{
+    pthread_mutex_lock(&self->mutex);
+    while (!self->is_closing)
+        wait_until(self, clock_monotonic_ms() + HEARTBEAT_DEFAULT_MS);
+    pthread_mutex_unlock(&self->mutex);
+}
+
+void *committer_run(void *journal)
+{
+    struct journal *self = journal;
+    self->due_ms = next_due_ms(self);
+    struct group *group = NULL;
+    while (self->stats.state != JOURNAL_DEAD && await_work(self, &group)) {
+        commit_group(self, group);
+        if (group) {
+            pthread_mutex_lock(&self->mutex);
+            gathering_give_back(&self->waiting, &group);
+            pthread_mutex_unlock(&self->mutex);
+        }
+        self->due_ms = next_due_ms(self);
+    }
+    if (self->stats.state == JOURNAL_DEAD) {
+        await_close(self);
+        fail_waiting(self);
+    } else {
+        commit_group(self, NULL); /* released may not be on disk yet */
+    }
+    return NULL;
+}

@@ -1,0 +1,130 @@
+#include "journal/gather.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A group that carried more than this gives its memory back instead of becoming the spare. */
+enum { SPARE_MAX_BYTES = 1 << 20 };
+
+static void group_destroy(struct group **group_p)
+{
+    if (!*group_p)
+        return;
+    free((*group_p)->arena);
+    free(*group_p);
+    *group_p = NULL;
+}
+
+static struct group *group_new(void)
+{
+    struct group *group = malloc(sizeof *group);
+    if (!group)
+        return NULL;
+    group->arena = malloc(GROUP_ARENA_BYTES); /* pages are real only once touched */
+    if (!group->arena)
+        group_destroy(&group);
+    return group;
+}
+
+static void group_reset(struct group *group)
+{
+    group->next = NULL;
+    group->append_count = 0;
+    group->note_count = 0;
+    group->arena_used = 0;
+    group->cost_bytes = 0;
+}
+
+static int add_group(struct gathering *self, struct error *err)
+{
+    struct group *group = self->spare ? self->spare : group_new();
+    if (!group)
+        return error_set(err, ERROR_UNAVAILABLE, "no memory for the journal's next group");
+    self->spare = NULL;
+    group_reset(group);
+    if (self->tail)
+        self->tail->next = group;
+    else
+        self->head = group;
+    self->tail = group;
+    return 0;
+}
+
+/* Makes room in the last group, or in a new one, and charges for it. */
+static int make_room(struct gathering *self, bool is_append, size_t length, struct error *err)
+{
+    size_t cost = length + (is_append ? sizeof(struct append) : sizeof(struct waiting_note));
+    if (self->waiting_bytes + cost > GATHERING_MAX_BYTES)
+        return error_set(err, ERROR_UNAVAILABLE, "%zu bytes wait for the journal's disk already",
+                         self->waiting_bytes);
+    const struct group *tail = self->tail;
+    bool fits = tail && length <= GROUP_ARENA_BYTES - tail->arena_used &&
+                (is_append ? tail->append_count < GROUP_APPENDS : tail->note_count < GROUP_NOTES);
+    if (!fits && add_group(self, err) != 0)
+        return -1;
+    self->tail->cost_bytes += cost;
+    self->waiting_bytes += cost;
+    return 0;
+}
+
+static size_t copy_in(struct group *group, const void *bytes, size_t length)
+{
+    size_t offset = group->arena_used;
+    if (length)
+        memcpy(group->arena + offset, bytes, length);
+    group->arena_used += length;
+    return offset;
+}
+
+int gathering_append(struct gathering *self, const struct append *append, const void *body,
+                     struct error *err)
+{
+    if (make_room(self, true, append->length, err) != 0)
+        return -1;
+    struct append *slot = &self->tail->appends[self->tail->append_count++];
+    *slot = *append;
+    slot->sequence = 0;
+    slot->offset = copy_in(self->tail, body, append->length);
+    return 0;
+}
+
+int gathering_note(struct gathering *self, const struct waiting_note *note, const void *bytes,
+                   struct error *err)
+{
+    if (make_room(self, false, note->length, err) != 0)
+        return -1;
+    struct waiting_note *slot = &self->tail->notes[self->tail->note_count++];
+    *slot = *note;
+    slot->offset = copy_in(self->tail, bytes, note->length);
+    return 0;
+}
+
+struct group *gathering_take(struct gathering *self)
+{
+    struct group *group = self->head;
+    if (!group)
+        return NULL;
+    self->head = group->next;
+    if (!self->head)
+        self->tail = NULL;
+    group->next = NULL;
+    return group;
+}
+
+void gathering_give_back(struct gathering *self, struct group **group_p)
+{
+    self->waiting_bytes -= (*group_p)->cost_bytes;
+    if (!self->spare && (*group_p)->arena_used <= SPARE_MAX_BYTES)
+        self->spare = *group_p;
+    else
+        group_destroy(group_p);
+    *group_p = NULL;
+}
+
+void gathering_clear(struct gathering *self)
+{
+    for (struct group *group = gathering_take(self); group; group = gathering_take(self))
+        group_destroy(&group);
+    group_destroy(&self->spare);
+    self->waiting_bytes = 0;
+}

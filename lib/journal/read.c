@@ -1,0 +1,417 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "journal/inside.h"
+#include "journal/record.h"
+
+/* Memory of a page: blocks, freed together. */
+struct block {
+    struct block *next;
+    size_t used;
+    size_t capacity;
+    uint8_t data[] __attribute__((aligned(16)));
+};
+
+enum { BLOCK_BYTES = 64 << 10 };
+
+struct reading {
+    struct journal *journal;
+    struct reader *reader;
+    struct journal_page *page;
+    struct error *err;
+    size_t bytes; /* copied so far */
+    uint64_t next;
+    bool has_note; /* the notes cursor stands on one, below */
+    MDB_val note_key;
+    MDB_val note_value;
+};
+
+static void *page_allocate(struct journal_page *page, size_t bytes)
+{
+    bytes = (bytes + 15) / 16 * 16;
+    struct block *block = page->memory;
+    if (!block || block->capacity - block->used < bytes) {
+        size_t capacity = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
+        block = malloc(sizeof *block + capacity);
+        if (!block)
+            return NULL;
+        block->next = page->memory;
+        block->used = 0;
+        block->capacity = capacity;
+        page->memory = block;
+    }
+    void *memory = block->data + block->used;
+    block->used += bytes;
+    return memory;
+}
+
+void journal_page_clear(struct journal_page *page)
+{
+    struct block *block = page->memory;
+    while (block) {
+        struct block *next = block->next;
+        free(block);
+        block = next;
+    }
+    page->memory = NULL;
+    page->count = 0;
+}
+
+/* ---- readers ---- */
+
+int readers_init(struct journal *self)
+{
+    for (size_t i = 0; i < JOURNAL_READERS; i++)
+        self->readers[i].seen_txn = UINT64_MAX;
+    if (pthread_mutex_init(&self->readers_mutex, NULL) != 0)
+        return -1;
+    return pthread_cond_init(&self->reader_freed, NULL) == 0 ? 0 : -1;
+}
+
+static void reader_close(struct reader *reader)
+{
+    if (reader->records)
+        mdb_cursor_close(reader->records);
+    if (reader->notes)
+        mdb_cursor_close(reader->notes);
+    if (reader->txn)
+        mdb_txn_abort(reader->txn);
+    reader->txn = NULL;
+    reader->records = NULL;
+    reader->notes = NULL;
+}
+
+void readers_close(struct journal *self)
+{
+    for (size_t i = 0; i < JOURNAL_READERS; i++)
+        reader_close(&self->readers[i]);
+}
+
+uint64_t readers_oldest(struct journal *self)
+{
+    uint64_t oldest = UINT64_MAX;
+    pthread_mutex_lock(&self->readers_mutex);
+    for (size_t i = 0; i < JOURNAL_READERS; i++)
+        if (self->readers[i].seen_txn < oldest)
+            oldest = self->readers[i].seen_txn;
+    pthread_mutex_unlock(&self->readers_mutex);
+    return oldest;
+}
+
+static struct reader *take_reader(struct journal *self)
+{
+    struct reader *found = NULL;
+    pthread_mutex_lock(&self->readers_mutex);
+    while (!found) {
+        for (size_t i = 0; i < JOURNAL_READERS && !found; i++)
+            if (!self->readers[i].is_busy)
+                found = &self->readers[i];
+        if (!found) /* readings are short: no time-out needed */
+            pthread_cond_wait(&self->reader_freed, &self->readers_mutex);
+    }
+    found->is_busy = true;
+    pthread_mutex_unlock(&self->readers_mutex);
+    return found;
+}
+
+static void set_seen(struct journal *self, struct reader *reader, uint64_t seen_txn)
+{
+    pthread_mutex_lock(&self->readers_mutex);
+    reader->seen_txn = seen_txn;
+    pthread_mutex_unlock(&self->readers_mutex);
+}
+
+static void give_back_reader(struct journal *self, struct reader *reader)
+{
+    pthread_mutex_lock(&self->readers_mutex);
+    reader->is_busy = false;
+    pthread_cond_signal(&self->reader_freed);
+    pthread_mutex_unlock(&self->readers_mutex);
+}
+
+static int reader_begin(struct journal *self, struct reader *reader)
+{
+    int rc = 0;
+    if (reader->txn) {
+        rc = mdb_txn_renew(reader->txn);
+        if (rc == 0)
+            rc = mdb_cursor_renew(reader->txn, reader->records);
+        if (rc == 0)
+            rc = mdb_cursor_renew(reader->txn, reader->notes);
+    } else {
+        rc = mdb_txn_begin(self->file.env, NULL, MDB_RDONLY, &reader->txn);
+        if (rc == 0)
+            rc = mdb_cursor_open(reader->txn, self->file.records, &reader->records);
+        if (rc == 0)
+            rc = mdb_cursor_open(reader->txn, self->file.notes, &reader->notes);
+    }
+    if (rc == 0)
+        set_seen(self, reader, mdb_txn_id(reader->txn));
+    return rc;
+}
+
+/* Leaves the transaction reset: it no longer holds pages back. */
+static void reader_end(struct journal *self, struct reader *reader)
+{
+    if (reader->txn)
+        mdb_txn_reset(reader->txn);
+    set_seen(self, reader, UINT64_MAX);
+}
+
+/* ---- one record ---- */
+
+/* LMDB has no check sums of its own: a damaged page may claim any length for a value. */
+static bool is_plausible(const MDB_val *value)
+{
+    return value->mv_size <= RECORD_PART_BYTES + NOTE_HEADER_BYTES + SEAL_OVERHEAD_BYTES;
+}
+
+/* Copies the parts behind the first into out. Returns false if one is missing. */
+static bool copy_parts(struct reading *reading, uint64_t sequence, uint8_t *out, size_t bytes)
+{
+    for (uint16_t part = 1; bytes > 0; part++) {
+        MDB_val key;
+        MDB_val value;
+        uint8_t expected[RECORD_PART_KEY_BYTES];
+        record_part_key(sequence, part, expected);
+        if (mdb_cursor_get(reading->reader->records, &key, &value, MDB_NEXT) != 0 ||
+            key.mv_size != sizeof expected || memcmp(key.mv_data, expected, sizeof expected) != 0 ||
+            value.mv_size > bytes || !is_plausible(&value))
+            return false;
+        memcpy(out, value.mv_data, value.mv_size);
+        out += value.mv_size;
+        bytes -= value.mv_size;
+    }
+    return true;
+}
+
+/* Joins a record of several parts in *joined (the caller frees it), and points value at it.
+ * Returns what is wrong, or NULL. */
+static const char *join_parts(struct reading *reading, uint64_t sequence, MDB_val *value,
+                              uint8_t **joined)
+{
+    size_t claimed = record_claimed_bytes(value->mv_data, value->mv_size, JOURNAL_RECORD_MAX_BYTES);
+    if (claimed <= value->mv_size || value->mv_size != RECORD_PART_BYTES)
+        return NULL; /* one part: the decoder checks its length */
+    *joined = malloc(claimed);
+    if (!*joined)
+        return "no memory to read it";
+    memcpy(*joined, value->mv_data, value->mv_size);
+    if (!copy_parts(reading, sequence, *joined + value->mv_size, claimed - value->mv_size))
+        return "a part of it is missing";
+    *value = (MDB_val){ claimed, *joined };
+    return NULL;
+}
+
+/* Fills out from value. Returns 0; -1 for no memory; a damaged record is marked. */
+static int open_record(struct reading *reading, const MDB_val *value, struct journal_record *out)
+{
+    struct record record;
+    struct error err = { 0 };
+    if (!record_decode(value->mv_data, value->mv_size, out->sequence, &record)) {
+        out->is_damaged = true;
+        journal_report_damage(reading->journal, out->sequence, "record", "its check sum is wrong");
+        return 0;
+    }
+    out->incarnation = record.incarnation;
+    out->stored_at_ms = record.stored_at_ms;
+    out->kind = record.kind;
+    size_t body_bytes = record_body_bytes(&record);
+    uint8_t *body = page_allocate(reading->page, body_bytes);
+    if (!body)
+        return error_set(reading->err, ERROR_SYSTEM, "no memory to read the journal");
+    if (record_open(&record, reading->journal->options.keyring, body, &err) != 0) {
+        out->is_damaged = true;
+        journal_report_damage(reading->journal, out->sequence, "record", err.text);
+        return 0;
+    }
+    out->body = body;
+    out->body_bytes = body_bytes;
+    reading->bytes += body_bytes;
+    return 0;
+}
+
+static int load_record(struct reading *reading, MDB_val value, struct journal_record *out)
+{
+    const char *wrong = "its length cannot be";
+    uint8_t *joined = NULL;
+    if (is_plausible(&value))
+        wrong = join_parts(reading, out->sequence, &value, &joined);
+    int rc = 0;
+    if (wrong) {
+        out->is_damaged = true;
+        journal_report_damage(reading->journal, out->sequence, "record", wrong);
+    } else {
+        rc = open_record(reading, &value, out);
+    }
+    free(joined);
+    return rc;
+}
+
+/* ---- notes ---- */
+
+static void next_note(struct reading *reading, MDB_cursor_op op)
+{
+    int rc = mdb_cursor_get(reading->reader->notes, &reading->note_key, &reading->note_value, op);
+    reading->has_note = rc == 0 && reading->note_key.mv_size == NOTE_KEY_BYTES;
+}
+
+static void seek_note(struct reading *reading, uint64_t sequence)
+{
+    uint8_t key[NOTE_KEY_BYTES];
+    note_key(sequence, 0, 0, key);
+    reading->note_key = (MDB_val){ sizeof key, key };
+    next_note(reading, MDB_SET_RANGE);
+}
+
+static struct journal_note *add_note(struct journal_page *page, struct journal_record *record)
+{
+    size_t count = record->note_count;
+    struct journal_note *notes = (struct journal_note *)record->notes;
+    if ((count & (count - 1)) == 0) { /* full at 0, 1, 2, 4, 8… */
+        notes = page_allocate(page, (count ? 2 * count : 1) * sizeof *notes);
+        if (!notes)
+            return NULL;
+        if (count)
+            memcpy(notes, record->notes, count * sizeof *notes);
+        record->notes = notes;
+    }
+    record->note_count++;
+    return &notes[count];
+}
+
+static int load_note(struct reading *reading, struct journal_record *record)
+{
+    const MDB_val *value = &reading->note_value;
+    if (!is_plausible(value))
+        return 0;
+    uint8_t *bytes = page_allocate(reading->page, note_room_bytes(value->mv_size) + 1);
+    if (!bytes)
+        return error_set(reading->err, ERROR_SYSTEM, "no memory to read the journal");
+    struct journal_note note = { .bytes = bytes };
+    struct error err = { 0 };
+    if (note_decode(reading->note_key.mv_data, value->mv_data, value->mv_size,
+                    reading->journal->options.keyring, bytes, &note.length, &err) != 0) {
+        journal_report_damage(reading->journal, record->sequence, "note", err.text);
+        return 0;
+    }
+    note_key_read(reading->note_key.mv_data, &note.index, &note.kind);
+    struct journal_note *slot = add_note(reading->page, record);
+    if (!slot)
+        return error_set(reading->err, ERROR_SYSTEM, "no memory to read the journal");
+    *slot = note;
+    reading->bytes += note.length;
+    return 0;
+}
+
+/* Both databases are sorted by sequence: one walk along the notes serves a whole page. */
+static int load_notes(struct reading *reading, struct journal_record *record)
+{
+    while (reading->has_note && record_key_sequence(reading->note_key.mv_data) < record->sequence)
+        next_note(reading, MDB_NEXT);
+    while (reading->has_note &&
+           record_key_sequence(reading->note_key.mv_data) == record->sequence) {
+        if (load_note(reading, record) != 0)
+            return -1;
+        next_note(reading, MDB_NEXT);
+    }
+    return 0;
+}
+
+/* ---- a page ---- */
+
+static struct journal_record *add_record(struct reading *reading, uint64_t sequence)
+{
+    struct journal_record *record = &reading->page->records[reading->page->count++];
+    *record = (struct journal_record){ .sequence = sequence };
+    reading->next = sequence + 1;
+    return record;
+}
+
+static int seek_record(struct reading *reading, MDB_val *key, MDB_val *value)
+{
+    uint8_t bytes[RECORD_KEY_BYTES];
+    record_key(reading->next, bytes);
+    *key = (MDB_val){ sizeof bytes, bytes };
+    return mdb_cursor_get(reading->reader->records, key, value, MDB_SET_RANGE);
+}
+
+/* Records from reading->next on, until the page is full (0), the end (MDB_NOTFOUND) or a page of
+ * the file that LMDB cannot use (its error). -1: reading->err says why. */
+static int load_page(struct reading *reading, size_t max_records, size_t max_bytes)
+{
+    MDB_val key;
+    MDB_val value;
+    int rc = seek_record(reading, &key, &value);
+    if (rc == 0)
+        seek_note(reading, reading->next);
+    while (rc == 0 && reading->page->count < max_records &&
+           (reading->page->count == 0 || reading->bytes < max_bytes)) {
+        if (key.mv_size == RECORD_KEY_BYTES) { /* else a part of the one before */
+            uint64_t sequence = record_key_sequence(key.mv_data);
+            struct journal_record *record = add_record(reading, sequence);
+            if (load_record(reading, value, record) != 0 || load_notes(reading, record) != 0)
+                return -1;
+        }
+        rc = mdb_cursor_get(reading->reader->records, &key, &value, MDB_NEXT);
+    }
+    return rc;
+}
+
+/* LMDB cannot read the page that holds reading->next: that record is damaged, the next may not be.
+ */
+static bool skip_unreadable(struct reading *reading, int rc)
+{
+    struct journal_stats stats;
+    journal_stats(reading->journal, &stats);
+    if (reading->next < stats.oldest_sequence)
+        reading->next = stats.oldest_sequence;
+    if (stats.oldest_sequence == 0 || reading->next > stats.newest_sequence)
+        return false;
+    journal_report_damage(reading->journal, reading->next, "record", mdb_strerror(rc));
+    add_record(reading, reading->next)->is_damaged = true;
+    return true;
+}
+
+static int read_page(struct reading *reading, size_t max_records, size_t max_bytes)
+{
+    int rc = MDB_CORRUPTED;
+    while (reading->page->count < max_records && rc != 0 && rc != MDB_NOTFOUND) {
+        rc = reader_begin(reading->journal, reading->reader);
+        if (rc != 0) {
+            reader_close(reading->reader);
+            return error_set(reading->err, ERROR_SYSTEM, "cannot read the journal: %s",
+                             mdb_strerror(rc));
+        }
+        rc = load_page(reading, max_records, max_bytes);
+        reader_end(reading->journal, reading->reader);
+        if (rc == -1)
+            return -1;
+        if (rc != 0 && rc != MDB_NOTFOUND && !skip_unreadable(reading, rc))
+            return 0;
+    }
+    return 0;
+}
+
+int journal_read(struct journal *self, uint64_t from, size_t max_records, size_t max_bytes,
+                 struct journal_page *page, struct error *err)
+{
+    page->count = 0;
+    page->memory = NULL;
+    if (max_records > JOURNAL_PAGE_MAX_RECORDS)
+        max_records = JOURNAL_PAGE_MAX_RECORDS;
+    pthread_rwlock_rdlock(&self->file_lock);
+    int rc = -1;
+    if (self->file.env) {
+        struct reading reading = { .journal = self, .page = page, .err = err, .next = from };
+        reading.reader = take_reader(self);
+        rc = read_page(&reading, max_records, max_bytes);
+        give_back_reader(self, reading.reader);
+    } else {
+        (void)error_set(err, ERROR_SYSTEM, "the journal is closed after a failed write");
+    }
+    pthread_rwlock_unlock(&self->file_lock);
+    if (rc != 0)
+        journal_page_clear(page);
+    return rc;
+}

@@ -1,0 +1,94 @@
+#include "journal/retention.h"
+
+#include "journal/record.h"
+
+enum {
+    DELETIONS_MAX = 256,
+    DELETION_MAX_BYTES = 8 << 20,
+    NOTE_DELETIONS_MAX = 2048, /* the rest goes with the next commit */
+    DAY_MS = 24 * 3600 * 1000,
+};
+
+static bool is_deletable(const struct retention *rule, uint64_t sequence, const MDB_val *value)
+{
+    if (sequence > rule->released)
+        return false;
+    struct record head;
+    if (rule->is_early || !record_peek(value->mv_data, value->mv_size, &head))
+        return true;
+    /* A time from the future is a clock's jump or a damaged header: neither may pin the file. */
+    return head.stored_at_ms <= rule->now_ms - rule->retention_ms ||
+           head.stored_at_ms > rule->now_ms + DAY_MS || head.sequence != sequence;
+}
+
+/* Deletes the record the cursor stands on, part by part; the cursor ends on the next record. */
+static int delete_parts(MDB_cursor *cursor, uint64_t sequence, size_t *bytes, MDB_val *key,
+                        MDB_val *value)
+{
+    int rc = 0;
+    while (rc == 0 && record_key_sequence(key->mv_data) == sequence) {
+        *bytes += value->mv_size;
+        rc = mdb_cursor_del(cursor, 0);
+        if (rc == 0)
+            rc = mdb_cursor_get(cursor, key, value, MDB_FIRST);
+    }
+    return rc;
+}
+
+static int delete_records(MDB_cursor *cursor, const struct retention *rule, struct deleted *out)
+{
+    MDB_val key;
+    MDB_val value;
+    size_t bytes = 0;
+    int rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+    while (rc == 0) {
+        uint64_t sequence = record_key_sequence(key.mv_data);
+        out->oldest_sequence = sequence;
+        if (!is_deletable(rule, sequence, &value))
+            return 0;
+        out->is_more = out->records == DELETIONS_MAX || bytes >= DELETION_MAX_BYTES;
+        if (out->is_more)
+            return 0;
+        rc = delete_parts(cursor, sequence, &bytes, &key, &value);
+        out->records++;
+    }
+    if (rc == MDB_NOTFOUND)
+        out->oldest_sequence = 0;
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int delete_notes(MDB_cursor *cursor, uint64_t below)
+{
+    MDB_val key;
+    MDB_val value;
+    int rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+    for (int i = 0; rc == 0 && i < NOTE_DELETIONS_MAX; i++) {
+        if (record_key_sequence(key.mv_data) >= below)
+            return 0;
+        rc = mdb_cursor_del(cursor, 0);
+        if (rc == 0)
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+    }
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int retention_apply(const struct file *file, MDB_txn *txn, const struct retention *rule,
+                    struct deleted *out)
+{
+    *out = (struct deleted){ 0 };
+    MDB_cursor *cursor = NULL;
+    int rc = mdb_cursor_open(txn, file->records, &cursor);
+    if (rc != 0)
+        return rc;
+    rc = delete_records(cursor, rule, out);
+    mdb_cursor_close(cursor);
+    if (rc != 0)
+        return rc;
+    uint64_t below = out->oldest_sequence ? out->oldest_sequence : rule->released + 1;
+    rc = mdb_cursor_open(txn, file->notes, &cursor);
+    if (rc != 0)
+        return rc;
+    rc = delete_notes(cursor, below);
+    mdb_cursor_close(cursor);
+    return rc;
+}
