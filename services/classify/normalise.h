@@ -1,8 +1,8 @@
 /* normalise - makes text comparable: compatibility decomposition, case folded, no marks (ŵ → w), no
- * apostrophes, no invisible characters, runs of a letter cut short, and whatever is neither a letter
- * nor a digit one space between words. The result starts and ends with a space, so that " word " is
- * a whole word. A map leads back to the original bytes. Linear time, bounded memory: long texts are
- * taken in windows that overlap. Bytes that are not UTF-8 are gaps between words.
+ * apostrophes, no invisible characters, runs of a letter cut short, and whatever is neither a
+ * letter nor a digit one space between words. The result starts and ends with a space, so that "
+ * word " is a whole word. A map leads back to the original bytes. Linear time, bounded memory: long
+ * texts are taken in windows that overlap. Bytes that are not UTF-8 are gaps between words.
  * Threads: a struct normalised belongs to one thread. */
 #ifndef DESG_CLASSIFY_NORMALISE_H
 #define DESG_CLASSIFY_NORMALISE_H
@@ -19,7 +19,8 @@ enum {
     NORMALISE_CODEPOINT_BYTES = 128    /* most one codepoint can become */
 };
 
-/* What stays of a letter that came three times or more in a row (two in a row are never touched). */
+/* What stays of a letter that came three times or more in a row (two in a row are never touched).
+ */
 enum normalise_runs {
     NORMALISE_RUNS_TWO,  /* two: "neeeed" is "need" */
     NORMALISE_RUNS_ONE,  /* one: "heeelp" is "help" */
@@ -27,8 +28,8 @@ enum normalise_runs {
 };
 
 struct normalised {
-    char *text;             /* length bytes, then a NUL; first and last are spaces */
-    uint32_t *origin;       /* origin[i]: where in the original text[i] came from */
+    char *text;       /* length bytes, then a NUL; first and last are spaces */
+    uint32_t *origin; /* origin[i]: where in the original text[i] came from */
     size_t length;
     size_t letters;         /* codepoints that are letters … */
     size_t foreign_letters; /* … and of them not Latin */
@@ -39,8 +40,8 @@ struct normalised {
 struct normalised *normalised_new(struct error *err) MUST_USE;
 void normalised_destroy(struct normalised **self_p);
 
-/* Normalises text[from..length) as far as the window holds, into self. Returns where in the original
- * it stopped; length when all fitted. */
+/* Normalises text[from..length) as far as the window holds, into self. Returns where in the
+ * original it stopped; length when all fitted. */
 size_t normalise(struct normalised *self, const char *text, size_t length, size_t from,
                  enum normalise_runs runs);
 
@@ -52,8 +53,8 @@ size_t normalise_next_window(const char *text, size_t length, size_t from, size_
 void normalised_place(const struct normalised *self, const char *text, size_t length, size_t from,
                       size_t to, uint32_t *offset_bytes, uint32_t *length_bytes);
 
-/* What one codepoint becomes: bytes written to out (NORMALISE_CODEPOINT_BYTES); 0: nothing; a single
- * space: a gap between words. */
+/* What one codepoint becomes: bytes written to out (NORMALISE_CODEPOINT_BYTES); 0: nothing; a
+ * single space: a gap between words. */
 size_t normalise_codepoint(int32_t codepoint, char *out);
 
 #endif

@@ -18,8 +18,7 @@
 enum { FILE_MAX_BYTES = 256 << 20 };
 
 struct pattern_db {
-    hs_database_t *presence;
-    hs_database_t *places;
+    hs_database_t *database;
 };
 
 struct pattern_scratch {
@@ -29,8 +28,7 @@ struct pattern_scratch {
 struct file_header {
     char magic[16];
     uint8_t key[PATTERN_DB_KEY_BYTES];
-    uint64_t presence_bytes;
-    uint64_t places_bytes;
+    uint64_t database_bytes;
     uint8_t checksum[CRYPTO_SHA256_BYTES]; /* of what follows the header */
 };
 
@@ -40,30 +38,22 @@ void pattern_db_destroy(struct pattern_db **self_p)
 {
     if (!*self_p)
         return;
-    (void)hs_free_database((*self_p)->presence); /* takes NULL; cannot fail otherwise */
-    (void)hs_free_database((*self_p)->places);
+    (void)hs_free_database((*self_p)->database); /* takes NULL; cannot fail otherwise */
     free(*self_p);
     *self_p = NULL;
 }
 
-static int compile_one(const char *const *expressions, size_t count, unsigned flag,
-                       hs_database_t **out, size_t *bad, struct error *err)
+static int compile(const char *const *expressions, size_t count, hs_database_t **out, size_t *bad,
+                   struct error *err)
 {
-    unsigned *flags = calloc(count, sizeof *flags);
     unsigned *ids = calloc(count, sizeof *ids);
-    if (!flags || !ids) {
-        free(flags);
-        free(ids);
+    if (!ids)
         return error_set(err, ERROR_SYSTEM, "no memory to compile %zu patterns", count);
-    }
-    for (size_t i = 0; i < count; i++) {
-        flags[i] = flag;
+    for (size_t i = 0; i < count; i++)
         ids[i] = (unsigned)i;
-    }
     hs_compile_error_t *problem = NULL;
-    hs_error_t rc = hs_compile_multi(expressions, flags, ids, (unsigned)count, HS_MODE_BLOCK, NULL,
+    hs_error_t rc = hs_compile_multi(expressions, NULL, ids, (unsigned)count, HS_MODE_BLOCK, NULL,
                                      out, &problem);
-    free(flags);
     free(ids);
     if (rc == HS_SUCCESS)
         return 0;
@@ -90,8 +80,7 @@ struct pattern_db *pattern_db_compile(const char *const *expressions, size_t cou
         (void)error_set(err, ERROR_SYSTEM, "no memory for a pattern database");
         return NULL;
     }
-    if (compile_one(expressions, count, HS_FLAG_SINGLEMATCH, &self->presence, bad, err) != 0 ||
-        compile_one(expressions, count, HS_FLAG_SOM_LEFTMOST, &self->places, bad, err) != 0)
+    if (compile(expressions, count, &self->database, bad, err) != 0)
         pattern_db_destroy(&self);
     return self;
 }
@@ -145,15 +134,13 @@ static bool is_usable(const struct file_header *header, const uint8_t *payload, 
 {
     uint8_t checksum[CRYPTO_SHA256_BYTES];
     if (memcmp(header->magic, file_magic, sizeof file_magic) != 0 ||
-        memcmp(header->key, key, sizeof header->key) != 0 || header->presence_bytes > length ||
-        header->places_bytes != length - header->presence_bytes)
+        memcmp(header->key, key, sizeof header->key) != 0 || header->database_bytes != length)
         return false;
     crypto_sha256(payload, length, checksum);
     return memcmp(checksum, header->checksum, sizeof checksum) == 0;
 }
 
-struct pattern_db *pattern_db_open(const char *path,
-                                   const uint8_t key[static PATTERN_DB_KEY_BYTES],
+struct pattern_db *pattern_db_open(const char *path, const uint8_t key[static PATTERN_DB_KEY_BYTES],
                                    struct error *err)
 {
     assert(path && key && err);
@@ -166,10 +153,7 @@ struct pattern_db *pattern_db_open(const char *path,
         const char *payload = (const char *)bytes + sizeof header;
         length -= sizeof header;
         if (!is_usable(&header, (const uint8_t *)payload, length, key) ||
-            hs_deserialize_database(payload, header.presence_bytes, &self->presence) !=
-                HS_SUCCESS ||
-            hs_deserialize_database(payload + header.presence_bytes, header.places_bytes,
-                                    &self->places) != HS_SUCCESS)
+            hs_deserialize_database(payload, length, &self->database) != HS_SUCCESS)
             pattern_db_destroy(&self);
     }
     free(bytes);
@@ -221,30 +205,16 @@ int pattern_db_save(const struct pattern_db *self, const char *path,
                     const uint8_t key[static PATTERN_DB_KEY_BYTES], struct error *err)
 {
     assert(self && path && key && err);
-    char *presence = NULL;
-    char *places = NULL;
-    size_t presence_bytes = 0;
-    size_t places_bytes = 0;
     char *payload = NULL;
-    if (hs_serialize_database(self->presence, &presence, &presence_bytes) == HS_SUCCESS &&
-        hs_serialize_database(self->places, &places, &places_bytes) == HS_SUCCESS)
-        payload = malloc(presence_bytes + places_bytes);
-    int rc = -1;
-    if (payload) {
-        memcpy(payload, presence, presence_bytes);
-        memcpy(payload + presence_bytes, places, places_bytes);
-        struct file_header header = { .presence_bytes = presence_bytes,
-                                      .places_bytes = places_bytes };
-        memcpy(header.magic, file_magic, sizeof header.magic);
-        memcpy(header.key, key, sizeof header.key);
-        crypto_sha256(payload, presence_bytes + places_bytes, header.checksum);
-        rc = write_file(path, &header, payload, presence_bytes + places_bytes, err);
-    } else {
-        (void)error_set(err, ERROR_SYSTEM, "no memory to keep the compiled rules");
-    }
+    size_t length = 0;
+    if (hs_serialize_database(self->database, &payload, &length) != HS_SUCCESS)
+        return error_set(err, ERROR_SYSTEM, "no memory to keep the compiled rules");
+    struct file_header header = { .database_bytes = length };
+    memcpy(header.magic, file_magic, sizeof header.magic);
+    memcpy(header.key, key, sizeof header.key);
+    crypto_sha256(payload, length, header.checksum);
+    int rc = write_file(path, &header, payload, length, err);
     free(payload);
-    free(presence);
-    free(places);
     return rc;
 }
 
@@ -252,8 +222,7 @@ struct pattern_scratch *pattern_scratch_new(const struct pattern_db *db, struct 
 {
     assert(db && err);
     struct pattern_scratch *self = calloc(1, sizeof *self);
-    if (self && hs_alloc_scratch(db->presence, &self->scratch) == HS_SUCCESS &&
-        hs_alloc_scratch(db->places, &self->scratch) == HS_SUCCESS) /* grows it */
+    if (self && hs_alloc_scratch(db->database, &self->scratch) == HS_SUCCESS)
         return self;
     pattern_scratch_destroy(&self);
     (void)error_set(err, ERROR_SYSTEM, "no memory to look for patterns");
@@ -277,36 +246,22 @@ struct listener {
 static int on_match(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
                     void *arg)
 {
+    (void)from; /* not asked for: finding starts makes patterns with gaps too large to compile */
     (void)flags;
     const struct listener *listener = arg;
-    listener->found(listener->arg, id, (size_t)from, (size_t)to);
-    return 0;
+    return listener->found(listener->arg, id, (size_t)to) ? 0 : 1;
 }
 
-static int scan(const hs_database_t *database, struct pattern_scratch *scratch, const char *text,
-                size_t length, struct listener *listener, struct error *err)
+int pattern_db_find(const struct pattern_db *self, struct pattern_scratch *scratch,
+                    const char *text, size_t length, pattern_found *found, void *arg,
+                    struct error *err)
 {
+    assert(self && scratch && text && length <= UINT_MAX && found && err);
+    struct listener listener = { found, arg };
     hs_error_t rc =
-        hs_scan(database, text, (unsigned)length, 0, scratch->scratch, on_match, listener);
-    if (rc == HS_SUCCESS)
+        hs_scan(self->database, text, (unsigned)length, 0, scratch->scratch, on_match, &listener);
+    if (rc == HS_SUCCESS || rc == HS_SCAN_TERMINATED)
         return 0;
     return error_set(err, ERROR_SYSTEM, "the pattern scan of %zu bytes failed with code %d", length,
                      rc);
-}
-
-int pattern_db_find(const struct pattern_db *self, struct pattern_scratch *scratch, const char *text,
-                    size_t length, pattern_found *found, void *arg, struct error *err)
-{
-    assert(self && scratch && text && length <= UINT_MAX && found && err);
-    struct listener listener = { found, arg };
-    return scan(self->presence, scratch, text, length, &listener, err);
-}
-
-int pattern_db_find_places(const struct pattern_db *self, struct pattern_scratch *scratch,
-                           const char *text, size_t length, pattern_found *found, void *arg,
-                           struct error *err)
-{
-    assert(self && scratch && text && length <= UINT_MAX && found && err);
-    struct listener listener = { found, arg };
-    return scan(self->places, scratch, text, length, &listener, err);
 }

@@ -72,7 +72,8 @@ static bool is_lone_optional(const struct parser *self)
 
 /* Folds the codepoint here. Returns its bytes in the phrase, or 0 if it is not a letter or digit of
  * the phrase language. */
-static size_t read_letter(const struct parser *self, char folded[static NORMALISE_CODEPOINT_BYTES + 1])
+static size_t read_letter(const struct parser *self,
+                          char folded[static NORMALISE_CODEPOINT_BYTES + 1])
 {
     utf8proc_int32_t codepoint = 0;
     utf8proc_ssize_t step =
@@ -94,8 +95,8 @@ static size_t joint_bytes(const struct parser *self)
 {
     if (peek(self, 0) == '\'' || peek(self, 0) == '-')
         return 1;
-    bool is_curly = self->length - self->at >= 3 &&
-                    memcmp(self->phrase + self->at, "\xE2\x80\x99", 3) == 0;
+    bool is_curly =
+        self->length - self->at >= 3 && memcmp(self->phrase + self->at, "\xE2\x80\x99", 3) == 0;
     return is_curly ? 3 : 0;
 }
 
@@ -263,8 +264,9 @@ static int parse_gap(struct parser *self)
     return emit(self, text);
 }
 
-/* Terms up to the end, a | or a ). Spaces lie between terms; a missing optional term takes its space
- * along: the one after it until a term that must be there has come, the one before it from then on. */
+/* Terms up to the end, a | or a ). Spaces lie between terms; a missing optional term takes its
+ * space along: the one after it until a term that must be there has come, the one before it from
+ * then on. */
 static int parse_sequence(struct parser *self)
 {
     bool has_anchor = false;
@@ -300,11 +302,9 @@ int phrase_compile(const char *phrase, bool is_welsh, char out[static PHRASE_REG
                    struct error *err)
 {
     assert(phrase && out && err);
-    struct parser self = { .phrase = phrase,
-                           .length = strlen(phrase),
-                           .is_welsh = is_welsh,
-                           .out = out,
-                           .err = err };
+    struct parser self = {
+        .phrase = phrase, .length = strlen(phrase), .is_welsh = is_welsh, .out = out, .err = err
+    };
     if (self.length > PHRASE_MAX_BYTES)
         return refuse(&self, "longer than 300 bytes: write two phrases");
     while (self.length > 0 && phrase[self.length - 1] == ' ')

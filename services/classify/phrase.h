@@ -10,8 +10,8 @@
 
 enum { PHRASE_MAX_BYTES = 300, PHRASE_REGEX_BYTES = 8 << 10 };
 
-/* Writes the expression, NUL-terminated, to out. It starts and ends with the space around the words.
- * ERROR_CONFIG: not a phrase; the text says what stands where and what to write. */
+/* Writes the expression, NUL-terminated, to out. It starts and ends with the space around the
+ * words. ERROR_CONFIG: not a phrase; the text says what stands where and what to write. */
 int phrase_compile(const char *phrase, bool is_welsh, char out[static PHRASE_REGEX_BYTES],
                    struct error *err) MUST_USE;
 

@@ -110,8 +110,8 @@ static int check_ids(const struct rule_edition *self, struct error *err)
     for (size_t i = 0; i < self->count; i++) {
         const struct rule_file *file = self->files[i].rules;
         for (unsigned j = 0; j < file->rules_count; j++)
-            rules[count++] = (struct named_rule){ file->rules[j].id, self->files[i].name,
-                                                  file->rules[j].line };
+            rules[count++] =
+                (struct named_rule){ file->rules[j].id, self->files[i].name, file->rules[j].line };
     }
     qsort(rules, count, sizeof *rules, by_id);
     int rc = 0;
@@ -163,10 +163,11 @@ struct rule_edition *rule_edition_read(const char *directory, rule_complaint *co
     struct dirent **list = NULL;
     int count = scandir(directory, &list, is_rule_file, by_name);
     if (count < 1 || count > RULE_EDITION_MAX_FILES) {
-        (void)error_set(err, ERROR_CONFIG,
-                        "rules directory '%s' holds %d files *.yaml that can be read: name one with "
-                        "1 to %d in rules_directory",
-                        directory, count < 0 ? 0 : count, RULE_EDITION_MAX_FILES);
+        (void)error_set(
+            err, ERROR_CONFIG,
+            "rules directory '%s' holds %d files *.yaml that can be read: name one with "
+            "1 to %d in rules_directory",
+            directory, count < 0 ? 0 : count, RULE_EDITION_MAX_FILES);
         if (count >= 0)
             free_list(list, count);
         if (complain)

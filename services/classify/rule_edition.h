@@ -26,8 +26,9 @@ struct rule_edition {
 /* Told of what is wrong with a file before the next is looked at. */
 typedef void rule_complaint(void *arg, const char *text);
 
-/* Reads every *.yaml file of directory. complain may be NULL: the first fault ends it. Otherwise all
- * faults are told and err holds the last. ERROR_CONFIG: a wrong file, none, or an id that stands twice. */
+/* Reads every *.yaml file of directory. complain may be NULL: the first fault ends it. Otherwise
+ * all faults are told and err holds the last. ERROR_CONFIG: a wrong file, none, or an id that
+ * stands twice. */
 struct rule_edition *rule_edition_read(const char *directory, rule_complaint *complain, void *arg,
                                        struct error *err) MUST_USE;
 void rule_edition_destroy(struct rule_edition **self_p);

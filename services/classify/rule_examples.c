@@ -55,8 +55,7 @@ static int test_all(struct test *self, const struct rule_edition *edition)
             const struct rule_source *source = &file->rules->rules[j];
             if (test_examples(self, file, source, rule, true) != 0)
                 rc = -1;
-            if ((rc == 0 || self->complain) &&
-                test_examples(self, file, source, rule, false) != 0)
+            if ((rc == 0 || self->complain) && test_examples(self, file, source, rule, false) != 0)
                 rc = -1;
             if (rc != 0 && !self->complain)
                 return rc;

@@ -15,7 +15,8 @@
 #define WEIGHT_MIN 0.05F
 #define WEIGHT_MAX 1.0F
 
-static const cyaml_strval_t languages[] = { { "en", RULE_LANGUAGE_EN }, { "cy", RULE_LANGUAGE_CY } };
+static const cyaml_strval_t languages[] = { { "en", RULE_LANGUAGE_EN },
+                                            { "cy", RULE_LANGUAGE_CY } };
 
 static const cyaml_strval_t severities[] = {
     { "routine", DESG__V1__SEVERITY__SEVERITY_ROUTINE },
@@ -116,8 +117,8 @@ static void take_complaint(cyaml_log_t level, void *arg, const char *format, va_
         complaint->line = (unsigned)strtoul(line + strlen("(line: "), NULL, 10);
     if (field && complaint->field[0] == '\0') {
         field += strlen("in mapping field '");
-        (void)snprintf(complaint->field, sizeof complaint->field, "%.*s",
-                       (int)strcspn(field, "'"), field);
+        (void)snprintf(complaint->field, sizeof complaint->field, "%.*s", (int)strcspn(field, "'"),
+                       field);
     }
     if (complaint->what[0] == '\0' && strncmp(text, "Load: ", strlen("Load: ")) == 0)
         (void)snprintf(complaint->what, sizeof complaint->what, "%.150s", text + strlen("Load: "));
@@ -267,7 +268,8 @@ static int check_rule(const struct check *self, size_t index, struct rule_source
                       "the category is not of lower case letters, digits and dashes: write one "
                       "such as domestic-abuse");
     if (!(rule->weight >= WEIGHT_MIN && rule->weight <= WEIGHT_MAX)) /* also refuses NaN */
-        return refuse(self, rule->line, rule, "the weight is not from 0.05 to 1: write such a number");
+        return refuse(self, rule->line, rule,
+                      "the weight is not from 0.05 to 1: write such a number");
     if (check_phrases(self, index, rule, "phrases") != 0)
         return -1;
     return check_phrases(self, index, rule, "unless");
@@ -338,8 +340,8 @@ static struct rule_file *load_by_schema(const char *name, const uint8_t *bytes, 
     struct complaint complaint = { .line = 0 };
     cyaml_config_t config;
     cyaml_data_t *file = NULL;
-    cyaml_err_t rc = cyaml_load_data(bytes, length, config_with(&config, &complaint), &file_schema,
-                                     &file, NULL);
+    cyaml_err_t rc =
+        cyaml_load_data(bytes, length, config_with(&config, &complaint), &file_schema, &file, NULL);
     if (rc == CYAML_OK && file)
         return file;
     if (rc == CYAML_OK)
@@ -369,8 +371,8 @@ struct rule_file *rule_file_parse(const char *name, const uint8_t *bytes, size_t
     assert(name && (bytes || length == 0) && err);
     if (length == 0 || length > RULE_FILE_MAX_BYTES) {
         (void)error_set(err, ERROR_CONFIG,
-                        "%s: %zu bytes: write 1 to %d bytes, or split the file in two", name, length,
-                        RULE_FILE_MAX_BYTES);
+                        "%s: %zu bytes: write 1 to %d bytes, or split the file in two", name,
+                        length, RULE_FILE_MAX_BYTES);
         return NULL;
     }
     yaml_parser_t parser;
@@ -387,7 +389,8 @@ struct rule_file *rule_file_parse(const char *name, const uint8_t *bytes, size_t
         yaml_document_delete(&document);
     } else {
         (void)error_set(err, ERROR_CONFIG, "%s:%zu: not YAML: %s", name,
-                        parser.problem_mark.line + 1, parser.problem ? parser.problem : "unreadable");
+                        parser.problem_mark.line + 1,
+                        parser.problem ? parser.problem : "unreadable");
     }
     yaml_parser_delete(&parser);
     return file;

@@ -1,5 +1,5 @@
-/* rule_file - one YAML file of rules, read and checked (rules/README.md). A wrong file is refused with
- * file, line, what was found and what to write. Pure but for rule_file_load's reading. */
+/* rule_file - one YAML file of rules, read and checked (rules/README.md). A wrong file is refused
+ * with file, line, what was found and what to write. Pure but for rule_file_load's reading. */
 #ifndef DESG_CLASSIFY_RULE_FILE_H
 #define DESG_CLASSIFY_RULE_FILE_H
 

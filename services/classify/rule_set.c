@@ -73,8 +73,9 @@ static int copy_rule(struct rule *rule, const struct rule_edition_file *file,
     return rule->id && rule->category && rule->file ? 0 : -1;
 }
 
-static int add_phrases(struct phrase_entry *entries, size_t *count, const struct rule_source *source,
-                       uint32_t rule, bool is_guard, struct error *err)
+static int add_phrases(struct phrase_entry *entries, size_t *count,
+                       const struct rule_source *source, uint32_t rule, bool is_guard,
+                       struct error *err)
 {
     char **phrases = is_guard ? source->unless : source->phrases;
     unsigned phrases_count = is_guard ? source->unless_count : source->phrases_count;
@@ -174,8 +175,8 @@ static int build(struct rule_set *self, const struct rule_edition *edition, stru
 static int compile(struct rule_set *self, struct error *err)
 {
     size_t bad = 0;
-    self->patterns = pattern_db_compile((const char *const *)self->expressions, self->pattern_count,
-                                        &bad, err);
+    self->patterns =
+        pattern_db_compile((const char *const *)self->expressions, self->pattern_count, &bad, err);
     if (self->patterns)
         return 0;
     if (bad >= self->pattern_count)

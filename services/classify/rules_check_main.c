@@ -1,5 +1,5 @@
-/* desg-rules-check DIRECTORY: loads the rules of a directory, tests each by its own examples, prints
- * every fault and the counts. Exit code 0: good; 1: not; 64: bad arguments. */
+/* desg-rules-check DIRECTORY: loads the rules of a directory, tests each by its own examples,
+ * prints every fault and the counts. Exit code 0: good; 1: not; 64: bad arguments. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -6,9 +6,11 @@
 
 #include "classify/normalise.h"
 
+enum { WORDS_BACK_MAX = 200 }; /* no phrase is longer, gaps and all */
+
+/* Where a hit ends in the normalised window; where it starts is looked for only if it counts. */
 struct place {
     uint32_t pattern;
-    uint32_t from; /* in the normalised window, without the spaces around the words */
     uint32_t to;
 };
 
@@ -20,13 +22,9 @@ struct scanner {
     size_t hit_count;
     bool *is_counted; /* by rule */
     /* Of the window looked at now: */
-    bool has_rule;
-    uint32_t *present; /* patterns that belong to rules, not guards */
-    size_t present_count;
     struct place places[SCAN_PLACES_MAX];
     size_t place_count;
     bool has_lost_places;
-    uint32_t *last_to; /* by pattern: end of its last place */
 };
 
 void scanner_destroy(struct scanner **self_p)
@@ -38,8 +36,6 @@ void scanner_destroy(struct scanner **self_p)
     normalised_destroy(&self->window);
     free(self->hits);
     free(self->is_counted);
-    free(self->present);
-    free(self->last_to);
     free(self);
     *self_p = NULL;
 }
@@ -55,9 +51,7 @@ struct scanner *scanner_new(const struct rule_set *set, struct error *err)
     self->set = set;
     self->hits = calloc(rule_set_count(set), sizeof *self->hits);
     self->is_counted = calloc(rule_set_count(set), sizeof *self->is_counted);
-    self->present = calloc(rule_set_pattern_count(set), sizeof *self->present);
-    self->last_to = calloc(rule_set_pattern_count(set), sizeof *self->last_to);
-    if (!self->hits || !self->is_counted || !self->present || !self->last_to)
+    if (!self->hits || !self->is_counted)
         (void)error_set(err, ERROR_SYSTEM, "no memory for a scanner");
     else
         self->window = normalised_new(err);
@@ -68,38 +62,39 @@ struct scanner *scanner_new(const struct rule_set *set, struct error *err)
     return self;
 }
 
-static void on_present(void *arg, uint32_t pattern, size_t from, size_t to)
+static void count_rule(struct scanner *self, uint32_t rule, uint32_t offset_bytes,
+                       uint32_t length_bytes)
 {
-    struct scanner *self = arg;
-    (void)from;
-    (void)to;
+    self->is_counted[rule] = true;
+    self->hits[self->hit_count++] = (struct scan_hit){ rule, offset_bytes, length_bytes };
+}
+
+/* With no room for its place a hit counts for the whole text, guards or not: raising is the safe
+ * side. */
+static void count_without_place(struct scanner *self, uint32_t pattern)
+{
+    self->has_lost_places = true;
     size_t count = 0;
     const struct pattern_use *uses = rule_set_uses(self->set, pattern, &count);
     for (size_t i = 0; i < count; i++) {
-        if (uses[i].is_guard)
-            continue;
-        self->present[self->present_count++] = pattern;
-        return;
+        if (!uses[i].is_guard && !self->is_counted[uses[i].rule])
+            count_rule(self, uses[i].rule, 0, 0);
     }
 }
 
-static void on_place(void *arg, uint32_t pattern, size_t from, size_t to)
+static bool on_place(void *arg, uint32_t pattern, size_t to)
 {
     struct scanner *self = arg;
-    if (self->last_to[pattern] > from + 1)
-        return; /* the same hit, ending later */
-    if (self->place_count == SCAN_PLACES_MAX) {
-        self->has_lost_places = true;
-        return;
-    }
-    self->places[self->place_count++] =
-        (struct place){ pattern, (uint32_t)from + 1, (uint32_t)to - 1 };
-    self->last_to[pattern] = (uint32_t)to;
+    if (self->place_count == SCAN_PLACES_MAX)
+        count_without_place(self, pattern);
+    else
+        self->places[self->place_count++] = (struct place){ pattern, (uint32_t)to };
+    return true;
 }
 
 static bool is_near(const struct place *a, const struct place *b)
 {
-    return a->from <= b->to + SCAN_GUARD_REACH_BYTES && b->from <= a->to + SCAN_GUARD_REACH_BYTES;
+    return a->to <= b->to + SCAN_GUARD_REACH_BYTES && b->to <= a->to + SCAN_GUARD_REACH_BYTES;
 }
 
 static bool is_guard_of(const struct rule_set *set, uint32_t pattern, uint32_t rule)
@@ -113,7 +108,6 @@ static bool is_guard_of(const struct rule_set *set, uint32_t pattern, uint32_t r
     return false;
 }
 
-/* With places lost a guard's may be among them; then no guard is believed: raising is the safe side. */
 static bool is_guarded(const struct scanner *self, uint32_t rule, const struct place *place)
 {
     if (!rule_set_rule(self->set, rule)->has_guards || self->has_lost_places)
@@ -126,61 +120,75 @@ static bool is_guarded(const struct scanner *self, uint32_t rule, const struct p
     return false;
 }
 
-static void count_rule(struct scanner *self, uint32_t rule, uint32_t offset_bytes,
-                       uint32_t length_bytes)
+struct search {
+    uint32_t pattern;
+    size_t length;
+    bool is_found;
+};
+
+static bool on_search(void *arg, uint32_t pattern, size_t to)
 {
-    self->is_counted[rule] = true;
-    self->hits[self->hit_count++] = (struct scan_hit){ rule, offset_bytes, length_bytes };
+    struct search *search = arg;
+    search->is_found = pattern == search->pattern && to == search->length;
+    return !search->is_found;
 }
 
-static void count_place(struct scanner *self, const struct place *place, const char *text,
-                        size_t length)
+/* The start of the shortest hit that ends at place: tries from the last word back. Returns -1 if
+ * the matcher fails. */
+static int find_start(struct scanner *self, const struct place *place, size_t *from,
+                      struct error *err)
+{
+    const char *text = self->window->text;
+    size_t at = place->to - 1; /* the space after the hit */
+    for (unsigned words = 0; words < WORDS_BACK_MAX && at > 0; words++) {
+        at--;
+        while (at > 0 && text[at] != ' ')
+            at--;
+        struct search search = { place->pattern, place->to - at, false };
+        if (pattern_db_find(rule_set_patterns(self->set), self->scratch, text + at, place->to - at,
+                            on_search, &search, err) != 0)
+            return -1;
+        if (search.is_found)
+            break;
+    }
+    *from = at + 1;
+    return 0;
+}
+
+static int count_place(struct scanner *self, const struct place *place, const char *text,
+                       size_t length, struct error *err)
 {
     size_t count = 0;
     const struct pattern_use *uses = rule_set_uses(self->set, place->pattern, &count);
+    uint32_t offset_bytes = 0;
+    uint32_t length_bytes = 0;
     for (size_t i = 0; i < count; i++) {
         if (uses[i].is_guard || self->is_counted[uses[i].rule] ||
             is_guarded(self, uses[i].rule, place))
             continue;
-        uint32_t offset_bytes = 0;
-        uint32_t length_bytes = 0;
-        normalised_place(self->window, text, length, place->from, place->to, &offset_bytes,
-                         &length_bytes);
+        size_t from = 0;
+        if (length_bytes == 0) { /* rules that share a phrase share its place */
+            if (find_start(self, place, &from, err) != 0)
+                return -1;
+            normalised_place(self->window, text, length, from, place->to - 1, &offset_bytes,
+                             &length_bytes);
+        }
         count_rule(self, uses[i].rule, offset_bytes, length_bytes);
     }
-}
-
-/* Rules that are present but whose place was lost count for the whole text. */
-static void count_lost(struct scanner *self)
-{
-    for (size_t i = 0; i < self->present_count; i++) {
-        size_t count = 0;
-        const struct pattern_use *uses = rule_set_uses(self->set, self->present[i], &count);
-        for (size_t j = 0; j < count; j++) {
-            if (!uses[j].is_guard && !self->is_counted[uses[j].rule])
-                count_rule(self, uses[j].rule, 0, 0);
-        }
-    }
+    return 0;
 }
 
 static int scan_window(struct scanner *self, const char *text, size_t length, struct error *err)
 {
-    const struct pattern_db *patterns = rule_set_patterns(self->set);
-    self->present_count = self->place_count = 0;
+    self->place_count = 0;
     self->has_lost_places = false;
-    if (pattern_db_find(patterns, self->scratch, self->window->text, self->window->length,
-                        on_present, self, err) != 0)
+    if (pattern_db_find(rule_set_patterns(self->set), self->scratch, self->window->text,
+                        self->window->length, on_place, self, err) != 0)
         return -1;
-    if (self->present_count == 0)
-        return 0;
-    memset(self->last_to, 0, rule_set_pattern_count(self->set) * sizeof *self->last_to);
-    if (pattern_db_find_places(patterns, self->scratch, self->window->text, self->window->length,
-                               on_place, self, err) != 0)
-        return -1;
-    for (size_t i = 0; i < self->place_count; i++)
-        count_place(self, &self->places[i], text, length);
-    if (self->has_lost_places)
-        count_lost(self);
+    for (size_t i = 0; i < self->place_count; i++) {
+        if (count_place(self, &self->places[i], text, length, err) != 0)
+            return -1;
+    }
     return 0;
 }
 
@@ -190,7 +198,8 @@ static int scan_drawls(struct scanner *self, const char *text, size_t length, si
 {
     static const enum normalise_runs ways[] = { NORMALISE_RUNS_ONE, NORMALISE_RUNS_MIXED };
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
-        (void)normalise(self->window, text, length, from, ways[i]); /* ends where the first did, or later */
+        (void)normalise(self->window, text, length, from,
+                        ways[i]); /* ends where the first did, or later */
         if (scan_window(self, text, length, err) != 0)
             return -1;
     }
