@@ -648,20 +648,26 @@ static void rewind_to(struct custody *self, const char *history, uint64_t mark)
     self->counts.rewinds++;
 }
 
-void custody_history(struct custody *self, const char *history, bool has_mark, uint64_t mark)
+bool custody_history(struct custody *self, uint64_t number, const char *history, bool has_mark,
+                     uint64_t mark)
 {
-    if (history[0] == '\0' || strlen(history) >= sizeof self->history)
-        return;
+    if (number != self->hello_number || history[0] == '\0' ||
+        strlen(history) >= sizeof self->history)
+        return false;
     if (!has_mark) {
         (void)memcpy(self->candidate, history, strlen(history) + 1);
         self->history[0] = '\0';
     } else if (strcmp(history, self->history) != 0 || mark < self->marked_at_hello) {
         rewind_to(self, history, mark);
     }
+    return true;
 }
 
-void custody_marked(struct custody *self, const char *history, uint64_t sequence, bool is_stored)
+bool custody_marked(struct custody *self, uint64_t number, const char *history, uint64_t sequence,
+                    bool is_stored)
 {
+    if (number != self->mark_number)
+        return false;
     if (!is_stored)
         self->is_hello_wanted = true;
     else if (self->candidate[0] != '\0' && strcmp(history, self->candidate) == 0)
@@ -670,6 +676,7 @@ void custody_marked(struct custody *self, const char *history, uint64_t sequence
         self->is_hello_wanted = true;
     else if (sequence > self->marked && sequence <= self->done_through)
         self->marked = sequence;
+    return true;
 }
 
 uint64_t custody_fence(const struct custody *self)

@@ -90,12 +90,16 @@ bool custody_answered(struct custody *self, uint64_t peer, uint64_t sequence, ui
                       enum custody_answer answer, const char *history, bool is_alerted,
                       int64_t now_ms);
 
-/* The answer to HELLO. Without a mark the history counts only once a first mark is stored, so that
- * a flushed Redis, which keeps its history, can always be told by a mark that is missing. history
+/* The answer to HELLO number; any but the last one's is passed over
+ * (false). Without a mark the history
+ * counts only once a first mark is stored, so that a flushed Redis, which keeps its history, can
+ * always be told by a mark that is missing. history
  * "": Redis is away. */
-void custody_history(struct custody *self, const char *history, bool has_mark, uint64_t mark);
-/* The answer to MARK. */
-void custody_marked(struct custody *self, const char *history, uint64_t sequence, bool is_stored);
+bool custody_history(struct custody *self, uint64_t number, const char *history, bool has_mark,
+                     uint64_t mark);
+/* The answer to MARK number; any but the last one's is passed over (false). */
+bool custody_marked(struct custody *self, uint64_t number, const char *history, uint64_t sequence,
+                    bool is_stored);
 
 /* Rises with each replay from a mark. Answers to batches sent under a lower fence are void: only
  * the credit comes back. */
@@ -144,9 +148,9 @@ void custody_not_sent(struct custody *self, const struct custody_batch *batch, i
 bool custody_next_note(struct custody *self, uint64_t *sequence, struct custody_note *note);
 
 /* Should a HELLO, or a MARK of *sequence under *history, be sent to *route now? */
-bool custody_next_hello(struct custody *self, int64_t now_ms, uint64_t *route);
-bool custody_next_mark(struct custody *self, int64_t now_ms, uint64_t *route, const char **history,
-                       uint64_t *sequence);
+bool custody_next_hello(struct custody *self, int64_t now_ms, uint64_t *route, uint64_t *number);
+bool custody_next_mark(struct custody *self, int64_t now_ms, uint64_t *route, uint64_t *number,
+                       const char **history, uint64_t *sequence);
 
 /* --- how it stands --- */
 

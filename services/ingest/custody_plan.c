@@ -193,7 +193,7 @@ static struct holder *any_route(struct custody *self)
     return NULL;
 }
 
-bool custody_next_hello(struct custody *self, int64_t now_ms, uint64_t *route)
+bool custody_next_hello(struct custody *self, int64_t now_ms, uint64_t *route, uint64_t *number)
 {
     int64_t wait_ms = self->is_hello_wanted ? 100 : self->limits.hello_ms;
     struct holder *holder = any_route(self);
@@ -203,11 +203,12 @@ bool custody_next_hello(struct custody *self, int64_t now_ms, uint64_t *route)
     self->is_hello_wanted = false;
     self->marked_at_hello = self->marked;
     *route = holder->peer;
+    *number = ++self->hello_number;
     return true;
 }
 
-bool custody_next_mark(struct custody *self, int64_t now_ms, uint64_t *route, const char **history,
-                       uint64_t *sequence)
+bool custody_next_mark(struct custody *self, int64_t now_ms, uint64_t *route, uint64_t *number,
+                       const char **history, uint64_t *sequence)
 {
     struct holder *holder = any_route(self);
     bool is_first = self->candidate[0] != '\0';
@@ -216,8 +217,11 @@ bool custody_next_mark(struct custody *self, int64_t now_ms, uint64_t *route, co
         return false;
     self->mark_at_ms = now_ms;
     *route = holder->peer;
+    *number = ++self->mark_number;
     *history = is_first ? self->candidate : self->history;
     *sequence = is_first ? 0 : self->done_through;
+    if (is_first)
+        self->hello_number++; /* an answer on its way knows nothing of this mark */
     return true;
 }
 

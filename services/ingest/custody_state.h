@@ -104,6 +104,8 @@ struct custody {
     uint64_t marked;
     uint64_t marked_at_hello;
     int64_t hello_at_ms;
+    uint64_t hello_number;
+    uint64_t mark_number;
     int64_t mark_at_ms;
     bool is_hello_wanted;
 

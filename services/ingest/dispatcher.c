@@ -67,8 +67,6 @@ struct dispatcher {
     struct heartbeat *heartbeat;
     uint64_t known_mark_incarnation; /* as stored in Redis, so that MARK can quote it */
     uint64_t known_mark_sequence;
-    uint64_t mark_sequence_sent;
-    uint64_t mark_incarnation_sent;
     int64_t snapshot_at_ms;
     uint8_t unclassified[VERDICT_MAX_BYTES];
     size_t unclassified_length;
@@ -247,49 +245,59 @@ static void on_worker_packet(void *arg, link_peer peer, const Desg__V1__Packet *
     pump(self);
 }
 
-static void on_history(struct dispatcher *self, const Desg__V1__History *history)
+/* How far the mark found in Redis goes in our journal: 0 if it is of an incarnation we do not know.
+ */
+static uint64_t known_part(struct dispatcher *self, const Desg__V1__History *history)
 {
-    if (history->source.len != ID_BYTES ||
-        memcmp(history->source.data, self->source.bytes, ID_BYTES) != 0 ||
-        history->history[0] == '\0')
-        return;
-    self->known_mark_incarnation = history->mark_incarnation;
-    self->known_mark_sequence = history->mark_sequence;
     uint64_t first = 0;
     uint64_t last = 0;
-    uint64_t mark = 0;
-    if (history->mark_incarnation != 0) {
-        if (journal_find_incarnation(self->journal, history->mark_incarnation, &first, &last))
-            mark = history->mark_sequence < last ? history->mark_sequence : last;
-        else
-            log_warn("mark_unknown", KV("sequence", history->mark_sequence));
+    if (history->mark_incarnation == 0)
+        return 0;
+    if (!journal_find_incarnation(self->journal, history->mark_incarnation, &first, &last)) {
+        log_warn("mark_unknown", KV("sequence", history->mark_sequence));
+        return 0;
     }
-    struct custody_status before;
-    struct custody_status after;
-    int64_t now_ms = clock_monotonic_ms();
-    custody_status(self->custody, now_ms, &before);
-    custody_history(self->custody, history->history, history->mark_incarnation != 0, mark);
-    custody_status(self->custody, now_ms, &after);
-    if (after.rewinds == before.rewinds)
-        return;
-    log_info("history_changed", KV("history", history->history), KV("mark", mark),
-             KV("newest", after.newest), KV("replaying", after.deferred));
+    return history->mark_sequence < last ? history->mark_sequence : last;
+}
+
+static void log_rewind(struct dispatcher *self, const char *history, uint64_t mark)
+{
+    struct custody_status status;
     struct journal_stats stats;
+    custody_status(self->custody, clock_monotonic_ms(), &status);
     journal_stats(self->journal, &stats);
+    log_info("history_changed", KV("history", history), KV("mark", mark),
+             KV("newest", status.newest), KV("replaying", status.deferred));
     if (stats.oldest_sequence > 1 && mark + 1 < stats.oldest_sequence)
         log_error("archive_needed", KV("mark", mark), KV("oldest", stats.oldest_sequence),
                   KV("remedy", "replay the archive that holds the records between"));
 }
 
+static void on_history(struct dispatcher *self, const Desg__V1__History *history)
+{
+    if (history->source.len != ID_BYTES ||
+        memcmp(history->source.data, self->source.bytes, ID_BYTES) != 0)
+        return;
+    uint64_t fence = custody_fence(self->custody);
+    uint64_t mark = known_part(self, history);
+    if (!custody_history(self->custody, history->number, history->history,
+                         history->mark_incarnation != 0, mark))
+        return;
+    self->known_mark_incarnation = history->mark_incarnation;
+    self->known_mark_sequence = history->mark_sequence;
+    if (custody_fence(self->custody) != fence)
+        log_rewind(self, history->history, mark);
+}
+
 static void on_marked(struct dispatcher *self, const Desg__V1__Marked *marked)
 {
-    if (marked->is_stored && marked->sequence == self->mark_sequence_sent &&
-        marked->incarnation == self->mark_incarnation_sent) {
-        self->known_mark_incarnation = marked->incarnation;
-        self->known_mark_sequence = marked->sequence;
-        journal_release(self->journal, marked->sequence);
-    }
-    custody_marked(self->custody, marked->history, marked->sequence, marked->is_stored);
+    if (!custody_marked(self->custody, marked->number, marked->history, marked->sequence,
+                        marked->is_stored) ||
+        !marked->is_stored)
+        return;
+    self->known_mark_incarnation = marked->incarnation;
+    self->known_mark_sequence = marked->sequence;
+    journal_release(self->journal, marked->sequence);
 }
 
 static void on_route_packet(void *arg, link_peer peer, const Desg__V1__Packet *packet)
@@ -440,10 +448,12 @@ static void send_batch(struct dispatcher *self, const struct custody_batch *batc
 static void send_hello(struct dispatcher *self, int64_t now_ms)
 {
     uint64_t route = 0;
-    if (!custody_next_hello(self->custody, now_ms, &route))
+    uint64_t number = 0;
+    if (!custody_next_hello(self->custody, now_ms, &route, &number))
         return;
     Desg__V1__Hello hello = DESG__V1__HELLO__INIT;
     hello.source = (ProtobufCBinaryData){ ID_BYTES, self->source.bytes };
+    hello.number = number;
     Desg__V1__Packet packet = link_packet_hello(&hello);
     struct error err = { 0 };
     if (link_send(self->routes, route / 2, &packet, &err) != 0)
@@ -454,8 +464,9 @@ static void send_mark(struct dispatcher *self, int64_t now_ms)
 {
     uint64_t route = 0;
     uint64_t sequence = 0;
+    uint64_t number = 0;
     const char *history = NULL;
-    if (!custody_next_mark(self->custody, now_ms, &route, &history, &sequence))
+    if (!custody_next_mark(self->custody, now_ms, &route, &number, &history, &sequence))
         return;
     Desg__V1__Mark mark = DESG__V1__MARK__INIT;
     mark.source = (ProtobufCBinaryData){ ID_BYTES, self->source.bytes };
@@ -463,12 +474,11 @@ static void send_mark(struct dispatcher *self, int64_t now_ms)
     mark.incarnation = sequence > 0 ? journal_incarnation_of(self->journal, sequence)
                                     : journal_incarnation(self->journal); /* the first mark */
     mark.sequence = sequence;
+    mark.number = number;
     mark.previous_incarnation = self->known_mark_incarnation;
     mark.previous_sequence = self->known_mark_sequence;
-    if (mark.incarnation == 0)
-        return; /* nothing of it is in the journal any more: there will be a later one */
-    self->mark_sequence_sent = sequence;
-    self->mark_incarnation_sent = mark.incarnation;
+    if (mark.incarnation == 0 || (sequence > 0 && mark.previous_incarnation == 0))
+        return; /* not in the journal any more, or nothing to quote: there will be a later one */
     Desg__V1__Packet packet = link_packet_mark(&mark);
     struct error err = { 0 };
     if (link_send(self->routes, route / 2, &packet, &err) != 0)

@@ -102,6 +102,20 @@ static bool answered(struct desk *desk, uint64_t sequence, enum custody_answer a
     return custody_answered(desk->custody, 1, sequence, 0, answer, "h1", false, desk->now_ms);
 }
 
+/* Says HELLO, through a route of its own if there is none, and gives this answer to it. */
+static void history(struct desk *desk, const char *text, bool has_mark, uint64_t mark)
+{
+    uint64_t route = 0;
+    uint64_t number = 0;
+    custody_route_up(desk->custody, 99, 0);
+    for (int i = 0; i < 30 && !custody_next_hello(desk->custody, desk->now_ms, &route, &number);
+         i++)
+        desk->now_ms += 100;
+    assert_int_not_equal(number, 0);
+    assert_true(custody_history(desk->custody, number, text, has_mark, mark));
+    custody_route_down(desk->custody, 99, desk->now_ms);
+}
+
 static struct custody_status status_of(struct desk *desk)
 {
     struct custody_status status;
@@ -114,7 +128,7 @@ static void hands_out_and_counts_done_only_in_one_unbroken_run(void **state)
     (void)state;
     struct desk desk = desk_new(0);
     struct custody_batch batch;
-    custody_history(desk.custody, "h1", true, 0);
+    history(&desk, "h1", true, 0);
     worker_up(&desk, 1);
     commit(&desk, 3);
     assert_true(next(&desk, &batch));
@@ -154,7 +168,7 @@ static void busy_defers_probes_once_a_second_and_recovers(void **state)
     (void)state;
     struct desk desk = desk_new(0);
     struct custody_batch batch;
-    custody_history(desk.custody, "h1", true, 0);
+    history(&desk, "h1", true, 0);
     worker_up(&desk, 1);
     commit(&desk, 40);
     for (uint64_t s = 1; next(&desk, &batch);)
@@ -178,7 +192,7 @@ static void unclassified_after_two_seconds_and_offered_again_later(void **state)
     (void)state;
     struct desk desk = desk_new(0);
     struct custody_batch batch;
-    custody_history(desk.custody, "h1", true, 0);
+    history(&desk, "h1", true, 0);
     custody_route_up(desk.custody, 7, 256);
     commit(&desk, 1);
     pass(&desk, 1900);
@@ -359,7 +373,7 @@ static void another_history_replays_from_its_mark(void **state)
     (void)state;
     struct desk desk = desk_new(0);
     struct custody_batch batch;
-    custody_history(desk.custody, "h1", true, 0);
+    history(&desk, "h1", true, 0);
     worker_up(&desk, 1);
     commit(&desk, 10);
     while (next(&desk, &batch)) {
@@ -367,7 +381,7 @@ static void another_history_replays_from_its_mark(void **state)
     for (uint64_t s = 1; s <= 10; s++)
         (void)answered(&desk, s, CUSTODY_DONE);
     assert_int_equal(status_of(&desk).done_through, 10);
-    custody_history(desk.custody, "h2", true, 4);
+    history(&desk, "h2", true, 4);
     assert_int_equal(status_of(&desk).done_through, 4);
     assert_int_equal(load_all(&desk), 6);
     custody_destroy(&desk.custody);
@@ -379,17 +393,19 @@ static void a_done_under_another_history_leaves_its_event_undone(void **state)
     struct desk desk = desk_new(0);
     struct custody_batch batch;
     uint64_t route = 0;
-    custody_history(desk.custody, "h2", true, 0);
+    uint64_t number = 0;
+    history(&desk, "h2", true, 0);
     custody_route_up(desk.custody, 7, 256);
     worker_up(&desk, 1);
     commit(&desk, 1);
-    assert_true(custody_next_hello(desk.custody, desk.now_ms, &route));
+    (void)custody_next_hello(desk.custody, desk.now_ms, &route, &number);
     assert_true(next(&desk, &batch));
     assert_false(answered(&desk, 1, CUSTODY_DONE)); /* says h1 */
     assert_int_equal(status_of(&desk).done_through, 0);
     assert_int_equal(status_of(&desk).deferred, 1);
     desk.now_ms += 100;
-    assert_true(custody_next_hello(desk.custody, desk.now_ms, &route)); /* at once, not in 2 s */
+    assert_true(
+        custody_next_hello(desk.custody, desk.now_ms, &route, &number)); /* at once, not in 2 s */
     custody_destroy(&desk.custody);
 }
 
@@ -400,8 +416,8 @@ static void a_lower_or_missing_mark_replays_under_the_same_history(void **state)
     struct custody_batch batch;
     uint64_t route = 0;
     uint64_t sequence = 0;
-    const char *history = NULL;
-    custody_history(desk.custody, "h1", true, 0);
+    const char *text = NULL;
+    history(&desk, "h1", true, 0);
     custody_route_up(desk.custody, 7, 256);
     worker_up(&desk, 1);
     commit(&desk, 5);
@@ -410,17 +426,15 @@ static void a_lower_or_missing_mark_replays_under_the_same_history(void **state)
     for (uint64_t s = 1; s <= 5; s++)
         (void)answered(&desk, s, CUSTODY_DONE);
     pass(&desk, 1000);
-    assert_true(custody_next_mark(desk.custody, desk.now_ms, &route, &history, &sequence));
+    assert_true(custody_next_mark(desk.custody, desk.now_ms, &route, &number, &text, &sequence));
     assert_int_equal(sequence, 5);
-    custody_marked(desk.custody, "h1", 5, true);
-    pass(&desk, 2000);
-    assert_true(custody_next_hello(desk.custody, desk.now_ms, &route));
-    custody_history(desk.custody, "h1", false, 0); /* FLUSHALL keeps the history */
+    assert_true(custody_marked(desk.custody, number, "h1", 5, true));
+    history(&desk, "h1", false, 0); /* FLUSHALL keeps the history */
     assert_false(status_of(&desk).is_history_known);
     pass(&desk, 100);
-    assert_true(custody_next_mark(desk.custody, desk.now_ms, &route, &history, &sequence));
+    assert_true(custody_next_mark(desk.custody, desk.now_ms, &route, &number, &text, &sequence));
     assert_int_equal(sequence, 0);
-    custody_marked(desk.custody, "h1", 0, true);
+    assert_true(custody_marked(desk.custody, number, "h1", 0, true));
     assert_int_equal(status_of(&desk).done_through, 0);
     assert_int_equal(load_all(&desk), 5);
     custody_destroy(&desk.custody);
@@ -442,7 +456,7 @@ static void found_at_start_waits_for_the_history_but_not_for_ever(void **state)
     load(&desk, 1, 1, true, &kept, 1); /* was applied once: the history will tell */
     load(&desk, 2, 1, true, NULL, 0);  /* never was: may be urgent */
     assert_int_equal(status_of(&desk).held_events, 1);
-    custody_history(desk.custody, "h1", true, 0);
+    history(&desk, "h1", true, 0);
     assert_int_equal(status_of(&desk).deferred, 2); /* all that is not in hand */
     custody_destroy(&desk.custody);
 }

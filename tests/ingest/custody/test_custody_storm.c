@@ -53,6 +53,7 @@ struct mail {
     bool is_stored;
     bool has_mark;
     uint64_t fence;
+    uint64_t number;
 };
 
 struct world {
@@ -148,6 +149,7 @@ static void pump(struct world *world)
     uint64_t last = 0;
     uint64_t route = 0;
     uint64_t sequence = 0;
+    uint64_t number = 0;
     size_t most = 0;
     const char *history = NULL;
     struct custody_batch batch;
@@ -167,22 +169,25 @@ static void pump(struct world *world)
                                        .start = world->start,
                                        .fence = custody_fence(world->custody) });
     }
-    if (custody_next_hello(world->custody, world->now_ms, &route) && world->is_redis_up)
+    if (custody_next_hello(world->custody, world->now_ms, &route, &number) && world->is_redis_up)
         post(world, (struct mail){ .kind = MAIL_HISTORY,
+                                   .number = number,
                                    .has_mark = world->redis.has_mark,
                                    .sequence = world->redis.mark,
                                    .history = world->history,
                                    .start = world->start });
-    if (custody_next_mark(world->custody, world->now_ms, &route, &history, &sequence) &&
+    if (custody_next_mark(world->custody, world->now_ms, &route, &number, &history, &sequence) &&
         world->is_redis_up) {
         bool is_stored = strcmp(history, history_text(world->history)) == 0 &&
                          world->redis.mark == world->known_mark &&
-                         world->redis.has_mark == world->knows_mark;
+                         world->redis.has_mark == world->knows_mark &&
+                         (sequence == 0 || world->knows_mark);
         if (is_stored) {
             world->redis.mark = sequence;
             world->redis.has_mark = true;
         }
         post(world, (struct mail){ .kind = MAIL_MARKED,
+                                   .number = number,
                                    .sequence = sequence,
                                    .history = world->history,
                                    .start = world->start,
@@ -237,16 +242,17 @@ static void deliver(struct world *world, struct mail mail)
                      world->now_ms);
         break;
     case MAIL_HISTORY:
-        world->known_mark = mail.sequence;
-        world->knows_mark = mail.has_mark;
-        custody_history(world->custody, history, mail.has_mark, mail.sequence);
+        if (custody_history(world->custody, mail.number, history, mail.has_mark, mail.sequence)) {
+            world->known_mark = mail.sequence;
+            world->knows_mark = mail.has_mark;
+        }
         break;
     case MAIL_MARKED:
-        if (mail.is_stored) {
+        if (custody_marked(world->custody, mail.number, history, mail.sequence, mail.is_stored) &&
+            mail.is_stored) {
             world->known_mark = mail.sequence;
             world->knows_mark = true;
         }
-        custody_marked(world->custody, history, mail.sequence, mail.is_stored);
         break;
     default:
         (void)custody_answered(world->custody, mail.peer, mail.sequence, mail.index,
