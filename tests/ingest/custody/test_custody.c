@@ -415,6 +415,7 @@ static void a_lower_or_missing_mark_replays_under_the_same_history(void **state)
     struct desk desk = desk_new(0);
     struct custody_batch batch;
     uint64_t route = 0;
+    uint64_t number = 0;
     uint64_t sequence = 0;
     const char *text = NULL;
     history(&desk, "h1", true, 0);
