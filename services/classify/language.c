@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORDS_LOOKED_AT = 400, WORD_MAX_BYTES = 24, FOREIGN_WORDS_MIN = 6 };
+enum { WORDS_LOOKED_AT = 400, WORD_MAX_BYTES = 24, FOREIGN_WORDS_MIN = 2, UNKNOWN_WORDS_MIN = 12 };
 
 /* Sorted by bytes, for bsearch. Words that both languages write ("am", "at", "on", "plant") and
  * what an apostrophe leaves behind ("o'r" is "or") stand in neither. */
@@ -83,6 +83,36 @@ static const char *const welsh_words[] = {
     "ymosod",    "yn",       "yna",      "yntau",   "ysgol",    "yw",       "ywr",
 };
 
+/* Of languages spoken in Wales besides the two, Latin script, without accents. */
+static const char *const foreign_words[] = {
+    "aber",       "acum",    "adesso",   "agora",   "ahora",   "avec",     "bardzo",  "benim",
+    "bicak",      "bir",     "bitte",    "che",     "cine",    "cocuk",    "cok",     "coltello",
+    "copil",      "couteau", "cuchillo", "cutit",   "dabar",   "dans",     "dieta",   "donde",
+    "dove",       "dziecko", "dzis",     "eine",    "elle",    "enfant",   "est",     "esta",
+    "este",       "estoy",   "esu",      "faca",    "femme",   "figlio",   "filho",   "foarte",
+    "gdzie",      "hadda",   "halkan",   "haus",    "hija",    "hijo",     "ich",     "icin",
+    "ilmo",       "ist",     "iyo",      "jak",     "je",      "jest",     "jestem",  "jetzt",
+    "jutro",      "kas",     "kde",      "kto",     "ktos",    "kur",      "labai",   "lui",
+    "maintenant", "mais",    "mari",     "marido",  "marito",  "matar",    "maz",     "mea",
+    "mein",       "meine",   "messer",   "meu",     "minha",   "mio",      "mnie",    "moglie",
+    "moj",        "moja",    "molto",    "mucho",   "muito",   "mujer",    "mulher",  "muy",
+    "nao",        "nerede",  "nicht",    "nie",     "nous",    "noz",      "nozik",   "omoare",
+    "onde",       "peilis",  "pentru",   "pero",    "policia", "policija", "policja", "policje",
+    "politia",    "politie", "polizei",  "polizia", "por",     "porque",   "prosze",  "que",
+    "quem",       "qui",     "quien",    "quiere",  "sau",     "sehr",     "sie",     "simdi",
+    "sono",       "sotia",   "sotul",    "suis",    "sunt",    "tengo",    "teraz",   "tiene",
+    "tres",       "tuer",    "uccidere", "und",     "unde",    "une",      "vaikas",  "velmi",
+    "voce",       "vous",    "vrea",     "waa",     "waxaan",  "wczoraj",  "wer",     "wo",
+    "yra",        "zabije",  "ze",       "zona",
+};
+
+/* "Help" in those: one is enough. */
+static const char *const foreign_cries[] = {
+    "aide",    "aidez",    "aiutatemi", "aiuto",   "ajuda",    "ajutati",  "ajutor", "ayuda",
+    "ayudame", "caawi",    "caawin",    "hilfe",   "imdat",    "padekite", "pomoc",  "pomocy",
+    "pomoz",   "pomozcie", "pomozte",   "ratunku", "segitseg", "socorro",  "yardim",
+};
+
 static const char *const welsh_starts[] = { "ll",  "ngh", "mh",  "nh", "gwn",
                                             "gwr", "gwy", "ddi", "rhy" };
 static const char *const welsh_ends[] = {
@@ -125,6 +155,10 @@ static void count_word(const char *word, size_t length, struct language_counts *
     else if (is_in(word, welsh_words, sizeof welsh_words / sizeof welsh_words[0]) ||
              looks_welsh(word, length))
         counts->welsh++;
+    else if (is_in(word, foreign_words, sizeof foreign_words / sizeof foreign_words[0]))
+        counts->foreign++;
+    else if (is_in(word, foreign_cries, sizeof foreign_cries / sizeof foreign_cries[0]))
+        counts->foreign += FOREIGN_WORDS_MIN;
 }
 
 void language_count(const char *text, size_t length, struct language_counts *counts)
@@ -165,5 +199,7 @@ Desg__V1__Language language_of(const struct language_counts *counts)
 
 bool language_is_foreign(const struct language_counts *counts)
 {
-    return counts->words >= FOREIGN_WORDS_MIN && counts->english + counts->welsh == 0;
+    size_t known = counts->english + counts->welsh;
+    return (counts->foreign >= FOREIGN_WORDS_MIN && counts->foreign > known) ||
+           (counts->words >= UNKNOWN_WORDS_MIN && known == 0);
 }

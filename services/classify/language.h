@@ -13,6 +13,7 @@ struct language_counts {
     size_t words;
     size_t english; /* words only English has */
     size_t welsh;   /* words only Welsh has, or that look Welsh */
+    size_t foreign; /* words of other languages; a cry for help counts twice */
 };
 
 /* Adds the words of a normalised text to counts; of a long text the first hundreds are enough. */
@@ -20,7 +21,8 @@ void language_count(const char *text, size_t length, struct language_counts *cou
 
 Desg__V1__Language language_of(const struct language_counts *counts);
 
-/* Whether the words are probably of a third language: several, and none that is known. */
+/* Whether the words are probably of a third language: more of its words than of ours, or many words
+ * and none that is known. */
 bool language_is_foreign(const struct language_counts *counts);
 
 #endif

@@ -202,7 +202,9 @@ static Desg__V1__Language ask_model(struct triage *self, const char *text, size_
         return DESG__V1__LANGUAGE__LANGUAGE_UNSPECIFIED;
     }
     struct circumstance said = by_model;
-    said.severity = opinion.severity;
+    said.severity = opinion.severity <= DESG__V1__SEVERITY__SEVERITY_LIFE_AT_RISK
+                        ? opinion.severity
+                        : DESG__V1__SEVERITY__SEVERITY_REVIEW;
     if (opinion.score > 0 || opinion.severity > DESG__V1__SEVERITY__SEVERITY_ROUTINE)
         note_weighed(self, &said, opinion.score);
     return opinion.language;
@@ -361,7 +363,7 @@ void triage_judge(struct triage *self, const Desg__V1__Event *event, struct verd
     memset(self->is_hit, 0, rule_set_count(self->rules) * sizeof *self->is_hit);
     *out = (struct verdict){ .message = DESG__V1__VERDICT__INIT };
     out->message.severity = DESG__V1__SEVERITY__SEVERITY_ROUTINE;
-    out->message.category = CATEGORY_GENERAL;
+    out->message.category = (char *)CATEGORY_GENERAL;
     out->message.reasons = out->reason_list;
     out->message.flags = out->flags;
     out->message.rules_edition = (char *)rule_set_edition(self->rules);
