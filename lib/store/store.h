@@ -80,6 +80,10 @@ struct store_result {
     enum store_outcome
         outcome; /* STORE_ERROR: this one event was refused by the function; text in error */
     char error[128];
+    /* The verdict that stands, where it is another than the one offered (raised by context, or a
+     * duplicate's first); NULL otherwise. Points into the store until its next call. */
+    const uint8_t *standing_verdict;
+    size_t standing_verdict_length;
 };
 
 /* Applies up to STORE_APPLY_MAX events in one call of desg_apply. 0: results[i] and history are

@@ -1,0 +1,315 @@
+/* Events into Redis: one call of the function apply for up to STORE_APPLY_MAX of them, poison by
+ * the function quarantine alone. Argument vectors point into the caller's buffers. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alert/alert.h"
+#include "clock/clock.h"
+#include "store/functions.h"
+#include "store/internal.h"
+#include "store/plan.h"
+
+enum {
+    HEAD_ARGS = 8,  /* FCALL, name, 1, prefix, now, context, rate, urgent plan */
+    EVENT_ARGS = 6, /* event, conversation, header, event bytes, verdict bytes, order */
+    HEADER_BYTES = 640,
+    WORD_BYTES = 65,
+    REPLAYED_AFTER_MS = 10 * 60 * 1000
+};
+
+/* What one event needs beyond the caller's buffers. */
+struct event_args {
+    char event[ID_TEXT_BYTES];
+    char conversation[ID_TEXT_BYTES];
+    char header[HEADER_BYTES];
+    uint8_t *order; /* serialised Desg__V1__Alert, or NULL */
+    size_t order_length;
+};
+
+struct store_scratch {
+    const char *argv[HEAD_ARGS + STORE_APPLY_MAX * EVENT_ARGS + 1];
+    size_t lengths[HEAD_ARGS + STORE_APPLY_MAX * EVENT_ARGS + 1];
+    size_t argc;
+    char function[32];
+    char now[24];
+    char context[24];
+    char rate[16];
+    char urgent[WORD_BYTES * 2 + 32];
+    struct event_args events[STORE_APPLY_MAX];
+    size_t sent[STORE_APPLY_MAX]; /* index of each event sent in the caller's array */
+    size_t sent_count;
+};
+
+struct store_scratch *store_scratch_new(void)
+{
+    struct store_scratch *self = calloc(1, sizeof *self);
+    if (!self)
+        abort(); /* start-up only */
+    return self;
+}
+
+static void free_orders(struct store_scratch *self)
+{
+    for (size_t i = 0; i < STORE_APPLY_MAX; i++) {
+        free(self->events[i].order);
+        self->events[i].order = NULL;
+        self->events[i].order_length = 0;
+    }
+}
+
+void store_scratch_destroy(struct store_scratch **self_p)
+{
+    if (*self_p)
+        free_orders(*self_p);
+    free(*self_p);
+    *self_p = NULL;
+}
+
+static void add(struct store_scratch *self, const void *bytes, size_t length)
+{
+    self->argv[self->argc] = bytes ? bytes : "";
+    self->lengths[self->argc++] = bytes ? length : 0;
+}
+
+static void add_text(struct store_scratch *self, const char *text)
+{
+    add(self, text, strlen(text));
+}
+
+/* A word of the header: letters, digits and . _ - : others become _, nothing becomes "-". */
+static const char *word(const char *text, char out[static WORD_BYTES])
+{
+    size_t length = 0;
+    for (; text && text[length] && length < WORD_BYTES - 1; length++) {
+        char c = text[length];
+        bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                        (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+        out[length] = c;
+        if (!is_plain)
+            out[length] = '_';
+    }
+    if (length == 0)
+        out[length++] = '-';
+    out[length] = '\0';
+    return out;
+}
+
+static const char *certainty(const struct store_plan *plan, const Desg__V1__Verdict *verdict)
+{
+    if (plan->is_provisional)
+        return "unclassified";
+    return verdict->is_context_sensitive && !plan->is_late ? "context" : "real";
+}
+
+static long long not_negative(int64_t value)
+{
+    return value > 0 ? value : 0;
+}
+
+static void write_header(char out[static HEADER_BYTES], const struct store_plan *plan,
+                         const struct store_event *given, const char *alert)
+{
+    const Desg__V1__Event *event = given->event;
+    const Desg__V1__Verdict *verdict = given->verdict;
+    char queue[WORD_BYTES], grade[WORD_BYTES], category[WORD_BYTES], language[WORD_BYTES],
+        home[WORD_BYTES], channel[WORD_BYTES], account[WORD_BYTES];
+    (void)snprintf(out, HEADER_BYTES, "%d %d %s %s %lld %lld %lld %s %s %s %s %d %d %s %s %s %s",
+                   (int)plan->severity, (int)plan->rank, plan->opens_work ? "work" : "quiet",
+                   certainty(plan, verdict), not_negative(event->received_at_ms),
+                   not_negative(event->platform_time_ms), plan->allowance_s * 1000LL,
+                   word(plan->queue, queue), word(plan->grade, grade),
+                   word(verdict->category, category),
+                   word(store_language_word(verdict->language), language),
+                   verdict->restricted > 0 ? (int)verdict->restricted : 0, (int)plan->home_rank,
+                   word(plan->home_queue, home), word(event->channel, channel),
+                   word(event->account, account), alert);
+}
+
+/* The alert that the function may put into the stream: made here, because only here is protobuf. */
+static void make_order(struct event_args *args, const struct store_event *given, int64_t now_ms)
+{
+    Desg__V1__Alert order;
+    struct id alert;
+    alert_order_init(&order, &alert, given->event->id.data, given->event_bytes, given->event_length,
+                     given->verdict_bytes, given->verdict_length);
+    order.is_replayed =
+        given->is_replayed && now_ms - given->event->received_at_ms > REPLAYED_AFTER_MS;
+    args->order = malloc(desg__v1__alert__get_packed_size(&order));
+    if (!args->order)
+        abort(); /* as protobuf-c and hiredis do */
+    args->order_length = desg__v1__alert__pack(&order, args->order);
+}
+
+static void add_event(struct store_scratch *self, struct event_args *args,
+                      const struct store_event *given, const struct store_queues *queues,
+                      int64_t now_ms)
+{
+    const Desg__V1__Event *event = given->event;
+    struct store_plan plan;
+    store_plan_make(&plan, event, given->verdict, queues);
+    if (given->quarantine_reason) {
+        plan.queue = "needs-review";
+        plan.rank = STORE_RANK_NEEDS_REVIEW;
+    }
+    id_text(event->id.data, args->event);
+    /* What names no conversation is one of its own. */
+    bool has_conversation = event->conversation_id.len == ID_BYTES;
+    id_text(has_conversation ? event->conversation_id.data : event->id.data, args->conversation);
+    struct id alert = id_of_alert(event->id.data);
+    char alert_text[ID_TEXT_BYTES];
+    id_text(alert.bytes, alert_text);
+    write_header(args->header, &plan, given, alert_text);
+    if (plan.may_alert ||
+        (given->verdict->is_context_sensitive && plan.opens_work && !plan.is_late))
+        make_order(args, given, now_ms);
+    add_text(self, args->event);
+    add_text(self, args->conversation);
+    add_text(self, args->header);
+    add(self, given->event_bytes, given->event_length);
+    add(self, given->verdict_bytes, given->verdict_length);
+    add(self, args->order, args->order_length);
+}
+
+static void begin(struct store *store, const char *function, int64_t now_ms)
+{
+    struct store_scratch *self = store->scratch;
+    const struct store_queues *queues = store->queues;
+    const uint32_t urgent = DESG__V1__SEVERITY__SEVERITY_URGENT;
+    char grade[WORD_BYTES];
+    free_orders(self);
+    self->argc = 0;
+    self->sent_count = 0;
+    (void)snprintf(self->function, sizeof self->function, STORE_LIBRARY "_%s", function);
+    (void)snprintf(self->now, sizeof self->now, "%" PRId64, now_ms);
+    (void)snprintf(self->context, sizeof self->context, "%lld",
+                   store_context_hours(queues) * 3600000LL);
+    (void)snprintf(self->rate, sizeof self->rate, "%u", store_unclassified_per_minute(queues));
+    (void)snprintf(self->urgent, sizeof self->urgent, "%d urgent %s %lld", (int)STORE_RANK_URGENT,
+                   word(store_grade_name(queues, urgent), grade),
+                   store_grade_allowance_s(queues, urgent) * 1000LL);
+    add_text(self, "FCALL");
+    add_text(self, self->function);
+    add_text(self, "1");
+    add_text(self, store->prefix);
+    add_text(self, self->now);
+    add_text(self, self->context);
+    add_text(self, self->rate);
+    add_text(self, self->urgent);
+}
+
+static void fail_event(struct store_result *result, const char *why)
+{
+    *result = (struct store_result){ .outcome = STORE_ERROR };
+    (void)snprintf(result->error, sizeof result->error, "%s", why);
+}
+
+/* The function's string for one event: a letter, then the verdict that stands or the fault. */
+static void read_result(const redisReply *reply, struct store_result *result)
+{
+    static const char letters[] = { [STORE_NEW] = 'n',
+                                    [STORE_DUPLICATE] = 'd',
+                                    [STORE_RAISED] = 'r',
+                                    [STORE_PROVISIONAL] = 'p',
+                                    [STORE_QUARANTINED] = 'q' };
+    if (reply->type != REDIS_REPLY_STRING || reply->len < 1) {
+        fail_event(result, "the function gave no outcome");
+        return;
+    }
+    const char *letter = memchr(letters, reply->str[0], sizeof letters);
+    if (!letter) {
+        fail_event(result, reply->str + 1);
+        return;
+    }
+    *result = (struct store_result){ .outcome = (enum store_outcome)(letter - letters) };
+    if (reply->len > 1) {
+        result->standing_verdict = (const uint8_t *)reply->str + 1;
+        result->standing_verdict_length = reply->len - 1;
+    }
+}
+
+/* Sends what is gathered and reads the outcomes. The answer stays held: results point into it. */
+static int send_events(struct store *self, struct store_result *results, char *history,
+                       struct error *err)
+{
+    struct store_scratch *scratch = self->scratch;
+    redisReply *reply =
+        store_command(self, (int)scratch->argc, scratch->argv, scratch->lengths, err);
+    if (!reply)
+        return -1;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != scratch->sent_count + 1) {
+        store_reply_free(&reply);
+        return store_lose(self, err, "function %s gave no outcome per event", scratch->function);
+    }
+    if (store_take_history(self, reply, history, err) != 0) {
+        store_reply_free(&reply);
+        return -1;
+    }
+    for (size_t i = 0; i < scratch->sent_count; i++)
+        read_result(reply->element[i + 1], &results[scratch->sent[i]]);
+    self->held = reply;
+    return 0;
+}
+
+static bool is_sendable(const struct store_event *event, struct store_result *result)
+{
+    if (event->event->id.len == ID_BYTES)
+        return true;
+    fail_event(result, "the event id is not 16 bytes");
+    return false;
+}
+
+static int apply_batch(struct store *self, const struct store_event *events, size_t count,
+                       struct store_result *results, char *history, struct error *err)
+{
+    struct store_scratch *scratch = self->scratch;
+    int64_t now_ms = clock_unix_ms();
+    begin(self, "apply", now_ms);
+    for (size_t i = 0; i < count; i++) {
+        if (events[i].quarantine_reason || !is_sendable(&events[i], &results[i]))
+            continue;
+        add_event(scratch, &scratch->events[scratch->sent_count], &events[i], self->queues, now_ms);
+        scratch->sent[scratch->sent_count++] = i;
+    }
+    return send_events(self, results, history, err);
+}
+
+static int apply_poison(struct store *self, const struct store_event *event,
+                        struct store_result *result, char *history, struct error *err)
+{
+    struct store_scratch *scratch = self->scratch;
+    if (!is_sendable(event, result))
+        return 0;
+    int64_t now_ms = clock_unix_ms();
+    begin(self, "quarantine", now_ms);
+    add_event(scratch, &scratch->events[0], event, self->queues, now_ms);
+    add_text(scratch, event->quarantine_reason);
+    redisReply *kept = self->held; /* the batch's answer, still pointed into */
+    self->held = NULL;
+    scratch->sent[scratch->sent_count++] = 0;
+    int rc = send_events(self, result, history, err);
+    store_reply_free(&self->held);
+    self->held = kept;
+    result->standing_verdict = NULL;
+    result->standing_verdict_length = 0;
+    return rc;
+}
+
+int store_apply(struct store *self, const struct store_event *events, size_t count,
+                struct store_result *results, char history[static STORE_HISTORY_BYTES],
+                struct error *err)
+{
+    assert(self && events && results && history && count >= 1 && count <= STORE_APPLY_MAX);
+    if (store_need(self, err) != 0)
+        return -1;
+    store_reply_free(&self->held);
+    if (apply_batch(self, events, count, results, history, err) != 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (events[i].quarantine_reason &&
+            apply_poison(self, &events[i], &results[i], history, err) != 0)
+            return -1;
+    return 0;
+}

@@ -1,0 +1,206 @@
+/* What a connection has to be before anything is applied through it. */
+#include "store/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock/clock.h"
+#include "store/functions.h"
+
+enum { LOWEST_REDIS = 7, LIBRARY_PREFIX_BYTES = 5 /* desg_ */ };
+
+static enum store_state finding(struct store *self, enum store_state state, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static enum store_state finding(struct store *self, enum store_state state, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(self->problem, sizeof self->problem, format, arguments);
+    va_end(arguments);
+    return state;
+}
+
+/* One question within what is left of the time. NULL: no answer. Error answers are returned. */
+static redisReply *ask(struct store *self, int64_t deadline_ms, int argc, const char **argv)
+{
+    int64_t left_ms = deadline_ms - clock_monotonic_ms();
+    if (left_ms < 1)
+        left_ms = 1;
+    struct timeval limit = { .tv_sec = left_ms / 1000, .tv_usec = (left_ms % 1000) * 1000 };
+    if (redisSetTimeout(self->connection, limit) != REDIS_OK)
+        return NULL;
+    return redisCommandArgv(self->connection, argc, argv, NULL);
+}
+
+static bool is_error(const redisReply *reply, const char *code)
+{
+    return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, code, strlen(code)) == 0;
+}
+
+static enum store_state no_answer(struct store *self, const char *question)
+{
+    return finding(self, STORE_AWAY, "Redis did not answer %s in time", question);
+}
+
+static enum store_state sign_in(struct store *self, int64_t deadline_ms)
+{
+    if (!self->password)
+        return STORE_READY;
+    const char *user = self->redis->username;
+    const char *with_user[] = { "AUTH", user, self->password };
+    const char *alone[] = { "AUTH", self->password };
+    bool has_user = user && user[0];
+    AUTO(store_reply_free)
+    redisReply *reply = ask(self, deadline_ms, has_user ? 3 : 2, has_user ? with_user : alone);
+    if (!reply)
+        return no_answer(self, "AUTH");
+    if (reply->type == REDIS_REPLY_ERROR)
+        return finding(self, STORE_REFUSED,
+                       "Redis refused our sign-in: check common.redis.username and password_file "
+                       "against its ACL");
+    return STORE_READY;
+}
+
+static enum store_state check_role(struct store *self, int64_t deadline_ms)
+{
+    AUTO(store_reply_free)
+    redisReply *reply = ask(self, deadline_ms, 1, (const char *[]){ "ROLE" });
+    if (!reply)
+        return no_answer(self, "ROLE");
+    if (is_error(reply, "LOADING"))
+        return finding(self, STORE_AWAY, "Redis is loading its data");
+    if (is_error(reply, "NOAUTH") || is_error(reply, "NOPERM"))
+        return finding(self, STORE_REFUSED,
+                       "Redis asks for a sign-in that may use ROLE, INFO, FUNCTION and FCALL: set "
+                       "common.redis.username and password_file");
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1)
+        return finding(self, STORE_AWAY, "Redis gave no role");
+    if (strcmp(reply->element[0]->str, "master") != 0)
+        return finding(
+            self, STORE_REFUSED,
+            "this Redis is a %.16s: point common.redis at the master or at its Sentinels",
+            reply->element[0]->str);
+    return STORE_READY;
+}
+
+/* Copies the value of "name:value" in an INFO text; "" if it is not there. */
+static void info_value(const char *info, const char *name, char *out, size_t size)
+{
+    out[0] = '\0';
+    size_t length = strlen(name);
+    for (const char *line = info; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, name, length) == 0 && line[length] == ':') {
+            const char *value = line + length + 1;
+            (void)snprintf(out, size, "%.*s", (int)strcspn(value, "\r\n"), value);
+            return;
+        }
+    }
+}
+
+static enum store_state check_settings(struct store *self, int64_t deadline_ms)
+{
+    AUTO(store_reply_free)
+    redisReply *reply =
+        ask(self, deadline_ms, 4, (const char *[]){ "INFO", "server", "memory", "persistence" });
+    if (!reply)
+        return no_answer(self, "INFO");
+    if (reply->type != REDIS_REPLY_STRING)
+        return finding(self, STORE_REFUSED,
+                       "Redis did not answer INFO server memory persistence: it has to be version "
+                       "%d or newer and the ACL has to allow INFO",
+                       LOWEST_REDIS);
+    char value[64];
+    info_value(reply->str, "redis_version", value, sizeof value);
+    if (strtol(value, NULL, 10) < LOWEST_REDIS)
+        return finding(self, STORE_REFUSED, "Redis is version %s: Functions need %d or newer",
+                       value, LOWEST_REDIS);
+    info_value(reply->str, "maxmemory_policy", value, sizeof value);
+    if (strcmp(value, "noeviction") != 0)
+        return finding(self, STORE_REFUSED,
+                       "Redis may evict (maxmemory-policy %s): set maxmemory-policy noeviction",
+                       value);
+    info_value(reply->str, "aof_enabled", value, sizeof value);
+    if (strcmp(value, "1") != 0)
+        return finding(
+            self, STORE_REFUSED,
+            "Redis keeps no append-only file: set appendonly yes and appendfsync everysec");
+    return STORE_READY;
+}
+
+/* The value after key in a flat list of keys and values; NULL if absent. */
+static const redisReply *pair_value(const redisReply *flat, const char *key)
+{
+    for (size_t i = 0; i + 1 < flat->elements; i += 2)
+        if (flat->element[i]->type == REDIS_REPLY_STRING && strcmp(flat->element[i]->str, key) == 0)
+            return flat->element[i + 1];
+    return NULL;
+}
+
+static enum store_state load_library(struct store *self, int64_t deadline_ms)
+{
+    AUTO(store_reply_free)
+    redisReply *reply = ask(self, deadline_ms, 4,
+                            (const char *[]){ "FUNCTION", "LOAD", "REPLACE", store_functions });
+    if (!reply)
+        return no_answer(self, "FUNCTION LOAD");
+    if (reply->type == REDIS_REPLY_ERROR)
+        return finding(self, STORE_REFUSED,
+                       "Redis would not load function library " STORE_LIBRARY ": %.200s",
+                       reply->str);
+    return STORE_READY;
+}
+
+static unsigned long library_version(const redisReply *name)
+{
+    return strtoul(name->str + LIBRARY_PREFIX_BYTES, NULL, 10);
+}
+
+static enum store_state check_library(struct store *self, int64_t deadline_ms)
+{
+    AUTO(store_reply_free)
+    redisReply *reply =
+        ask(self, deadline_ms, 5,
+            (const char *[]){ "FUNCTION", "LIST", "LIBRARYNAME", "desg_*", "WITHCODE" });
+    if (!reply)
+        return no_answer(self, "FUNCTION LIST");
+    if (reply->type != REDIS_REPLY_ARRAY)
+        return finding(self, STORE_REFUSED,
+                       "Redis does not let us list functions: allow FUNCTION in the ACL");
+    bool is_there = false, is_same = false;
+    for (size_t i = 0; i < reply->elements; i++) {
+        const redisReply *name = pair_value(reply->element[i], "library_name");
+        const redisReply *code = pair_value(reply->element[i], "library_code");
+        if (!name || !code)
+            continue;
+        if (library_version(name) > store_functions_version)
+            return finding(
+                self, STORE_REFUSED,
+                "Redis holds the newer function library %.32s, this program brings " STORE_LIBRARY
+                ": finish the roll-out (start the newer program here too), "
+                "or, to go back, run FUNCTION DELETE %.32s",
+                name->str, name->str);
+        if (strcmp(name->str, STORE_LIBRARY) != 0)
+            continue;
+        is_there = true;
+        is_same = strcmp(code->str, store_functions) == 0;
+    }
+    /* A client that applies nothing leaves the code to those that do. */
+    if (is_there && (is_same || !self->queues))
+        return STORE_READY;
+    return load_library(self, deadline_ms);
+}
+
+enum store_state store_examine(struct store *self, int64_t deadline_ms)
+{
+    enum store_state (*const checks[])(struct store *, int64_t) = { sign_in, check_role,
+                                                                    check_settings, check_library };
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
+        enum store_state state = checks[i](self, deadline_ms);
+        if (state != STORE_READY)
+            return state;
+    }
+    return STORE_READY;
+}

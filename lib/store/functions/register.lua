@@ -1,0 +1,26 @@
+-- Function names carry the library's version, so that two versions live side by side in a roll-out.
+
+local function register(name, callback, flags)
+  redis.register_function({ function_name = LIBRARY .. '_' .. name, callback = callback, flags = flags })
+end
+
+register('apply', desg_apply)
+register('quarantine', desg_quarantine)
+register('hello', desg_hello, { 'no-writes' })
+register('mark', desg_mark)
+register('alert_group', desg_alert_group)
+register('alert_ack', desg_alert_ack)
+register('alert_state', desg_alert_state)
+register('alerts', desg_alerts, { 'no-writes' })
+register('sweep', desg_sweep)
+register('queues', desg_queues, { 'no-writes' })
+register('queue', desg_queue, { 'no-writes' })
+register('conversation', desg_conversation, { 'no-writes' })
+register('claim', desg_claim)
+register('heartbeat', desg_heartbeat)
+register('release', desg_release)
+register('close', desg_close)
+register('quarantine_list', desg_quarantine_list, { 'no-writes' })
+register('quarantine_show', desg_quarantine_show, { 'no-writes' })
+register('quarantine_remove', desg_quarantine_remove)
+register('trace', desg_trace, { 'no-writes' })

@@ -1,0 +1,62 @@
+/* internal - what the files of store share. hiredis stays behind it. */
+#ifndef DESG_STORE_INTERNAL_H
+#define DESG_STORE_INTERNAL_H
+
+#include <hiredis.h>
+
+#include "store/store.h"
+
+enum { STORE_FUNCTION_ARGS_MAX = 16, STORE_PROBLEM_BYTES = 384, STORE_FORCE_MAX_BYTES = 64 };
+
+struct store_scratch; /* apply.c: the argument vectors of one call */
+
+struct store {
+    const struct config_redis *redis;
+    const struct store_queues *queues;
+    char *label;
+    char *password; /* NULL: none */
+    char force[STORE_FORCE_MAX_BYTES + 1];
+    char prefix[STORE_FORCE_MAX_BYTES + 16]; /* desg:{force}: */
+    redisContext *connection;                /* NULL: none */
+    enum store_state state;
+    char problem[STORE_PROBLEM_BYTES];
+    int64_t tried_at_ms; /* monotonic; the last attempt to connect */
+    struct store_scratch *scratch;
+    redisReply *held; /* the answer that results of the last store_apply point into */
+    struct counter *connections_total;
+    struct counter *losses_total;
+};
+
+/* Drops the connection: what was under way has an unknown outcome. Notes why as the problem line.
+ */
+int store_lose(struct store *self, struct error *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Connected and checked, or ERROR_UNAVAILABLE with the problem line. */
+int store_need(struct store *self, struct error *err) MUST_USE;
+
+/* One command. NULL with ERROR_UNAVAILABLE after any failure or error answer; the connection is
+ * then lost. */
+redisReply *store_command(struct store *self, int argc, const char **argv, const size_t *lengths,
+                          struct error *err) MUST_USE;
+
+/* Calls function name (without the library's prefix) with NUL-terminated arguments. The answer is
+ * an array of at least expected elements. history may be NULL. */
+redisReply *store_call(struct store *self, const char *name, const char *const *args, size_t count,
+                       size_t expected, char *history, struct error *err) MUST_USE;
+
+/* Copies element 0 of an answer. */
+int store_take_history(struct store *self, const redisReply *reply, char *history,
+                       struct error *err) MUST_USE;
+
+/* check.c: all the questions put to a fresh connection, before deadline_ms (monotonic). Returns
+ * the state and fills problem unless it is STORE_READY. */
+enum store_state store_examine(struct store *self, int64_t deadline_ms);
+
+void store_reply_free(redisReply **reply_p);
+
+/* apply.c */
+struct store_scratch *store_scratch_new(void);
+void store_scratch_destroy(struct store_scratch **self_p);
+
+#endif

@@ -1,0 +1,57 @@
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/internal.h"
+
+enum { NUMBER_BYTES = 24 };
+
+static int read_number(const redisReply *reply, uint64_t *out)
+{
+    if (reply->type != REDIS_REPLY_STRING)
+        return -1;
+    char *end = NULL;
+    *out = strtoull(reply->str, &end, 10);
+    return end != reply->str && *end == '\0' ? 0 : -1;
+}
+
+int store_hello(struct store *self, const struct id *source, struct store_mark *mark,
+                char history[static STORE_HISTORY_BYTES], struct error *err)
+{
+    assert(self && source && mark && history);
+    char text[ID_TEXT_BYTES];
+    id_text(source->bytes, text);
+    AUTO(store_reply_free)
+    redisReply *reply = store_call(self, "hello", (const char *[]){ text }, 1, 3, history, err);
+    if (!reply)
+        return -1;
+    struct store_mark found;
+    if (read_number(reply->element[1], &found.incarnation) != 0 ||
+        read_number(reply->element[2], &found.sequence) != 0)
+        return store_lose(self, err, "the mark of source %s is no pair of numbers", text);
+    *mark = found;
+    return 0;
+}
+
+int store_set_mark(struct store *self, const struct id *source, const struct store_mark *mark,
+                   const struct store_mark *previous, char history[static STORE_HISTORY_BYTES],
+                   bool *is_stored, struct error *err)
+{
+    assert(self && source && mark && previous && history && is_stored);
+    char text[ID_TEXT_BYTES], quoted[STORE_HISTORY_BYTES];
+    char numbers[4][NUMBER_BYTES];
+    const uint64_t values[4] = { mark->incarnation, mark->sequence, previous->incarnation,
+                                 previous->sequence };
+    id_text(source->bytes, text);
+    (void)snprintf(quoted, sizeof quoted, "%s", history);
+    for (size_t i = 0; i < 4; i++)
+        (void)snprintf(numbers[i], sizeof numbers[i], "%" PRIu64, values[i]);
+    const char *args[] = { text, quoted, numbers[0], numbers[1], numbers[2], numbers[3] };
+    AUTO(store_reply_free) redisReply *reply = store_call(self, "mark", args, 6, 2, history, err);
+    if (!reply)
+        return -1;
+    *is_stored = reply->element[1]->type == REDIS_REPLY_INTEGER && reply->element[1]->integer == 1;
+    return 0;
+}

@@ -1,0 +1,328 @@
+/* What agents and the desg command ask. Functions answer JSON texts; only whole events are decoded
+ * here. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/describe.h"
+#include "store/internal.h"
+#include "store/plan.h"
+
+enum { NUMBER_BYTES = 24 };
+
+static void json_free(json_t **json_p)
+{
+    json_decref(*json_p);
+}
+
+static int parse(struct store *self, const redisReply *text, json_t **out, struct error *err)
+{
+    json_error_t problem;
+    json_t *json = text->type == REDIS_REPLY_STRING
+                       ? json_loadb(text->str, text->len, JSON_DECODE_ANY, &problem)
+                       : NULL;
+    if (!json)
+        return store_lose(self, err, "a function's answer is no JSON");
+    *out = json;
+    return 0;
+}
+
+/* A function that answers history and a JSON text. */
+static int ask(struct store *self, const char *name, const char *const *args, size_t count,
+               json_t **out, struct error *err)
+{
+    AUTO(store_reply_free)
+    redisReply *reply = store_call(self, name, args, count, 2, NULL, err);
+    return reply ? parse(self, reply->element[1], out, err) : -1;
+}
+
+/* Expired leases go back first, so that what is shown is what is; a Redis that takes no writes
+ * still shows its queues. */
+static void sweep(struct store *self)
+{
+    struct error ignored = { 0 };
+    AUTO(store_reply_free)
+    redisReply *reply = store_call(self, "sweep", NULL, 0, 2, NULL, &ignored);
+    if (!reply)
+        self->tried_at_ms = INT64_MIN / 2; /* the list itself may reconnect at once */
+}
+
+/* history, then ok, or refused with the reason. 0, or -1 with ERROR_INVALID and the reason. */
+static redisReply *change(struct store *self, const char *name, const char *const *args,
+                          size_t count, struct error *err)
+{
+    redisReply *reply = store_call(self, name, args, count, 2, NULL, err);
+    if (!reply || strcmp(reply->element[1]->str, "refused") != 0)
+        return reply;
+    (void)error_set(err, ERROR_INVALID, "%s",
+                    reply->elements > 2 ? reply->element[2]->str : "refused");
+    store_reply_free(&reply);
+    return NULL;
+}
+
+static void number_text(char out[static NUMBER_BYTES], uint64_t number)
+{
+    (void)snprintf(out, NUMBER_BYTES, "%" PRIu64, number);
+}
+
+int store_queues_list(struct store *self, json_t **out, struct error *err)
+{
+    assert(self && out);
+    sweep(self);
+    return ask(self, "queues", NULL, 0, out, err);
+}
+
+int store_queue_list(struct store *self, const char *queue, size_t limit, json_t **out,
+                     struct error *err)
+{
+    assert(self && queue && out);
+    char number[NUMBER_BYTES];
+    number_text(number, limit);
+    sweep(self);
+    return ask(self, "queue", (const char *[]){ queue, number }, 2, out, err);
+}
+
+static json_t *find_event(json_t *events, const char *id)
+{
+    json_t *event = json_object_get(events, id);
+    if (!event) {
+        event = json_object();
+        (void)json_object_set_new(events, id, event);
+    }
+    return event;
+}
+
+/* v:<event>: "<n> <applied at> <header>\n<verdict>". */
+static void add_record(json_t *event, const redisReply *value)
+{
+    long long n = 0, applied_at_ms = 0;
+    (void)sscanf(value->str, "%lld %lld", &n, &applied_at_ms); /* NOLINT(cert-err34-c): our own */
+    (void)json_object_set_new(event, "n", json_integer(n));
+    (void)json_object_set_new(event, "applied_at_ms", json_integer(applied_at_ms));
+    const char *newline = memchr(value->str, '\n', value->len);
+    if (!newline)
+        return;
+    json_t *verdict =
+        describe_verdict(newline + 1, value->len - (size_t)(newline + 1 - value->str));
+    (void)json_object_set_new(event, "verdict", verdict ? verdict : json_null());
+}
+
+static void add_event(json_t *event, const redisReply *value)
+{
+    json_t *described = describe_event(value->str, value->len);
+    if (described)
+        (void)json_object_update(event, described);
+    json_decref(described);
+}
+
+/* Fields that are numbers become numbers; ids and words stay text. */
+static void add_field(json_t *object, const redisReply *name, const redisReply *value)
+{
+    static const char *const numbers[] = { "severity",  "rank",     "score",      "since",
+                                           "fence",     "lease",    "restricted", "first",
+                                           "last",      "closed_n", "closed_at",  "n",
+                                           "severe_at", "home_rank" };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (strcmp(name->str, numbers[i]) == 0) {
+            (void)json_object_set_new(object, name->str,
+                                      json_integer(strtoll(value->str, NULL, 10)));
+            return;
+        }
+    (void)json_object_set_new(object, name->str, json_stringn(value->str, value->len));
+}
+
+/* By (time, id): edits and late copies take their place whenever they arrive. */
+static int by_time(const void *a, const void *b)
+{
+    const json_t *left = *(json_t *const *)a;
+    const json_t *right = *(json_t *const *)b;
+    json_int_t times[2];
+    for (int i = 0; i < 2; i++) {
+        const json_t *event = i == 0 ? left : right;
+        times[i] = json_integer_value(json_object_get(event, "platform_time_ms"));
+        if (times[i] == 0)
+            times[i] = json_integer_value(json_object_get(event, "received_at_ms"));
+    }
+    if (times[0] != times[1])
+        return times[0] < times[1] ? -1 : 1;
+    const char *left_id = json_string_value(json_object_get(left, "event"));
+    const char *right_id = json_string_value(json_object_get(right, "event"));
+    return strcmp(left_id ? left_id : "", right_id ? right_id : "");
+}
+
+static json_t *sorted_events(json_t *events)
+{
+    size_t count = json_object_size(events), at = 0;
+    json_t *list = json_array();
+    json_t **rows = calloc(count + 1, sizeof *rows);
+    if (!rows)
+        abort(); /* as jansson's callers elsewhere */
+    const char *id = NULL;
+    json_t *event = NULL;
+    json_object_foreach(events, id, event)
+    {
+        if (!json_object_get(event, "event"))
+            (void)json_object_set_new(event, "event", json_string(id));
+        rows[at++] = event;
+    }
+    qsort(rows, count, sizeof *rows, by_time);
+    for (size_t i = 0; i < count; i++)
+        (void)json_array_append(list, rows[i]);
+    free(rows);
+    return list;
+}
+
+static json_t *describe_conversation(const char *id, const redisReply *flat)
+{
+    json_t *object = json_object();
+    AUTO(json_free) json_t *events = json_object();
+    (void)json_object_set_new(object, "conversation", json_string(id));
+    for (size_t i = 0; i + 1 < flat->elements; i += 2) {
+        const redisReply *name = flat->element[i];
+        const redisReply *value = flat->element[i + 1];
+        if (strncmp(name->str, "e:", 2) == 0)
+            add_event(find_event(events, name->str + 2), value);
+        else if (strncmp(name->str, "v:", 2) == 0)
+            add_record(find_event(events, name->str + 2), value);
+        else
+            add_field(object, name, value);
+    }
+    (void)json_object_set_new(object, "events", sorted_events(events));
+    return object;
+}
+
+int store_conversation(struct store *self, const struct id *conversation, json_t **out,
+                       struct error *err)
+{
+    assert(self && conversation && out);
+    char text[ID_TEXT_BYTES];
+    id_text(conversation->bytes, text);
+    AUTO(store_reply_free)
+    redisReply *reply = store_call(self, "conversation", (const char *[]){ text }, 1, 2, NULL, err);
+    if (!reply)
+        return -1;
+    if (reply->element[1]->type != REDIS_REPLY_ARRAY || reply->element[1]->elements == 0)
+        return error_set(err, ERROR_INVALID, "there is no conversation %s", text);
+    *out = describe_conversation(text, reply->element[1]);
+    return 0;
+}
+
+int store_claim(struct store *self, const char *agent, const char *queue,
+                const struct id *conversation, json_t **out, struct error *err)
+{
+    assert(self && agent && queue && out);
+    char text[ID_TEXT_BYTES] = "", lease[NUMBER_BYTES];
+    if (conversation)
+        id_text(conversation->bytes, text);
+    number_text(lease, store_lease_s(self->queues) * 1000ULL);
+    const char *args[] = { agent, queue, text, lease };
+    AUTO(store_reply_free) redisReply *reply = change(self, "claim", args, 4, err);
+    if (!reply)
+        return -1;
+    if (reply->elements < 3) {
+        *out = NULL; /* nothing waits */
+        return 0;
+    }
+    return parse(self, reply->element[2], out, err);
+}
+
+/* The changes that need agent, conversation and fence, and perhaps one thing more. */
+static int fenced(struct store *self, const char *name, const char *agent,
+                  const struct id *conversation, uint64_t fence, const char *more,
+                  struct error *err)
+{
+    assert(self && agent && conversation);
+    char text[ID_TEXT_BYTES], number[NUMBER_BYTES];
+    id_text(conversation->bytes, text);
+    number_text(number, fence);
+    const char *args[] = { agent, text, number, more };
+    AUTO(store_reply_free) redisReply *reply = change(self, name, args, 4, err);
+    return reply ? 0 : -1;
+}
+
+int store_heartbeat(struct store *self, const char *agent, const struct id *conversation,
+                    uint64_t fence, struct error *err)
+{
+    char lease[NUMBER_BYTES];
+    number_text(lease, store_lease_s(self->queues) * 1000ULL);
+    return fenced(self, "heartbeat", agent, conversation, fence, lease, err);
+}
+
+int store_release(struct store *self, const char *agent, const struct id *conversation,
+                  uint64_t fence, struct error *err)
+{
+    return fenced(self, "release", agent, conversation, fence, "", err);
+}
+
+int store_close(struct store *self, const char *agent, const struct id *conversation,
+                uint64_t fence, const struct id *last_event, struct error *err)
+{
+    char text[ID_TEXT_BYTES] = "";
+    if (last_event)
+        id_text(last_event->bytes, text);
+    return fenced(self, "close", agent, conversation, fence, text, err);
+}
+
+int store_alerts_list(struct store *self, bool open_only, size_t limit, json_t **out,
+                      struct error *err)
+{
+    assert(self && out);
+    char number[NUMBER_BYTES];
+    number_text(number, limit);
+    return ask(self, "alerts", (const char *[]){ open_only ? "1" : "0", number }, 2, out, err);
+}
+
+int store_quarantine_list(struct store *self, size_t limit, json_t **out, struct error *err)
+{
+    assert(self && out);
+    char number[NUMBER_BYTES];
+    number_text(number, limit);
+    return ask(self, "quarantine_list", (const char *[]){ number }, 1, out, err);
+}
+
+int store_quarantine_show(struct store *self, const struct id *event, json_t **out,
+                          struct error *err)
+{
+    assert(self && event && out);
+    char text[ID_TEXT_BYTES];
+    id_text(event->bytes, text);
+    AUTO(store_reply_free)
+    redisReply *reply =
+        store_call(self, "quarantine_show", (const char *[]){ text }, 1, 2, NULL, err);
+    if (!reply)
+        return -1;
+    if (reply->elements < 5)
+        return error_set(err, ERROR_INVALID, "event %s is not in quarantine", text);
+    json_t *row = NULL;
+    if (parse(self, reply->element[2], &row, err) != 0)
+        return -1;
+    json_t *described = describe_event(reply->element[3]->str, reply->element[3]->len);
+    json_t *verdict = describe_verdict(reply->element[4]->str, reply->element[4]->len);
+    (void)json_object_set_new(row, "content", described ? described : json_null());
+    (void)json_object_set_new(row, "verdict", verdict ? verdict : json_null());
+    *out = row;
+    return 0;
+}
+
+int store_quarantine_remove(struct store *self, const struct id *event, const char *agent,
+                            struct error *err)
+{
+    assert(self && event && agent);
+    char text[ID_TEXT_BYTES];
+    id_text(event->bytes, text);
+    AUTO(store_reply_free)
+    redisReply *reply = change(self, "quarantine_remove", (const char *[]){ text, agent }, 2, err);
+    return reply ? 0 : -1;
+}
+
+int store_trace(struct store *self, const struct id *any, json_t **out, struct error *err)
+{
+    assert(self && any && out);
+    char text[ID_TEXT_BYTES], alert_text[ID_TEXT_BYTES];
+    id_text(any->bytes, text);
+    struct id alert = id_of_alert(any->bytes);
+    id_text(alert.bytes, alert_text);
+    return ask(self, "trace", (const char *[]){ text, alert_text }, 2, out, err);
+}

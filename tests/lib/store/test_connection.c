@@ -1,0 +1,178 @@
+#include "fixture.h"
+
+#include <time.h>
+
+#include "clock/clock.h"
+
+enum { DEADLINE_MS = 10000 };
+
+/* Polls: a refused connection is not tried again for 200 ms. */
+static enum store_state state_within(struct store *store, enum store_state wanted)
+{
+    int64_t give_up_ms = clock_monotonic_ms() + DEADLINE_MS;
+    enum store_state state = store_check(store);
+    while (state != wanted && clock_monotonic_ms() < give_up_ms) {
+        (void)nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+        state = store_check(store);
+    }
+    return state;
+}
+
+static void a_redis_that_may_lose_data_is_refused_with_a_remedy(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *policy;
+        bool is_durable;
+        const char *remedy;
+    } cases[] = { { "allkeys-lru", true, "set maxmemory-policy noeviction" },
+                  { "noeviction", false, "set appendonly yes" } };
+    for (size_t i = 0; i < 2; i++) {
+        struct fixture f = { .server = redis_server_new(cases[i].policy, cases[i].is_durable) };
+        f.redis.address = (char *)redis_server_address(f.server);
+        f.redis.timeout_ms = 2000;
+        f.store = open_store(&f);
+        assert_int_equal(store_check(f.store), STORE_REFUSED);
+        assert_non_null(strstr(store_problem(f.store), cases[i].remedy));
+        struct sample sample;
+        sample_init(&sample, 1, 1, T0, ROUTINE);
+        sample_pack(&sample);
+        struct store_event event = sample_event(&sample);
+        struct store_result result;
+        struct error err = { 0 };
+        assert_int_equal(store_apply(f.store, &event, 1, &result, f.history, &err), -1);
+        assert_int_equal(err.kind, ERROR_UNAVAILABLE);
+        store_destroy(&f.store);
+        redis_server_destroy(&f.server);
+    }
+}
+
+static void a_replica_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    free(redis_server_ask(f->server, "REPLICAOF 127.0.0.1 1"));
+    assert_int_equal(store_check(f->store), STORE_REFUSED);
+    assert_non_null(strstr(store_problem(f->store), "master"));
+    free(redis_server_ask(f->server, "REPLICAOF NO ONE"));
+    assert_int_equal(state_within(f->store, STORE_READY), STORE_READY);
+    assert_string_equal(store_problem(f->store), "");
+}
+
+static void a_newer_library_is_refused_and_an_older_one_left_alone(void **state)
+{
+    struct fixture *f = *state;
+    free(redis_server_ask(f->server, "FUNCTION FLUSH"));
+    redis_server_load_library(f->server, 0);
+    assert_int_equal(store_check(f->store), STORE_READY);
+    assert_int_equal(redis_server_number(f->server, "FUNCTION LIST LIBRARYNAME desg_0"), 1);
+    store_destroy(&f->store);
+    f->store = open_store(f);
+    redis_server_load_library(f->server, 2);
+    assert_int_equal(store_check(f->store), STORE_REFUSED);
+    assert_non_null(strstr(store_problem(f->store), "FUNCTION DELETE desg_2"));
+    free(redis_server_ask(f->server, "FUNCTION DELETE desg_2"));
+    assert_int_equal(state_within(f->store, STORE_READY), STORE_READY);
+    free(redis_server_ask(f->server, "FUNCTION FLUSH"));
+}
+
+static void a_missing_library_is_loaded(void **state)
+{
+    struct fixture *f = *state;
+    free(redis_server_ask(f->server, "FUNCTION FLUSH"));
+    struct sample sample;
+    sample_init(&sample, 1, 1, T0, ROUTINE);
+    assert_int_equal(apply_sample(f, &sample), STORE_NEW);
+    /* gone under us: this call fails, a later one finds it loaded again */
+    free(redis_server_ask(f->server, "FUNCTION FLUSH"));
+    sample_pack(&sample);
+    struct store_event event = sample_event(&sample);
+    struct store_result result;
+    struct error err = { 0 };
+    assert_int_equal(store_apply(f->store, &event, 1, &result, f->history, &err), -1);
+    assert_int_equal(err.kind, ERROR_UNAVAILABLE);
+    assert_int_equal(state_within(f->store, STORE_READY), STORE_READY);
+    assert_int_equal(apply_sample(f, &sample), STORE_DUPLICATE);
+}
+
+static void a_frozen_redis_is_unavailable_within_300_ms(void **state)
+{
+    struct fixture *f = *state;
+    f->redis.timeout_ms = 250;
+    struct sample sample;
+    sample_init(&sample, 1, 1, T0, ROUTINE);
+    (void)apply_sample(f, &sample);
+    redis_server_freeze(f->server);
+    struct store_event event = sample_event(&sample);
+    struct store_result result;
+    struct error err = { 0 };
+    for (int attempt = 0; attempt < 3; attempt++) {
+        int64_t before_ms = clock_monotonic_ms();
+        assert_int_equal(store_apply(f->store, &event, 1, &result, f->history, &err), -1);
+        assert_int_equal(err.kind, ERROR_UNAVAILABLE);
+        assert_true(clock_monotonic_ms() - before_ms <= 300);
+        assert_string_not_equal(store_problem(f->store), "");
+    }
+    redis_server_thaw(f->server);
+    f->redis.timeout_ms = 2000;
+    assert_int_equal(state_within(f->store, STORE_READY), STORE_READY);
+    assert_int_equal(apply_sample(f, &sample), STORE_DUPLICATE);
+}
+
+static void a_killed_redis_is_found_again_under_another_history(void **state)
+{
+    struct fixture *f = *state;
+    struct sample sample;
+    sample_init(&sample, 1, 1, T0, ROUTINE);
+    (void)apply_sample(f, &sample);
+    char before[STORE_HISTORY_BYTES];
+    memcpy(before, f->history, sizeof before);
+    redis_server_kill(f->server);
+    struct store_event event = sample_event(&sample);
+    struct store_result result;
+    struct error err = { 0 };
+    assert_int_equal(store_apply(f->store, &event, 1, &result, f->history, &err), -1);
+    assert_int_equal(err.kind, ERROR_UNAVAILABLE);
+    redis_server_start(f->server);
+    assert_int_equal(state_within(f->store, STORE_READY), STORE_READY);
+    (void)apply_sample(f, &sample);
+    assert_string_not_equal(before, f->history);
+}
+
+static void an_address_that_is_none_is_named(void **state)
+{
+    (void)state;
+    struct fixture f = { 0 };
+    f.redis.address = (char *)"nonsense";
+    f.store = open_store(&f);
+    assert_int_equal(store_check(f.store), STORE_AWAY);
+    assert_non_null(strstr(store_problem(f.store), "write unix:/path or host:port"));
+    store_destroy(&f.store);
+}
+
+static void a_force_that_would_break_keys_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const names[] = { "a}b", "a b", "a:b" };
+    for (size_t i = 0; i < 3; i++) {
+        struct error err = { 0 };
+        assert_null(
+            store_new(&(struct store_options){ .redis = &f->redis, .force = names[i] }, &err));
+        assert_int_equal(err.kind, ERROR_CONFIG);
+    }
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, empty, close_store)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_redis_that_may_lose_data_is_refused_with_a_remedy),
+        T(a_replica_is_refused),
+        T(a_newer_library_is_refused_and_an_older_one_left_alone),
+        T(a_missing_library_is_loaded),
+        T(a_frozen_redis_is_unavailable_within_300_ms),
+        T(a_killed_redis_is_found_again_under_another_history),
+        cmocka_unit_test(an_address_that_is_none_is_named),
+        T(a_force_that_would_break_keys_is_refused),
+    };
+    return cmocka_run_group_tests_name("store connection", tests, set_up_server, tear_down_server);
+}
