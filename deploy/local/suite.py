@@ -1,0 +1,419 @@
+"""suite - the whole desk as child processes of one Python program: private Redis, services, simulators.
+
+Used by ./run and by the system tests. A Suite keeps its state (secrets, journals, Redis's append-only file) in a directory
+and finds it again at the next start. No child outlives its Suite: each asks the kernel to be killed with its parent.
+"""
+import base64
+import contextlib
+import ctypes
+import datetime
+import fcntl
+import hashlib
+import http.client
+import json
+import os
+import pathlib
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+SIMULATORS = TOP / "tests" / "simulators"
+LONGEST_SOCKET_PATH = 100  # of 107 bytes in sockaddr_un, less what libzmq adds
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+class AlreadyRunning(Exception):
+    """Another Suite holds the state directory."""
+
+
+class DidNotStart(Exception):
+    """A process ended or did not become ready."""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket: the control sockets of the services."""
+
+    def __init__(self, path, timeout=2.0):
+        super().__init__("localhost", timeout=timeout)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def http_get(connection, path):
+    """(status, body) or None if nobody answers."""
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def _before_exec():
+    os.setsid()
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+class Process:
+    """One child: its command, its log, whether it lives."""
+
+    def __init__(self, name, command, log, control=None, environment=None):
+        self.name = name
+        self.command = [str(part) for part in command]
+        self.log = log
+        self.control = control
+        self.environment = environment
+        self.popen = None
+        self.starts = 0
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.popen = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                          preexec_fn=_before_exec, env=self.environment)
+        self.starts += 1
+
+    @property
+    def pid(self):
+        return self.popen.pid if self.popen else None
+
+    def is_alive(self):
+        return self.popen is not None and self.popen.poll() is None
+
+    def signal(self, number):
+        if self.is_alive():
+            self.popen.send_signal(number)
+
+    def kill9(self):
+        self.signal(signal.SIGKILL)
+        if self.popen:
+            self.popen.wait()
+
+    def stop(self, seconds=25.0):
+        """SIGTERM, then SIGKILL if it takes too long. Returns the exit status (None if it never ran)."""
+        if not self.popen:
+            return None
+        self.signal(signal.SIGTERM)
+        try:
+            return self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+            return -signal.SIGKILL
+
+    def memory_kib(self):
+        try:
+            with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
+                for line in status:
+                    if line.startswith("VmRSS:"):
+                        return int(line.split()[1])
+        except OSError:
+            pass
+        return 0
+
+    def tail(self, lines=15):
+        try:
+            return "\n".join(pathlib.Path(self.log).read_text("utf-8", "replace").splitlines()[-lines:])
+        except OSError:
+            return ""
+
+
+class Suite:
+    """All processes of one desk.
+
+    state: directory for secrets, journals, Redis and logs. build: folder with the programs.
+    ingests, workers: how many of each. changes: nested dict merged into the configuration.
+    """
+
+    def __init__(self, state, build=TOP / "build" / "dev", ingests=1, workers=2, redis_options=(),
+                 changes=None, dispatch_options=()):
+        self.state = pathlib.Path(state)
+        self.build = pathlib.Path(build)
+        self.ingests = ingests
+        self.workers = workers
+        self.redis_options = list(redis_options)
+        self.dispatch_options = list(dispatch_options)
+        self.changes = changes or {}
+        self.processes = {}
+        self.short_directory = None
+        self.lock = None
+        self.ports = {}
+
+    # --- places ---
+
+    def _make_directories(self):
+        for name in ("log", "redis", "secrets", "notify", "rules-cache"):
+            (self.state / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        for number in range(1, self.ingests + 1):
+            (self.state / f"ingest-{number}").mkdir(exist_ok=True, mode=0o700)
+        os.chmod(self.state, 0o700)
+        self.run_directory = (self.state / "run").absolute()
+        if len(str(self.run_directory)) + 24 > LONGEST_SOCKET_PATH:
+            self.short_directory = pathlib.Path(tempfile.mkdtemp(prefix="desg-"))
+            self.run_directory = self.short_directory
+        else:
+            self.run_directory.mkdir(exist_ok=True, mode=0o700)
+
+    def _take_lock(self):
+        self.state.mkdir(parents=True, exist_ok=True)
+        self.lock = open(self.state / "lock", "a+", encoding="ascii")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.lock.seek(0)
+            holder = self.lock.read().strip() or "unknown"
+            self.lock.close()
+            self.lock = None
+            raise AlreadyRunning(f"already running as process {holder} with its state in {self.state}: "
+                                 "stop it, or use another --state directory") from None
+        self.lock.truncate(0)
+        self.lock.write(str(os.getpid()))
+        self.lock.flush()
+
+    def secret(self, name, make=lambda: secrets.token_hex(32)):
+        """The secret's file; made at the first start, the same ever after."""
+        path = self.state / "secrets" / name
+        if not path.exists():
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(make() + "\n")
+        return path
+
+    def secret_text(self, name):
+        return self.secret(name).read_text("ascii").strip()
+
+    @staticmethod
+    def _dated_key():
+        return f"{datetime.date.today().isoformat()} {secrets.token_hex(32)}"
+
+    # --- configuration ---
+
+    def endpoint(self, name):
+        return f"ipc://{self.run_directory}/{name}.ipc"
+
+    def ingest_name(self, number):
+        return f"ingest-{number}"
+
+    def ingest_config(self, number):
+        meta = [str(self.secret("meta-app"))]
+        return {
+            "listen": f"127.0.0.1:{self.ports[self.ingest_name(number)]}",
+            "admin_listen": "",
+            "classify_endpoint": self.endpoint(f"ingest-{number}"),
+            "route_endpoints": [self.endpoint("route-urgent")],
+            "id_key_file": str(self.secret("id-key")),
+            "journal": {"directory": str((self.state / f"ingest-{number}").absolute()), "size_mib": 256,
+                        "keys_file": str(self.secret("journal-keys", self._dated_key))},
+            "channels": [
+                {"name": "facebook", "adapter": "meta", "path": "/hooks/facebook", "secret_files": meta,
+                 "verify_token_file": str(self.secret("meta-verify-token"))},
+                {"name": "instagram", "adapter": "meta", "path": "/hooks/instagram", "secret_files": meta,
+                 "verify_token_file": str(self.secret("meta-verify-token"))},
+                {"name": "whatsapp", "adapter": "meta", "path": "/hooks/whatsapp", "secret_files": meta,
+                 "verify_token_file": str(self.secret("meta-verify-token"))},
+                {"name": "x", "adapter": "x", "path": "/hooks/x",
+                 "secret_files": [str(self.secret("x-consumer"))]},
+                {"name": "web", "adapter": "web", "path": "/v1/intake/web",
+                 "secret_files": [str(self.secret("web-form"))]},
+            ],
+        }
+
+    def config(self, ingest=1):
+        """The configuration as one dict; every service reads its part of the one file."""
+        dispatch = self.ports["dispatch"]
+        config = {
+            "common": {"force": "gwent", "run_directory": str(self.run_directory), "log_level": "info",
+                       "redis": {"address": f"unix:{self.run_directory}/redis.sock"}},
+            "ingest": self.ingest_config(ingest),
+            "classify": {
+                "admin_listen": "",
+                "ingest_endpoints": [self.endpoint(f"ingest-{n}") for n in range(1, self.ingests + 1)],
+                "route_urgent_endpoints": [self.endpoint("route-urgent")],
+                "route_bulk_endpoints": [self.endpoint("route-bulk")],
+                "notify_endpoints": [self.endpoint("notify")],
+                "rules_directory": str(TOP / "services" / "classify" / "rules"),
+                "rules_cache": str((self.state / "rules-cache" / "rules.hsdb").absolute()),
+            },
+            "route": {
+                "admin_listen": "",
+                "urgent_endpoint": self.endpoint("route-urgent"),
+                "bulk_endpoint": self.endpoint("route-bulk"),
+                "notify_endpoints": [self.endpoint("notify")],
+            },
+            "notify": {
+                "admin_listen": "",
+                "endpoint": self.endpoint("notify"),
+                "listen": f"127.0.0.1:{self.ports['notify']}",
+                "source": "/force/gwent/social-desk",
+                "dispatch": {"url": f"http://127.0.0.1:{dispatch}/alerts"},
+                "second_path": {"url": f"http://127.0.0.1:{dispatch}/second"},
+                "callback_secret_files": [str(self.secret("dispatch-callback"))],
+                "journal": {"directory": str((self.state / "notify").absolute()), "size_mib": 64,
+                            "keys_file": str(self.secret("journal-keys", self._dated_key))},
+            },
+        }
+        return merge(config, self.changes)
+
+    def config_path(self, ingest=1):
+        return self.state / ("desg.yaml" if ingest == 1 else f"desg-{ingest}.yaml")
+
+    def write_config(self):
+        for number in range(1, self.ingests + 1):
+            # JSON is YAML: one writer that quotes everything right.
+            self.config_path(number).write_text(json.dumps(self.config(number), indent=2) + "\n", "utf-8")
+
+    # --- life ---
+
+    def prepare(self):
+        """Lock, directories, ports, secrets, configuration: all but processes."""
+        self._take_lock()
+        self._make_directories()
+        for name in [self.ingest_name(n) for n in range(1, self.ingests + 1)] + ["notify", "dispatch"]:
+            self.ports.setdefault(name, free_port())
+        self.write_config()
+        self._declare()
+
+    def _declare(self):
+        log = lambda name: self.state / "log" / f"{name}.log"
+        control = lambda name: self.run_directory / f"{name}.sock"
+
+        def service(program, name, ingest=1):
+            self.processes[name] = Process(
+                name, [self.build / "bin" / f"desg-{program}", "--config", self.config_path(ingest), "--name", name],
+                log(name), control(name))
+
+        redis = self.state / "redis"
+        self.processes["redis"] = Process(
+            "redis", ["redis-server", "--port", "0", "--unixsocket", f"{self.run_directory}/redis.sock",
+                      "--unixsocketperm", "700", "--dir", redis.absolute(), "--appendonly", "yes",
+                      "--appendfsync", "everysec", "--maxmemory-policy", "noeviction", "--save", "",
+                      "--slowlog-log-slower-than", "-1", "--crash-log-enabled", "no", "--daemonize", "no",
+                      *self.redis_options], log("redis"))
+        self.processes["dispatch"] = Process(
+            "dispatch", [sys.executable, SIMULATORS / "dispatch.py", "--port", self.ports["dispatch"],
+                         "--callback", f"http://127.0.0.1:{self.ports['notify']}/callbacks/dispatch",
+                         "--secret-file", self.secret("dispatch-callback"),
+                         "--ledger", self.state / "dispatch.jsonl", *self.dispatch_options], log("dispatch"))
+        service("notify", "notify")
+        service("route", "route")
+        for number in range(1, self.ingests + 1):
+            service("ingest", self.ingest_name(number), number)
+        for number in range(1, self.workers + 1):
+            service("classify", f"classify-{number}")
+
+    def add_worker(self):
+        """One more classify worker, started. Returns its name."""
+        number = 1 + sum(name.startswith("classify-") for name in self.processes)
+        name = f"classify-{number}"
+        self.processes[name] = Process(
+            name, [self.build / "bin" / "desg-classify", "--config", self.config_path(), "--name", name],
+            self.state / "log" / f"{name}.log", self.run_directory / f"{name}.sock")
+        self.processes[name].start()
+        return name
+
+    def start(self, names=None):
+        if not self.processes:
+            self.prepare()
+        for name in names or list(self.processes):
+            self.processes[name].start()
+        for name in names or list(self.processes):
+            self.wait_ready(name)
+        return self
+
+    def wait_ready(self, name, seconds=20.0):
+        deadline = time.monotonic() + seconds
+        process = self.processes[name]
+        while time.monotonic() < deadline:
+            if not process.is_alive():
+                raise DidNotStart(f"{name} ended with {process.popen.returncode}:\n{process.tail()}")
+            if self._is_ready(name):
+                return
+            time.sleep(0.01)
+        raise DidNotStart(f"{name} was not ready within {seconds:g} s:\n{process.tail()}")
+
+    def _is_ready(self, name):
+        if name == "redis":
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+                probe.settimeout(1)
+                probe.connect(f"{self.run_directory}/redis.sock")
+                probe.sendall(b"PING\r\n")
+                return probe.recv(16).startswith(b"+PONG")
+            return False
+        if name == "dispatch":
+            return http_get(http.client.HTTPConnection("127.0.0.1", self.ports["dispatch"], timeout=1),
+                            "/ready") is not None
+        answer = http_get(UnixConnection(self.processes[name].control, 1.0), "/readyz")
+        return answer is not None and answer[0] == 200
+
+    def status(self, name):
+        answer = http_get(UnixConnection(self.processes[name].control), "/status")
+        return json.loads(answer[1]) if answer and answer[0] == 200 else None
+
+    def restart(self, name):
+        self.processes[name].start()
+        self.wait_ready(name)
+
+    def stop(self):
+        """Stops all, the way of the messages first. Returns {name: exit status}."""
+        order = sorted(self.processes, key=lambda name: (
+            0 if name.startswith("ingest") else 1 if name.startswith("classify") else
+            {"route": 2, "notify": 3, "dispatch": 4, "redis": 5}.get(name, 6)))
+        statuses = {}
+        for name in order:
+            statuses[name] = self.processes[name].stop()
+        if self.short_directory:
+            shutil.rmtree(self.short_directory, ignore_errors=True)
+        if self.lock:
+            self.lock.close()
+            self.lock = None
+        self.processes = {}
+        return statuses
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    # --- the desg command ---
+
+    def desg(self, *arguments, timeout=10.0):
+        """Runs the desg command; returns CompletedProcess."""
+        return subprocess.run([self.build / "bin" / "desg", "--config", self.config_path(), *arguments],
+                              capture_output=True, text=True, timeout=timeout, check=False)
+
+    def redis_cli(self, *arguments):
+        out = subprocess.run(["redis-cli", "-s", f"{self.run_directory}/redis.sock", "--json", *arguments],
+                             capture_output=True, text=True, timeout=10, check=False)
+        return json.loads(out.stdout) if out.returncode == 0 and out.stdout.strip() else None
+
+
+def merge(base, changes):
+    """changes over base, dict by dict; None removes a key."""
+    merged = dict(base)
+    for key, value in changes.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
