@@ -1,0 +1,263 @@
+#include "ingest/ingest.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock/clock.h"
+#include "ingest/deliveries.h"
+#include "ingest/dispatcher.h"
+#include "ingest/http_intake.h"
+#include "ingest/ingest_config.h"
+#include "journal/journal.h"
+#include "log/log.h"
+
+enum { JOURNAL_CHECK_MS = 1000 };
+
+struct ingest {
+    struct service *service;
+    const struct ingest_config *config;
+    struct id_key *id_key;
+    struct keyring *keyring;
+    struct splitter *splitter;
+    struct dispatcher *dispatcher; /* guarded by hook_lock while the journal is open */
+    pthread_mutex_t hook_lock;
+    struct journal *journal;
+    struct http_intake *intake;
+    struct heartbeat *heartbeat;
+    int64_t journal_checked_ms; /* deadline thread only */
+    bool has_failed;            /* deadline thread only */
+    atomic_bool is_draining;
+    bool is_dispatcher_draining; /* service's main thread only */
+};
+
+/* The journal outlives the dispatcher on the way down, and its committer knows nothing of that. */
+static void on_committed(void *arg, uint64_t last_sequence)
+{
+    struct ingest *self = arg;
+    (void)pthread_mutex_lock(&self->hook_lock);
+    if (self->dispatcher)
+        dispatcher_committed(self->dispatcher, last_sequence);
+    (void)pthread_mutex_unlock(&self->hook_lock);
+}
+
+static int append_delivery(void *arg, const void *record, size_t length, journal_stored *done,
+                           void *done_arg, struct error *err)
+{
+    struct ingest *self = arg;
+    return journal_append(self->journal, INGEST_RECORD_DELIVERY, record, length, done, done_arg,
+                          err);
+}
+
+static void on_tick(void *arg)
+{
+    struct ingest *self = arg;
+    int64_t now_ms = clock_monotonic_ms();
+    heartbeat_beat(self->heartbeat);
+    if (self->has_failed || now_ms - self->journal_checked_ms < JOURNAL_CHECK_MS)
+        return;
+    self->journal_checked_ms = now_ms;
+    struct journal_stats stats;
+    journal_stats(self->journal, &stats);
+    if (stats.state != JOURNAL_DEAD)
+        return;
+    struct error err = { 0 };
+    self->has_failed = true;
+    (void)error_set(&err, ERROR_SYSTEM,
+                    "the journal in '%s' failed twice: nothing can be stored, so nothing is taken; "
+                    "look at the disk",
+                    self->config->journal.directory);
+    service_fail(self->service, &err);
+}
+
+static void stop(void **self_p)
+{
+    struct ingest *self = *self_p;
+    if (!self)
+        return;
+    if (self->intake)
+        http_intake_stop(self->intake);
+    (void)pthread_mutex_lock(&self->hook_lock);
+    struct dispatcher *dispatcher = self->dispatcher;
+    self->dispatcher = NULL;
+    (void)pthread_mutex_unlock(&self->hook_lock);
+    dispatcher_destroy(&dispatcher);
+    journal_close(&self->journal);      /* answers for every record it took … */
+    http_intake_destroy(&self->intake); /* … which this waits for */
+    splitter_destroy(&self->splitter);
+    keyring_destroy(&self->keyring);
+    id_key_destroy(&self->id_key);
+    (void)pthread_mutex_destroy(&self->hook_lock);
+    free(self);
+    *self_p = NULL;
+}
+
+static int open_journal(struct ingest *self, struct error *err)
+{
+    const struct ingest_journal_config *config = &self->config->journal;
+    if (config->keys_file) {
+        self->keyring = keyring_load(config->keys_file, err);
+        if (!self->keyring)
+            return -1;
+    }
+    const struct journal_options options = {
+        .directory = config->directory,
+        .max_bytes = (uint64_t)config->size_mib << 20,
+        .retention_ms = (int64_t)config->retention_hours * 3600 * 1000,
+        .keyring = self->keyring,
+        .metrics = service_metrics(self->service),
+        .committed = on_committed,
+        .committed_arg = self,
+    };
+    self->journal = journal_open(&options, err);
+    return self->journal ? 0 : -1;
+}
+
+static int open_dispatcher(struct ingest *self, struct error *err)
+{
+    self->id_key = id_key_load(self->config->id_key_file, err);
+    if (!self->id_key)
+        return -1;
+    self->splitter = splitter_new(self->config, self->id_key, service_metrics(self->service), err);
+    if (!self->splitter)
+        return -1;
+    const struct dispatcher_options options = { .service = self->service,
+                                                .config = self->config,
+                                                .splitter = self->splitter };
+    self->dispatcher = dispatcher_new(&options, err);
+    return self->dispatcher ? 0 : -1;
+}
+
+static int start_intake(struct ingest *self, struct error *err)
+{
+    self->heartbeat = service_heartbeat_new(self->service, "deadline");
+    const struct http_intake_options options = {
+        .config = self->config,
+        .metrics = service_metrics(self->service),
+        .store = { .append = append_delivery, .arg = self },
+        .tick = on_tick,
+        .tick_arg = self,
+    };
+    self->intake = http_intake_start(&options, err);
+    if (!self->intake)
+        return -1;
+    log_info("listening", KV("port", http_intake_port(self->intake)),
+             KV("channels", self->config->channels_count));
+    return 0;
+}
+
+static void on_deliveries(void *arg, const struct admin_request *request,
+                          struct admin_answer *answer)
+{
+    struct ingest *self = arg;
+    deliveries_show(self->journal, request, answer);
+}
+
+static void *start(struct service *service, const void *config, struct error *err)
+{
+    struct ingest *self = calloc(1, sizeof *self);
+    if (!self) {
+        (void)error_set(err, ERROR_SYSTEM, "no memory for the service");
+        return NULL;
+    }
+    self->service = service;
+    self->config = config;
+    (void)pthread_mutex_init(&self->hook_lock, NULL);
+    if (open_dispatcher(self, err) != 0 || open_journal(self, err) != 0 ||
+        dispatcher_start(self->dispatcher, self->journal, err) != 0 ||
+        start_intake(self, err) != 0) {
+        void *half = self;
+        stop(&half);
+        return NULL;
+    }
+    admin_handle(service_admin(service), "/deliveries", ADMIN_CONTROL, on_deliveries, self);
+    return self;
+}
+
+static void drain(void *arg)
+{
+    struct ingest *self = arg;
+    atomic_store(&self->is_draining, true);
+    http_intake_drain(self->intake);
+}
+
+/* What was answered 200 is handed on if it can be; the dispatcher stops handing out only then. */
+static bool is_drained(void *arg)
+{
+    struct ingest *self = arg;
+    if (!http_intake_is_drained(self->intake))
+        return false;
+    if (!self->is_dispatcher_draining)
+        dispatcher_drain(self->dispatcher);
+    self->is_dispatcher_draining = true;
+    return dispatcher_is_drained(self->dispatcher);
+}
+
+static bool is_ready(void *arg)
+{
+    struct ingest *self = arg;
+    return !atomic_load(&self->is_draining);
+}
+
+static const char *state_name(enum journal_state state)
+{
+    static const char *const names[] = { [JOURNAL_ROOMY] = "roomy",
+                                         [JOURNAL_GETTING_FULL] = "getting-full",
+                                         [JOURNAL_FULL] = "full",
+                                         [JOURNAL_DEAD] = "dead" };
+    return names[state];
+}
+
+static json_t *describe_journal(struct journal *journal)
+{
+    struct journal_stats stats;
+    char source[ID_TEXT_BYTES];
+    char incarnation[20];
+    const struct id id = journal_source(journal);
+    id_text(id.bytes, source);
+    (void)snprintf(incarnation, sizeof incarnation, "%016" PRIx64, journal_incarnation(journal));
+    journal_stats(journal, &stats);
+    return json_pack(
+        "{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "state", state_name(stats.state),
+        "source", source, "incarnation", incarnation, "oldest_sequence",
+        (json_int_t)stats.oldest_sequence, "newest_sequence", (json_int_t)stats.newest_sequence,
+        "released_sequence", (json_int_t)stats.released_sequence, "records",
+        (json_int_t)stats.records, "used_bytes", (json_int_t)stats.used_bytes, "max_bytes",
+        (json_int_t)stats.max_bytes, "reusable_bytes", (json_int_t)stats.reusable_bytes,
+        "disk_free_bytes", (json_int_t)stats.disk_free_bytes, "last_commit_unix_ms",
+        (json_int_t)stats.last_commit_unix_ms, "damaged_records",
+        (json_int_t)stats.damaged_records);
+}
+
+static void describe(void *arg, json_t *detail)
+{
+    struct ingest *self = arg;
+    (void)json_object_set_new(detail, "journal",
+                              describe_journal(self->journal)); /* see intake's */
+    dispatcher_describe(self->dispatcher, detail);
+    http_intake_describe(self->intake, detail);
+}
+
+static const char *admin_listen(const void *arg)
+{
+    const struct ingest_config *config = arg;
+    return config->admin_listen ? config->admin_listen : "";
+}
+
+const struct service_spec ingest_service = {
+    .name = "ingest",
+    .summary = "Takes webhooks in, stores them before answering, and hands their events to triage.",
+    .fields = ingest_config_fields,
+    .config_bytes = sizeof(struct ingest_config),
+    .check = ingest_config_check,
+    .admin_listen = admin_listen,
+    .start = start,
+    .drain = drain,
+    .is_drained = is_drained,
+    .stop = stop,
+    .is_ready = is_ready,
+    .describe = describe,
+};
