@@ -20,13 +20,14 @@ int error_wrap(struct error *err, const char *format, ...)
 {
     if (!err)
         return -1;
+    char prefix[sizeof err->text];
     char tail[sizeof err->text];
     memcpy(tail, err->text, sizeof tail);
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(err->text, sizeof err->text, format, args);
+    (void)vsnprintf(prefix, sizeof prefix, format, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < sizeof err->text)
-        (void)snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", tail);
+    int length = snprintf(err->text, sizeof err->text, "%s: %s", prefix, tail);
+    (void)length; /* a cut text is still a text */
     return -1;
 }

@@ -64,8 +64,9 @@ static void print_help(const struct service_spec *spec)
                  "DESCRIPTION\n"
                  "    Runs in the foreground and writes one line of key=value fields per decision\n"
                  "    to standard error: ids, sizes and times, never what a message says.\n"
-                 "    Reads the parts common: and %s: of FILE; keys it does not know, and values\n"
-                 "    of the wrong type, are refused with the line and what to write instead.\n\n",
+                 "    Reads the parts common: and %s: of FILE. Keys it does not know and\n"
+                 "    values of a wrong type are refused, with the line and what to write\n"
+                 "    instead.\n\n",
                  name, spec->summary, name, name, name);
     (void)printf(
         "OPTIONS\n"
