@@ -16,18 +16,26 @@ int error_set(struct error *err, enum error_kind kind, const char *format, ...)
     return -1;
 }
 
+/* A cut text is still a text. */
+static void append(struct error *err, const char *more)
+{
+    size_t used = strlen(err->text);
+    size_t length = strnlen(more, sizeof err->text - 1 - used);
+    memcpy(err->text + used, more, length);
+    err->text[used + length] = '\0';
+}
+
 int error_wrap(struct error *err, const char *format, ...)
 {
     if (!err)
         return -1;
-    char prefix[sizeof err->text];
     char tail[sizeof err->text];
     memcpy(tail, err->text, sizeof tail);
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(prefix, sizeof prefix, format, args);
+    (void)vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    int length = snprintf(err->text, sizeof err->text, "%s: %s", prefix, tail);
-    (void)length; /* a cut text is still a text */
+    append(err, ": ");
+    append(err, tail);
     return -1;
 }
