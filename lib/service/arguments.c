@@ -72,8 +72,8 @@ static void print_help(const struct service_spec *spec)
         "OPTIONS\n"
         "    --config FILE    the configuration (YAML); required\n"
         "    --name NAME      name of this process in logs and of its control socket:\n"
-        "                     letters, digits, '-', '_', '.'; default %s. Two processes\n"
-        "                     that share a run directory need two names.\n"
+        "                     letters, digits, '-', '_', '.'; default %s. Two\n"
+        "                     processes that share a run directory need two names.\n"
         "    --check-config   read and check the configuration, say \"FILE: ok\" and exit\n"
         "    --help, -h       this page\n"
         "    --version        name and version\n\n"
@@ -83,29 +83,27 @@ static void print_help(const struct service_spec *spec)
         "                     not finished is sent again; nothing is lost.\n"
         "    SIGHUP           read rules again, where the service has any\n\n",
         name);
-    (void)printf(
-        "EXIT STATUS\n"
-        "    0   stopped as asked\n"
-        "    64  wrong arguments\n"
-        "    70  a fault of the program: report it\n"
-        "    71  the machine failed it (disk, memory)\n"
-        "    75  something it needs is away: start it again\n"
-        "    78  configuration: an operator must act; do not restart on it\n\n"
-        "FILES\n"
-        "    <common.run_directory>/<NAME>.sock\n"
-        "                     control socket, mode 0600; also /healthz, /readyz, /metrics\n"
-        "                     and GET /status. The same three without control on\n"
-        "                     %s.admin_listen, for probes and Prometheus.\n"
-        "    Secrets are read from files named in the configuration, which others must\n"
-        "    not be able to read.\n\n",
-        name);
-    (void)printf(
-        "ENVIRONMENT\n"
-        "    DESG_<PART>_<KEY>  sets a single value in the place of the file's, such as\n"
-        "                     DESG_COMMON_LOG_LEVEL=debug. Keys of groups are joined with\n"
-        "                     '_'. Lists stay in the file.\n\n"
-        "CONFIGURATION: KEYS OF %s:\n",
-        name);
+    (void)printf("EXIT STATUS\n"
+                 "    0   stopped as asked\n"
+                 "    64  wrong arguments\n"
+                 "    70  a fault of the program: report it\n"
+                 "    71  the machine failed it (disk, memory)\n"
+                 "    75  something it needs is away: start it again\n"
+                 "    78  configuration: an operator must act; do not restart on it\n\n"
+                 "FILES\n"
+                 "    <common.run_directory>/<NAME>.sock\n"
+                 "                     control socket, mode 0600: /healthz, /readyz, /metrics,\n"
+                 "                     /status and control. The first three are also on\n"
+                 "                     %s.admin_listen, for probes and Prometheus.\n"
+                 "    Secrets are read from files named in the configuration, which others must\n"
+                 "    not be able to read.\n\n",
+                 name);
+    (void)printf("ENVIRONMENT\n"
+                 "    DESG_<PART>_<KEY>  sets a single value in the place of the file's, such as\n"
+                 "                     DESG_COMMON_LOG_LEVEL=debug. Keys of groups are joined\n"
+                 "                     with '_'. Lists stay in the file.\n\n"
+                 "CONFIGURATION: KEYS OF %s:\n",
+                 name);
     print_keys(spec->fields, 4);
     (void)printf("\nEXAMPLE\n"
                  "    desg-%s --config /etc/desg/desg.yaml --check-config &&\n"

@@ -55,7 +55,8 @@ static void help_is_a_whole_page(void **state)
         "EXAMPLE",
     };
     assert_int_equal(service_child_run(child, ARGUMENTS("--help")), 0);
-    const char *page = service_child_output(child);
+    char *page = strdup(service_child_output(child));
+    assert_non_null(page);
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         if (!strstr(page, parts[i]))
             fail_msg("no '%s' in:\n%s", parts[i], page);
@@ -63,6 +64,7 @@ static void help_is_a_whole_page(void **state)
         assert_true(strchr(line, '\n') - line <= 80);
     assert_int_equal(service_child_run(child, ARGUMENTS("-h")), 0);
     assert_string_equal(service_child_output(child), page);
+    free(page);
 }
 
 static void says_its_version(void **state)
