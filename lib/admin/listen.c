@@ -42,20 +42,23 @@ static bool split_address(const char *address, char host[static HOST_BYTES],
     return true;
 }
 
-static int resolve(const char *address, struct addrinfo **out, struct error *err)
+/* The caller frees it with freeaddrinfo(); NULL: not an address. */
+static struct addrinfo *resolve(const char *address, struct error *err)
 {
-    char host[HOST_BYTES];
-    char port[PORT_BYTES];
+    char host[HOST_BYTES] = "";
+    char port[PORT_BYTES] = "";
+    struct addrinfo *found = NULL;
     const struct addrinfo hints = { .ai_family = AF_UNSPEC,
                                     .ai_socktype = SOCK_STREAM,
                                     .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV };
-    if (!split_address(address, host, port) || strtoul(port, NULL, 10) > UINT16_MAX ||
-        getaddrinfo(host, port, &hints, out) != 0)
-        return error_set(err, ERROR_CONFIG,
-                         "'%.80s' is not an address to listen on: write a numeric address and a "
-                         "port, such as 127.0.0.1:9101 or [::]:9101",
-                         address);
-    return 0;
+    if (split_address(address, host, port) && strtoul(port, NULL, 10) <= UINT16_MAX &&
+        getaddrinfo(host, port, &hints, &found) == 0)
+        return found;
+    (void)error_set(err, ERROR_CONFIG,
+                    "'%.80s' is not an address to listen on: write a numeric address and a port, "
+                    "such as 127.0.0.1:9101 or [::]:9101",
+                    address);
+    return NULL;
 }
 
 static int open_socket(int family, struct error *err)
@@ -68,19 +71,21 @@ static int open_socket(int family, struct error *err)
 
 static uint16_t port_of(int fd)
 {
-    struct sockaddr_storage bound = { 0 };
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } bound = { .v6 = { 0 } };
     socklen_t length = sizeof bound;
-    if (getsockname(fd, (struct sockaddr *)&bound, &length) != 0)
+    if (getsockname(fd, &bound.any, &length) != 0)
         return 0;
-    if (bound.ss_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)(const void *)&bound)->sin6_port);
-    return ntohs(((const struct sockaddr_in *)(const void *)&bound)->sin_port);
+    return ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
 }
 
 int listen_tcp(const char *address, uint16_t *port, struct error *err)
 {
-    struct addrinfo *found = NULL;
-    if (resolve(address, &found, err) != 0)
+    struct addrinfo *found = resolve(address, err);
+    if (!found)
         return -1;
     int fd = open_socket(found->ai_family, err);
     int yes = 1;

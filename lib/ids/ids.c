@@ -77,7 +77,7 @@ static struct id finish(struct hmac *mac)
     uint8_t digest[CRYPTO_SHA256_BYTES];
     hmac_finish(mac, digest);
     hmac_destroy(&mac);
-    struct id id;
+    struct id id = { .bytes = { 0 } };
     memcpy(id.bytes, digest, ID_BYTES);
     return id;
 }
@@ -110,7 +110,7 @@ struct id id_of_conversation(const struct id_key *key, const char *channel, cons
 static struct id hashed(const char *label, const void *data, size_t length)
 {
     uint8_t digest[CRYPTO_SHA256_BYTES];
-    struct id id;
+    struct id id = { .bytes = { 0 } };
     crypto_hmac_sha256(label, strlen(label), data, length,
                        digest); /* label only separates the uses */
     memcpy(id.bytes, digest, ID_BYTES);
@@ -129,7 +129,7 @@ struct id id_of_digest(const struct id *alert_ids, size_t count)
 
 struct id id_random(void)
 {
-    struct id id;
+    struct id id = { .bytes = { 0 } };
     crypto_random(id.bytes, sizeof id.bytes);
     return id;
 }
@@ -141,7 +141,7 @@ void id_text(const uint8_t id[static ID_BYTES], char out[static ID_TEXT_BYTES])
 
 int id_parse(const char *text, struct id *out)
 {
-    struct id id;
+    struct id id = { .bytes = { 0 } };
     if (!crypto_unhex(text, strlen(text), id.bytes, ID_BYTES))
         return -1;
     *out = id;

@@ -128,10 +128,10 @@ static struct series *insert(struct metrics *self, size_t place, struct series *
 {
     if (self->count == self->capacity) {
         self->capacity = self->capacity ? 2 * self->capacity : 64;
-        self->series = must(realloc(self->series, self->capacity * sizeof *self->series));
+        self->series = must(realloc(self->series, self->capacity * sizeof(struct series *)));
     }
     memmove(&self->series[place + 1], &self->series[place],
-            (self->count - place) * sizeof *self->series);
+            (self->count - place) * sizeof(struct series *));
     self->series[place] = made;
     self->count++;
     return made;
