@@ -185,72 +185,73 @@ static void publish_metrics(const struct journal_metrics *metrics,
     gauge_set(metrics->newest_sequence, (int64_t)stats->newest_sequence);
 }
 
-static void log_state(const struct journal *self, const struct space *space,
-                      enum journal_state state)
+static void log_state(const struct journal *self, enum journal_state was)
 {
     static const char *const names[] = { "roomy", "getting_full", "full", "dead" };
-    log_write(
-        state == JOURNAL_FULL ? LOG_LEVEL_ERROR
-                              : (state == JOURNAL_GETTING_FULL ? LOG_LEVEL_WARN : LOG_LEVEL_INFO),
-        "journal_state_changed",
-        LOG_FIELDS(KV("directory", self->directory), KV("from", names[self->stats.state]),
-                   KV("to", names[state]), KV("used_bytes", space->used_bytes),
-                   KV("reusable_bytes", space->reusable_bytes), KV("max_bytes", space->max_bytes),
-                   KV("disk_free_bytes", space->disk_free_bytes)));
+    static const enum log_level levels[] = { LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR,
+                                             LOG_LEVEL_ERROR };
+    const struct journal_stats *stats = &self->stats;
+    log_write(levels[stats->state], "journal_state_changed",
+              LOG_FIELDS(KV("directory", self->directory), KV("from", names[was]),
+                         KV("to", names[stats->state]), KV("used_bytes", stats->used_bytes),
+                         KV("reusable_bytes", stats->reusable_bytes),
+                         KV("max_bytes", stats->max_bytes),
+                         KV("disk_free_bytes", stats->disk_free_bytes)));
 }
 
-/* Only the committer changes state, so it may read it without the lock. */
-static void set_space(struct journal *self, const struct space *space)
+/* Fills space; what cannot be measured stays as it was. An LMDB result. */
+static int measure(struct journal *self, struct space *space)
 {
-    enum journal_state state = space_state(space, self->stats.state);
-    if (self->is_out_of_space)
-        state = JOURNAL_FULL;
-    if (state != self->stats.state)
-        log_state(self, space, state);
-    pthread_mutex_lock(&self->mutex);
-    self->stats.state = state;
-    self->stats.used_bytes = space->used_bytes;
-    self->stats.max_bytes = space->max_bytes;
-    self->stats.reusable_bytes = space->reusable_bytes;
-    self->stats.disk_free_bytes = space->disk_free_bytes;
-    pthread_mutex_unlock(&self->mutex);
-    publish_metrics(&self->metrics, &self->stats);
-}
-
-/* An LMDB result. */
-static int measure(struct journal *self)
-{
-    struct space space = { .disk_free_bytes = self->stats.disk_free_bytes };
+    *space = (struct space){
+        .max_bytes = self->stats.max_bytes,
+        .used_bytes = self->stats.used_bytes,
+        .reusable_bytes = self->stats.reusable_bytes,
+        .disk_free_bytes = self->stats.disk_free_bytes,
+    };
     int rc = self->measuring ? mdb_txn_renew(self->measuring)
                              : mdb_txn_begin(self->file.env, NULL, MDB_RDONLY, &self->measuring);
     if (rc != 0)
         return rc;
-    rc = space_measure(&self->file, self->measuring, readers_oldest(self), &space);
+    rc = space_measure(&self->file, self->measuring, readers_oldest(self), space);
     mdb_txn_reset(self->measuring);
     if (rc != 0)
         return rc;
     int64_t now_ms = clock_monotonic_ms();
     if (now_ms - self->disk_checked_ms >= DISK_CHECK_MS || self->disk_checked_ms == 0) {
         self->disk_checked_ms = now_ms;
-        space.disk_free_bytes = space_on_disk(self->directory);
+        space->disk_free_bytes = space_on_disk(self->directory);
     }
-    if (!self->file.is_allocated && space.disk_free_bytes < space.reusable_bytes)
-        space.reusable_bytes = space.disk_free_bytes;
-    set_space(self, &space);
+    if (!self->file.is_allocated && space->disk_free_bytes < space->reusable_bytes)
+        space->reusable_bytes = space->disk_free_bytes;
     return 0;
 }
 
-static void set_sequences(struct journal *self, uint64_t oldest, uint64_t next, uint64_t released)
+/* Sequences and room change together: who sees a commit's records sees its room too. commit NULL:
+ * only room. Only the committer changes stats, so it may read them without the lock. */
+static void publish(struct journal *self, const struct commit *commit, const struct space *space)
 {
     struct journal_stats *stats = &self->stats;
+    enum journal_state was = stats->state;
+    enum journal_state state = self->is_out_of_space ? JOURNAL_FULL : space_state(space, was);
     pthread_mutex_lock(&self->mutex);
-    stats->oldest_sequence = oldest;
-    stats->newest_sequence = next - 1;
-    stats->records = oldest ? next - oldest : 0;
-    stats->last_commit_unix_ms = clock_unix_ms();
-    self->ledger.next_sequence = next;
-    self->ledger.released = released;
+    if (commit) {
+        uint64_t oldest = commit->deleted.oldest_sequence;
+        stats->oldest_sequence = oldest;
+        stats->newest_sequence = commit->next_sequence - 1;
+        stats->records = oldest ? commit->next_sequence - oldest : 0;
+        stats->last_commit_unix_ms = clock_unix_ms();
+        self->ledger.next_sequence = commit->next_sequence;
+        self->ledger.released = commit->released;
+    }
+    stats->state = state;
+    stats->used_bytes = space->used_bytes;
+    stats->max_bytes = space->max_bytes;
+    stats->reusable_bytes = space->reusable_bytes;
+    stats->disk_free_bytes = space->disk_free_bytes;
     pthread_mutex_unlock(&self->mutex);
+    publish_metrics(&self->metrics, stats);
+    if (state != was)
+        log_state(self, was);
 }
 
 static int first_sequence(const struct file *file, MDB_txn *txn, uint64_t *oldest)
@@ -267,29 +268,31 @@ static int first_sequence(const struct file *file, MDB_txn *txn, uint64_t *oldes
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-int committer_adopt(struct journal *self, const struct ledger *ledger, struct error *err)
+int committer_adopt(struct journal *self, struct ledger *ledger, struct error *err)
 {
-    uint64_t oldest = 0;
+    struct commit commit = { .next_sequence = ledger->next_sequence, .released = ledger->released };
+    struct space space;
     MDB_txn *txn = NULL;
     int rc = mdb_txn_begin(self->file.env, NULL, MDB_RDONLY, &txn);
     if (rc == 0) {
-        rc = first_sequence(&self->file, txn, &oldest);
+        rc = first_sequence(&self->file, txn, &commit.deleted.oldest_sequence);
         mdb_txn_abort(txn);
     }
-    if (rc != 0)
+    if (rc == 0)
+        rc = measure(self, &space);
+    if (rc != 0) {
+        ledger_clear(ledger);
         return error_set(err, ERROR_SYSTEM, "cannot read journal '%s': %s", self->directory,
                          mdb_strerror(rc));
+    }
     pthread_mutex_lock(&self->mutex);
     ledger_clear(&self->ledger);
     self->ledger = *ledger;
-    if (self->released < ledger->released)
-        self->released = ledger->released;
+    *ledger = (struct ledger){ 0 };
+    if (self->released < self->ledger.released)
+        self->released = self->ledger.released;
     pthread_mutex_unlock(&self->mutex);
-    set_sequences(self, oldest, ledger->next_sequence, ledger->released);
-    rc = measure(self);
-    if (rc != 0)
-        return error_set(err, ERROR_SYSTEM, "cannot measure journal '%s': %s", self->directory,
-                         mdb_strerror(rc));
+    publish(self, &commit, &space);
     return 0;
 }
 
@@ -411,7 +414,9 @@ static void run_full(struct journal *self, int rc)
     self->is_disk_blamed = rc != MDB_MAP_FULL;
     self->is_settling = true;
     self->disk_checked_ms = 0;
-    int measured = measure(self);
+    struct space space;
+    int measured = measure(self, &space);
+    publish(self, NULL, &space);
     if (measured != 0)
         recover(self, measured);
 }
@@ -455,8 +460,9 @@ static void finish_commit(struct journal *self, const struct group *group,
         self->is_out_of_space && self->is_disk_blamed && space_is_disk_full(self->directory);
     self->is_settling = commit->deleted.records > 0;
     self->is_more_deletable = commit->deleted.is_more;
-    set_sequences(self, commit->deleted.oldest_sequence, commit->next_sequence, commit->released);
-    int rc = measure(self);
+    struct space space;
+    int rc = measure(self, &space);
+    publish(self, commit, &space);
     if (group)
         answer(self, group, true); /* it is on disk, whatever measuring said */
     if (rc != 0)
@@ -480,6 +486,15 @@ static void commit_group(struct journal *self, struct group *group)
         run_full(self, rc);
     else
         recover(self, rc);
+}
+
+/* When room is short, deletions must keep up with appends: a group may append more than one commit
+ * may delete. */
+static void delete_as_many(struct journal *self, size_t appended)
+{
+    size_t commits = appended / RETENTION_MAX_RECORDS;
+    while (commits-- > 0 && self->is_more_deletable && self->stats.state == JOURNAL_GETTING_FULL)
+        commit_group(self, NULL);
 }
 
 /* When to commit without being woken. */
@@ -554,6 +569,7 @@ void *committer_run(void *journal)
     while (self->stats.state != JOURNAL_DEAD && await_work(self, &group)) {
         commit_group(self, group);
         if (group) {
+            delete_as_many(self, group->append_count);
             pthread_mutex_lock(&self->mutex);
             gathering_give_back(&self->waiting, &group);
             pthread_mutex_unlock(&self->mutex);

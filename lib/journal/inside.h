@@ -93,8 +93,9 @@ struct journal {
 
 /* committer.c */
 void *committer_run(void *journal);
-/* After each opening of the file: takes over what its ledger says, measures and publishes it. */
-int committer_adopt(struct journal *self, const struct ledger *ledger, struct error *err) MUST_USE;
+/* After each opening of the file: takes the ledger over (it is empty then, also on failure),
+ * measures and publishes. */
+int committer_adopt(struct journal *self, struct ledger *ledger, struct error *err) MUST_USE;
 
 /* read.c */
 int readers_init(struct journal *self);

@@ -3,8 +3,6 @@
 #include "journal/record.h"
 
 enum {
-    DELETIONS_MAX = 256,
-    DELETION_MAX_BYTES = 8 << 20,
     NOTE_DELETIONS_MAX = 2048, /* the rest goes with the next commit */
     DAY_MS = 24 * 3600 * 1000,
 };
@@ -46,7 +44,7 @@ static int delete_records(MDB_cursor *cursor, const struct retention *rule, stru
         out->oldest_sequence = sequence;
         if (!is_deletable(rule, sequence, &value))
             return 0;
-        out->is_more = out->records == DELETIONS_MAX || bytes >= DELETION_MAX_BYTES;
+        out->is_more = out->records == RETENTION_MAX_RECORDS || bytes >= RETENTION_MAX_BYTES;
         if (out->is_more)
             return 0;
         rc = delete_parts(cursor, sequence, &bytes, &key, &value);

@@ -10,6 +10,8 @@
 
 #include "journal/file.h"
 
+enum { RETENTION_MAX_RECORDS = 256, RETENTION_MAX_BYTES = 8 << 20 }; /* of one transaction */
+
 struct retention {
     uint64_t released; /* nothing above it */
     int64_t now_ms;    /* Unix time */
@@ -23,7 +25,7 @@ struct deleted {
     bool is_more;             /* deletable, but this transaction had its share */
 };
 
-/* Deletes at most 256 records or 8 MiB within txn. An LMDB result. */
+/* Deletes at most RETENTION_MAX_RECORDS or about RETENTION_MAX_BYTES within txn. An LMDB result. */
 int retention_apply(const struct file *file, MDB_txn *txn, const struct retention *rule,
                     struct deleted *out);
 

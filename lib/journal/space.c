@@ -12,6 +12,7 @@ enum {
     RESERVE_PAGES = 128,
     DISK_NEAR_ZERO_BYTES = 16 << 20,
     GETTING_FULL_PERCENT = 30,
+    ROOMY_AGAIN_PERCENT = 35,
     LEAF_ROOM_BYTES = 4096 - 16, /* of a page of 4 KiB */
     NODE_OVERHEAD_BYTES = 8 + 2 + 10,
     INLINE_MAX_BYTES = 2000, /* longer values get pages of their own */
@@ -103,11 +104,12 @@ uint64_t space_cost_bytes(size_t value_bytes, size_t page_bytes)
 enum journal_state space_state(const struct space *space, enum journal_state was)
 {
     uint64_t reserve_bytes = space_reserve_bytes(space->max_bytes);
-    /* Full ends later than it begins, or the journal would flap with every deletion. */
+    /* A state ends later than it begins, or the journal would flap with every deletion. */
     uint64_t full_below_bytes = was == JOURNAL_FULL ? reserve_bytes * 3 / 2 : reserve_bytes * 9 / 8;
     if (space->reusable_bytes < full_below_bytes)
         return JOURNAL_FULL;
-    if (space->reusable_bytes < space->max_bytes / 100 * GETTING_FULL_PERCENT)
+    uint64_t percent = was == JOURNAL_ROOMY ? GETTING_FULL_PERCENT : ROOMY_AGAIN_PERCENT;
+    if (space->reusable_bytes < space->max_bytes / 100 * percent)
         return JOURNAL_GETTING_FULL;
     return JOURNAL_ROOMY;
 }
