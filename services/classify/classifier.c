@@ -1,0 +1,346 @@
+#include "classify/classifier.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "classify/rule_loader.h"
+#include "classify/worker.h"
+#include "clock/clock.h"
+#include "log/log.h"
+
+enum { TICK_MS = 500, QUICK_TICK_MS = 20, LOOK_AT_RULES_MS = 5000 };
+
+struct classifier {
+    struct service *service;
+    const struct classify_config *config;
+    struct tally *tally;
+    struct rule_loader *loader;
+    struct worker *worker;
+    struct heartbeat *heartbeat;
+    void *context;
+    struct link_security *security;
+    zloop_t *loop;
+    int quick_timer; /* while something is awaited; -1: none */
+
+    pthread_t thread;
+    bool is_running;
+    int wake_fd;
+    atomic_bool is_reload_asked;
+    atomic_bool is_drain_asked;
+    atomic_bool is_drained;
+    atomic_bool is_stop_asked;
+
+    uint64_t rules_stamp;   /* of the files as loaded */
+    uint64_t changed_stamp; /* of the files as last seen, if they differ */
+    int64_t looked_at_ms;
+
+    pthread_mutex_t status_lock;
+    struct worker_status status;
+    char edition[RULE_EDITION_NAME_BYTES];
+    size_t rule_count;
+    bool is_last_reload_good;
+};
+
+static void take_status(struct classifier *self)
+{
+    const struct rule_set *rules = triage_rules(worker_triage(self->worker));
+    (void)pthread_mutex_lock(&self->status_lock);
+    worker_status(self->worker, &self->status);
+    memcpy(self->edition, rule_set_edition(rules), sizeof self->edition);
+    self->rule_count = rule_set_count(rules);
+    (void)pthread_mutex_unlock(&self->status_lock);
+}
+
+static void reload_ended(struct classifier *self, bool is_good)
+{
+    (void)pthread_mutex_lock(&self->status_lock);
+    self->is_last_reload_good = is_good;
+    (void)pthread_mutex_unlock(&self->status_lock);
+    if (!is_good)
+        tally_reload_failed(self->tally);
+}
+
+/* --- rules that change --- */
+
+/* Returns whether a load is still running. */
+static bool poll_loader(struct classifier *self)
+{
+    struct triage *triage = NULL;
+    struct error err = { 0 };
+    switch (rule_loader_poll(self->loader, &triage, &err)) {
+    case RULE_LOADER_BUSY:
+        return true;
+    case RULE_LOADER_LOADED:
+        worker_change_triage(self->worker, &triage);
+        reload_ended(self, true);
+        take_status(self);
+        log_info("rules_changed",
+                 KV("edition", rule_set_edition(triage_rules(worker_triage(self->worker)))),
+                 KV("rules", rule_set_count(triage_rules(worker_triage(self->worker)))));
+        return false;
+    case RULE_LOADER_FAILED:
+        reload_ended(self, false);
+        log_error("rules_refused", KV("error", err.text),
+                  KV("edition", rule_set_edition(triage_rules(worker_triage(self->worker)))),
+                  KV("remedy", "correct the file; the edition named here stays in use"));
+        return false;
+    default:
+        return false;
+    }
+}
+
+static void begin_load(struct classifier *self)
+{
+    struct error err = { 0 };
+    self->rules_stamp = rule_edition_stamp(self->config->rules_directory);
+    self->changed_stamp = 0;
+    if (rule_loader_begin(self->loader, &err) == 0)
+        return;
+    reload_ended(self, false);
+    log_error("rules_refused", KV("error", err.text));
+}
+
+/* Files are taken when they have been the same for two looks: not while they are being written. */
+static void look_at_rules(struct classifier *self, int64_t now_ms)
+{
+    if (now_ms - self->looked_at_ms < LOOK_AT_RULES_MS)
+        return;
+    self->looked_at_ms = now_ms;
+    uint64_t stamp = rule_edition_stamp(self->config->rules_directory);
+    bool is_settled = stamp != 0 && stamp == self->changed_stamp;
+    self->changed_stamp = stamp == self->rules_stamp ? 0 : stamp;
+    if (is_settled && self->changed_stamp != 0)
+        begin_load(self);
+}
+
+/* --- the loop --- */
+
+static int on_quick_tick(zloop_t *loop, int timer, void *arg);
+
+static void look_often(struct classifier *self)
+{
+    if (self->quick_timer < 0)
+        self->quick_timer = zloop_timer(self->loop, QUICK_TICK_MS, 0, on_quick_tick, self);
+}
+
+static int on_quick_tick(zloop_t *loop, int timer, void *arg)
+{
+    struct classifier *self = arg;
+    bool is_loading = poll_loader(self);
+    bool is_draining = atomic_load(&self->is_drain_asked);
+    if (is_draining && worker_is_idle(self->worker, clock_monotonic_ms()))
+        atomic_store(&self->is_drained, true);
+    if (!is_loading && !is_draining) {
+        (void)zloop_timer_end(loop, timer);
+        self->quick_timer = -1;
+    }
+    return 0;
+}
+
+static int on_tick(zloop_t *loop, int timer, void *arg)
+{
+    (void)loop;
+    (void)timer;
+    struct classifier *self = arg;
+    heartbeat_beat(self->heartbeat);
+    take_status(self);
+    look_at_rules(self, clock_monotonic_ms());
+    if (poll_loader(self))
+        look_often(self);
+    return 0;
+}
+
+static int on_wake(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+{
+    (void)loop;
+    struct classifier *self = arg;
+    uint64_t count = 0;
+    if (read(item->fd, &count, sizeof count) < 0)
+        return 0; /* someone else's wake was read with an earlier one */
+    if (atomic_load(&self->is_stop_asked))
+        return -1;
+    if (atomic_exchange(&self->is_reload_asked, false)) {
+        begin_load(self);
+        look_often(self);
+    }
+    if (atomic_load(&self->is_drain_asked) && !atomic_load(&self->is_drained)) {
+        worker_drain(self->worker);
+        look_often(self);
+    }
+    return 0;
+}
+
+static void wake(const struct classifier *self)
+{
+    const uint64_t one = 1;
+    ssize_t written = write(self->wake_fd, &one, sizeof one);
+    (void)written; /* full means that it is going to wake already */
+}
+
+static void *run(void *arg)
+{
+    struct classifier *self = arg;
+    pthread_setname_np(pthread_self(), "classifier");
+    (void)zloop_start(self->loop);
+    if (!atomic_load(&self->is_stop_asked)) {
+        struct error err = { 0 };
+        (void)error_set(&err, ERROR_SYSTEM, "the classifier's loop ended by itself");
+        service_fail(self->service, &err);
+    }
+    return NULL;
+}
+
+/* --- life --- */
+
+static struct triage *load_triage(const struct classify_config *config, struct error *err)
+{
+    struct rule_set *rules = rule_set_load(config->rules_directory, config->rules_cache, err);
+    if (!rules)
+        return NULL;
+    struct triage_options options = classify_config_triage(config);
+    return triage_new(&rules, &options, err);
+}
+
+static int open_security(struct classifier *self, struct error *err)
+{
+    const struct config_curve *curve = service_common(self->service)->curve;
+    if (!curve)
+        return 0;
+    self->security = link_security_new(self->context, curve->public_key_file,
+                                       curve->secret_key_file, curve->allowed_keys_directory, err);
+    return self->security ? 0 : -1;
+}
+
+static int open_worker(struct classifier *self, struct error *err)
+{
+    struct triage *triage = load_triage(self->config, err);
+    if (!triage)
+        return -1;
+    struct worker_options options = {
+        .config = self->config,
+        .name = service_name(self->service),
+        .instance = service_instance(self->service),
+        .context = self->context,
+        .loop = self->loop,
+        .metrics = service_metrics(self->service),
+        .security = self->security,
+        .tally = self->tally,
+    };
+    self->worker = worker_new(&options, &triage, err);
+    return self->worker ? 0 : -1;
+}
+
+static int start(struct classifier *self, struct error *err)
+{
+    self->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    self->context = zmq_ctx_new();
+    self->loop = zloop_new();
+    if (self->wake_fd < 0 || !self->context || !self->loop)
+        return error_set(err, ERROR_SYSTEM, "cannot make the classifier's loop");
+    self->tally = tally_new(service_metrics(self->service), err);
+    struct triage_options options = classify_config_triage(self->config);
+    self->loader =
+        rule_loader_new(self->config->rules_directory, self->config->rules_cache, &options, err);
+    self->rules_stamp = rule_edition_stamp(self->config->rules_directory);
+    if (!self->tally || !self->loader || open_security(self, err) != 0 ||
+        open_worker(self, err) != 0)
+        return -1;
+    take_status(self);
+    self->heartbeat = service_heartbeat_new(self->service, "classifier");
+    zmq_pollitem_t wake_item = { .fd = self->wake_fd, .events = ZMQ_POLLIN };
+    if (zloop_poller(self->loop, &wake_item, on_wake, self) != 0 ||
+        zloop_timer(self->loop, TICK_MS, 0, on_tick, self) < 0)
+        return error_set(err, ERROR_SYSTEM, "cannot start the classifier's loop");
+    zloop_poller_set_tolerant(self->loop, &wake_item);
+    if (pthread_create(&self->thread, NULL, run, self) != 0)
+        return error_set(err, ERROR_SYSTEM, "cannot start the classifier's thread");
+    self->is_running = true;
+    return 0;
+}
+
+struct classifier *classifier_new(struct service *service, const struct classify_config *config,
+                                  struct error *err)
+{
+    assert(service && config && err);
+    struct classifier *self = calloc(1, sizeof *self);
+    if (!self || pthread_mutex_init(&self->status_lock, NULL) != 0) {
+        (void)error_set(err, ERROR_SYSTEM, "no memory for the classifier");
+        free(self);
+        return NULL;
+    }
+    self->service = service;
+    self->config = config;
+    self->wake_fd = -1;
+    self->quick_timer = -1;
+    self->is_last_reload_good = true;
+    self->looked_at_ms = clock_monotonic_ms();
+    if (start(self, err) != 0)
+        classifier_destroy(&self);
+    return self;
+}
+
+void classifier_destroy(struct classifier **self_p)
+{
+    struct classifier *self = *self_p;
+    if (!self)
+        return;
+    if (self->is_running) {
+        atomic_store(&self->is_stop_asked, true);
+        wake(self);
+        (void)pthread_join(self->thread, NULL);
+    }
+    rule_loader_destroy(&self->loader);
+    worker_destroy(&self->worker);
+    link_security_destroy(&self->security);
+    zloop_destroy(&self->loop);
+    if (self->context)
+        (void)zmq_ctx_term(self->context); /* all sockets are closed: does not wait */
+    tally_destroy(&self->tally);
+    if (self->wake_fd >= 0)
+        (void)close(self->wake_fd);
+    (void)pthread_mutex_destroy(&self->status_lock);
+    free(self);
+    *self_p = NULL;
+}
+
+void classifier_drain(struct classifier *self)
+{
+    atomic_store(&self->is_drain_asked, true);
+    wake(self);
+}
+
+bool classifier_is_drained(const struct classifier *self)
+{
+    return atomic_load(&self->is_drained);
+}
+
+void classifier_reload(struct classifier *self)
+{
+    atomic_store(&self->is_reload_asked, true);
+    wake(self);
+}
+
+void classifier_describe(struct classifier *self, json_t *detail)
+{
+    (void)pthread_mutex_lock(&self->status_lock);
+    struct worker_status status = self->status;
+    json_t *rules = json_pack("{s:s, s:I, s:b}", "edition", self->edition, "count",
+                              (json_int_t)self->rule_count, "is_last_reload_good",
+                              (int)self->is_last_reload_good);
+    (void)pthread_mutex_unlock(&self->status_lock);
+    json_t *peers =
+        json_pack("{s:I, s:I, s:I, s:I}", "ingest", (json_int_t)status.ingest_peers, "route_urgent",
+                  (json_int_t)status.route_urgent_peers, "route_bulk",
+                  (json_int_t)status.route_bulk_peers, "notify", (json_int_t)status.notify_peers);
+    /* These fail only without memory; the answer is then shorter. */
+    (void)json_object_set_new(detail, "rules", rules);
+    (void)json_object_set_new(detail, "peers", peers);
+    (void)json_object_set_new(detail, "held", json_integer((json_int_t)status.held));
+    (void)json_object_set_new(detail, "in_flight", json_integer((json_int_t)status.in_flight));
+}

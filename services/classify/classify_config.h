@@ -1,0 +1,46 @@
+/* classify_config - the `classify` part of the configuration. */
+#ifndef DESG_CLASSIFY_CONFIG_H
+#define DESG_CLASSIFY_CONFIG_H
+
+#include <stdint.h>
+
+#include "classify/triage.h"
+#include "config/config.h"
+#include "error/error.h"
+
+struct classify_grades { /* the force's words for how fast, by severity; NULL: the usual ones */
+    char *routine;       /* resolution */
+    char *attention;     /* scheduled */
+    char *review;        /* priority */
+    char *urgent;        /* immediate */
+    char *life_at_risk;  /* immediate */
+};
+
+struct classify_config {
+    char *admin_listen; /* host:port of health and metrics; optional */
+    char **ingest_endpoints;
+    unsigned ingest_endpoints_count;
+    char **route_urgent_endpoints;
+    unsigned route_urgent_endpoints_count;
+    char **route_bulk_endpoints;
+    unsigned route_bulk_endpoints_count;
+    char **notify_endpoints; /* optional: without them a worker without route cannot alert */
+    unsigned notify_endpoints_count;
+    char *rules_directory;
+    char *rules_cache; /* file for the compiled rules; optional: compiled at each start */
+    char **channels;   /* served; none: all */
+    unsigned channels_count;
+    struct classify_grades grades;
+    uint32_t credit; /* events taken before they are seen; default 64 */
+};
+
+extern const cyaml_schema_field_t classify_config_fields[];
+
+/* Fills defaults, refuses what is out of range, then loads the rules and tests them by their
+ * examples. config is a struct classify_config. */
+int classify_config_check(void *config, struct error *err);
+
+/* For triage_new: no model, the configured grades. */
+struct triage_options classify_config_triage(const struct classify_config *config);
+
+#endif

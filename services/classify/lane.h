@@ -1,0 +1,42 @@
+/* lane - one of the two ways to route (urgent, bulk): its link, the peers behind it, and sending as
+ * much as they have credit for. Threads: the link's. */
+#ifndef DESG_CLASSIFY_LANE_H
+#define DESG_CLASSIFY_LANE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "classify/hold.h"
+#include "link/link.h"
+
+enum { LANE_PEERS_MAX = 64 };
+
+struct lane_peer {
+    link_peer peer;
+    uint32_t in_flight; /* events sent that it has not answered for */
+};
+
+struct lane {
+    struct link *link;
+    Desg__V1__Lane number;
+    struct lane_peer peers[LANE_PEERS_MAX];
+    size_t peer_count;
+    struct hold hold;
+};
+
+void lane_peer_up(struct lane *self, link_peer peer);
+void lane_peer_down(struct lane *self, link_peer peer);
+
+/* peer answered for this many events: gives their credit back. */
+void lane_answered(struct lane *self, link_peer peer, size_t events);
+
+/* Sends items, in order, as far as the peers' credit goes. Returns how many went. */
+size_t lane_send(struct lane *self, const struct id *source, uint64_t incarnation,
+                 Desg__V1__Item *const *items, size_t count);
+
+/* Sends what is held, as far as it goes. Returns how many went. */
+size_t lane_send_held(struct lane *self);
+
+size_t lane_in_flight(const struct lane *self);
+
+#endif

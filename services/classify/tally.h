@@ -1,0 +1,32 @@
+/* tally - what classify counts for Prometheus. Nothing is counted by category or restricted class,
+ * so that no number tells of restricted work. Threads: any. */
+#ifndef DESG_CLASSIFY_TALLY_H
+#define DESG_CLASSIFY_TALLY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "desg/v1/packet.pb-c.h"
+#include "desg/v1/verdict.pb-c.h"
+#include "error/error.h"
+#include "metrics/metrics.h"
+
+struct tally;
+
+struct tally *tally_new(struct metrics *metrics, struct error *err) MUST_USE;
+void tally_destroy(struct tally **self_p);
+
+/* One event was judged. */
+void tally_verdict(struct tally *self, const char *channel, const Desg__V1__Verdict *verdict,
+                   int64_t took_us);
+void tally_refused(struct tally *self); /* cannot be decoded */
+void tally_forwarded(struct tally *self, Desg__V1__Lane lane, size_t events);
+void tally_no_route(struct tally *self, Desg__V1__Lane lane, size_t events);
+void tally_held(struct tally *self, Desg__V1__Lane lane, size_t events);
+void tally_alerts(struct tally *self, size_t alerts); /* asked of notify */
+void tally_answer_lost(struct tally *self);           /* no ingest to pass it to */
+/* A new edition is in use. */
+void tally_rules(struct tally *self, const char *edition, size_t rules);
+void tally_reload_failed(struct tally *self);
+
+#endif
