@@ -1,0 +1,64 @@
+/* command - what every desg command gets and how it ends.
+ * Exit codes: 0 done, 1 nothing there, 64 bad arguments, 65 refused (stale fence, no such id), 71
+ * the machine failed us, 75 something needed is away (try again), 78 configuration. */
+#ifndef DESG_CLI_COMMAND_H
+#define DESG_CLI_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "config/config.h"
+#include "error/error.h"
+#include "ids/ids.h"
+#include "store/store.h"
+
+enum {
+    EXIT_NOTHING = 1,
+    EXIT_USAGE = 64,
+    EXIT_REFUSED = 65,
+    EXIT_MACHINE = 71,
+    EXIT_AWAY = 75,
+    EXIT_CONFIG = 78
+};
+
+struct command_line {
+    const struct config_common *common;
+    bool is_json;
+    bool is_all;            /* --all */
+    const char *agent;      /* --agent, DESG_AGENT or the user's name */
+    const char *queue;      /* --queue */
+    const char *fence;      /* --fence */
+    const char *last_event; /* --last-event */
+    size_t limit;           /* --limit, default 50 */
+    const char *words[3];   /* after the command's name */
+    size_t word_count;
+};
+
+/* Each returns the exit code and has said on stderr what went wrong. */
+int command_queue(const struct command_line *line);
+int command_show(const struct command_line *line);
+int command_claim(const struct command_line *line);
+int command_release(const struct command_line *line);
+int command_close(const struct command_line *line);
+int command_alerts(const struct command_line *line);
+int command_trace(const struct command_line *line);
+int command_status(const struct command_line *line);
+int command_quarantine(const struct command_line *line);
+
+/* Says err on stderr and returns its exit code. */
+int command_fail(const struct error *err);
+
+/* Opens Redis as the configuration says. NULL: err says why and what to do. */
+struct store *command_open_store(const struct command_line *line, struct error *err) MUST_USE;
+
+/* The word at position as an id. ERROR_INVALID: missing or not 32 hex digits. */
+int command_id(const struct command_line *line, size_t position, const char *what, struct id *out,
+               struct error *err) MUST_USE;
+
+/* Prints value as JSON on one line and returns 0. */
+int command_print_json(const json_t *value);
+
+#endif

@@ -1,0 +1,272 @@
+/* desk_commands - queue, show, claim, release, close, alerts, trace: what Redis knows, for the
+ * people at the desk. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/table.h"
+
+static const struct column queue_list_columns[] = {
+    { "name", "QUEUE", COLUMN_TEXT },
+    { "depth", "WAITING", COLUMN_NUMBER },
+    { "oldest_waiting_ms", "OLDEST", COLUMN_DURATION },
+    { "claimed", "CLAIMED", COLUMN_NUMBER },
+    { NULL, NULL, COLUMN_TEXT },
+};
+
+static const struct column queue_columns[] = {
+    { "conversation", "CONVERSATION", COLUMN_TEXT },
+    { "severity", "SEVERITY", COLUMN_SEVERITY },
+    { "category", "CATEGORY", COLUMN_TEXT },
+    { "language", "LANG", COLUMN_TEXT },
+    { "channel", "CHANNEL", COLUMN_TEXT },
+    { "waiting_ms", "WAITING", COLUMN_DURATION },
+    { "deadline_ms", "DUE IN", COLUMN_DURATION },
+    { "events", "EVENTS", COLUMN_NUMBER },
+    { "owner", "OWNER", COLUMN_TEXT },
+    { NULL, NULL, COLUMN_TEXT },
+};
+
+static const struct column alert_columns[] = {
+    { "alert", "ALERT", COLUMN_TEXT },
+    { "state", "STATE", COLUMN_TEXT },
+    { "severity", "SEVERITY", COLUMN_SEVERITY },
+    { "opened_at_ms", "OPENED", COLUMN_TIME },
+    { "dispatcher", "DISPATCHER", COLUMN_TEXT },
+    { "log_number", "LOG", COLUMN_TEXT },
+    { "conversation", "CONVERSATION", COLUMN_TEXT },
+    { NULL, NULL, COLUMN_TEXT },
+};
+
+static const struct column trace_columns[] = {
+    { "at_ms", "TIME", COLUMN_TIME },  { "where", "WHERE", COLUMN_TEXT },
+    { "what", "WHAT", COLUMN_TEXT },   { "event", "EVENT", COLUMN_TEXT },
+    { "alert", "ALERT", COLUMN_TEXT }, { "state", "STATE", COLUMN_TEXT },
+    { "agent", "AGENT", COLUMN_TEXT }, { NULL, NULL, COLUMN_TEXT },
+};
+
+static void drop_json(json_t **value_p)
+{
+    json_decref(*value_p);
+}
+
+/* Prints what a query gave: JSON, or a table, or that there is nothing. */
+static int print_rows(const struct command_line *line, const json_t *rows,
+                      const struct column *columns, const char *nothing)
+{
+    if (line->is_json)
+        return command_print_json(rows);
+    if (json_array_size(rows) == 0)
+        (void)printf("%s\n", nothing);
+    else
+        table_print(rows, columns);
+    return 0;
+}
+
+int command_queue(const struct command_line *line)
+{
+    struct error err = { 0 };
+    AUTO(drop_json) json_t *rows = NULL;
+    AUTO(store_destroy) struct store *store = command_open_store(line, &err);
+    const char *name = line->word_count > 0 ? line->words[0] : line->queue;
+    if (!store)
+        return command_fail(&err);
+    if (!name) {
+        if (store_queues_list(store, &rows, &err) != 0)
+            return command_fail(&err);
+        return print_rows(line, rows, queue_list_columns, "No queue holds anything yet.");
+    }
+    if (store_queue_list(store, name, line->limit, &rows, &err) != 0)
+        return command_fail(&err);
+    return print_rows(line, rows, queue_columns, "Nothing waits in this queue.");
+}
+
+static void print_marks(const char *text, const json_t *reasons)
+{
+    size_t index;
+    const json_t *reason;
+    json_array_foreach(reasons, index, reason)
+    {
+        size_t offset = (size_t)json_integer_value(json_object_get(reason, "offset_bytes"));
+        size_t length = (size_t)json_integer_value(json_object_get(reason, "length_bytes"));
+        char words[TABLE_CELL_BYTES] = "";
+        if (text && length > 0 && offset + length <= strlen(text))
+            (void)snprintf(words, sizeof words, " \"%.*s\"", (int)(length < 80 ? length : 80),
+                           text + offset);
+        (void)printf("      why: %s", json_string_value(json_object_get(reason, "rule")));
+        table_print_text(words, 0);
+    }
+}
+
+static void print_event(const json_t *event)
+{
+    char when[TABLE_CELL_BYTES];
+    const json_t *verdict = json_object_get(event, "verdict");
+    const char *text = json_string_value(json_object_get(event, "text"));
+    const char *severity = json_string_value(json_object_get(verdict, "severity"));
+    int64_t at_ms = json_integer_value(json_object_get(event, "platform_time_ms"));
+    if (at_ms == 0)
+        at_ms = json_integer_value(json_object_get(event, "received_at_ms"));
+    table_format_time(at_ms, when);
+    (void)printf("\n  %s  %s  %s  %s\n", when, json_string_value(json_object_get(event, "kind")),
+                 severity ? severity : "-", json_string_value(json_object_get(event, "event")));
+    if (text)
+        table_print_text(text, 4);
+    if (json_object_get(event, "reaction"))
+        table_print_text(json_string_value(json_object_get(event, "reaction")), 4);
+    size_t attachments = json_array_size(json_object_get(event, "attachments"));
+    if (attachments > 0)
+        (void)printf("    [%zu attached]\n", attachments);
+    print_marks(text, json_object_get(verdict, "reasons"));
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "-";
+}
+
+int command_show(const struct command_line *line)
+{
+    struct error err = { 0 };
+    struct id id;
+    AUTO(drop_json) json_t *conversation = NULL;
+    if (command_id(line, 0, "conversation", &id, &err) != 0)
+        return command_fail(&err);
+    AUTO(store_destroy) struct store *store = command_open_store(line, &err);
+    if (!store || store_conversation(store, &id, &conversation, &err) != 0)
+        return command_fail(&err);
+    if (line->is_json)
+        return command_print_json(conversation);
+    (void)printf("Conversation %s\n", text_of(conversation, "conversation"));
+    (void)printf("  channel %s, queue %s, state %s, severity %s, category %s, language %s\n",
+                 text_of(conversation, "channel"), text_of(conversation, "queue"),
+                 text_of(conversation, "state"),
+                 table_severity(json_integer_value(json_object_get(conversation, "severity"))),
+                 text_of(conversation, "category"), text_of(conversation, "language"));
+    const char *owner = json_string_value(json_object_get(conversation, "owner"));
+    if (owner && *owner)
+        (void)printf("  claimed by %s under fence %" JSON_INTEGER_FORMAT "\n", owner,
+                     json_integer_value(json_object_get(conversation, "fence")));
+    size_t index;
+    const json_t *event;
+    json_array_foreach(json_object_get(conversation, "events"), index, event) print_event(event);
+    return 0;
+}
+
+int command_claim(const struct command_line *line)
+{
+    struct error err = { 0 };
+    struct id id;
+    AUTO(drop_json) json_t *claim = NULL;
+    if (line->word_count > 0 && command_id(line, 0, "conversation", &id, &err) != 0)
+        return command_fail(&err);
+    AUTO(store_destroy) struct store *store = command_open_store(line, &err);
+    if (!store || store_claim(store, line->agent, line->queue ? line->queue : "",
+                              line->word_count > 0 ? &id : NULL, &claim, &err) != 0)
+        return command_fail(&err);
+    if (!claim) {
+        (void)(line->is_json ? puts("null") : puts("Nothing waits."));
+        return EXIT_NOTHING;
+    }
+    if (line->is_json)
+        return command_print_json(claim);
+    (void)printf("Claimed %s from %s for %s: fence %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT
+                 " s\n",
+                 text_of(claim, "conversation"), text_of(claim, "queue"), line->agent,
+                 json_integer_value(json_object_get(claim, "fence")),
+                 json_integer_value(json_object_get(claim, "lease_ms")) / 1000);
+    return 0;
+}
+
+/* --fence, or the one under which this agent holds the conversation now. */
+static int find_fence(const struct command_line *line, struct store *store, const struct id *id,
+                      uint64_t *fence, struct error *err)
+{
+    if (line->fence) {
+        char *end = NULL;
+        *fence = strtoull(line->fence, &end, 10);
+        return *end == '\0' && end != line->fence
+                   ? 0
+                   : error_set(err, ERROR_INVALID, "--fence '%s' is not a number", line->fence);
+    }
+    AUTO(drop_json) json_t *conversation = NULL;
+    if (store_conversation(store, id, &conversation, err) != 0)
+        return -1;
+    const char *owner = json_string_value(json_object_get(conversation, "owner"));
+    if (!owner || strcmp(owner, line->agent) != 0)
+        return error_set(err, ERROR_INVALID, "%s does not hold this conversation: claim it first",
+                         line->agent);
+    *fence = (uint64_t)json_integer_value(json_object_get(conversation, "fence"));
+    return 0;
+}
+
+static int finish_claim(const struct command_line *line, bool is_close)
+{
+    struct error err = { 0 };
+    struct id id;
+    struct id last_event;
+    uint64_t fence = 0;
+    if (command_id(line, 0, "conversation", &id, &err) != 0)
+        return command_fail(&err);
+    if (line->last_event && id_parse(line->last_event, &last_event) != 0) {
+        (void)error_set(&err, ERROR_INVALID, "--last-event '%s' is no event id", line->last_event);
+        return command_fail(&err);
+    }
+    AUTO(store_destroy) struct store *store = command_open_store(line, &err);
+    if (!store || find_fence(line, store, &id, &fence, &err) != 0)
+        return command_fail(&err);
+    int rc = is_close ? store_close(store, line->agent, &id, fence,
+                                    line->last_event ? &last_event : NULL, &err)
+                      : store_release(store, line->agent, &id, fence, &err);
+    if (rc != 0)
+        return command_fail(&err);
+    if (line->is_json) {
+        AUTO(drop_json)
+        json_t *answer = json_pack("{s:s, s:s}", "conversation", line->words[0], "state",
+                                   is_close ? "closed" : "open");
+        return command_print_json(answer);
+    }
+    (void)printf("%s %s\n", is_close ? "Closed" : "Released", line->words[0]);
+    return 0;
+}
+
+int command_release(const struct command_line *line)
+{
+    return finish_claim(line, false);
+}
+
+int command_close(const struct command_line *line)
+{
+    return finish_claim(line, true);
+}
+
+int command_alerts(const struct command_line *line)
+{
+    struct error err = { 0 };
+    AUTO(drop_json) json_t *rows = NULL;
+    AUTO(store_destroy) struct store *store = command_open_store(line, &err);
+    if (!store || store_alerts_list(store, !line->is_all, line->limit, &rows, &err) != 0)
+        return command_fail(&err);
+    return print_rows(line, rows, alert_columns,
+                      line->is_all ? "There were no alerts." : "No alert is open.");
+}
+
+int command_trace(const struct command_line *line)
+{
+    struct error err = { 0 };
+    struct id id;
+    AUTO(drop_json) json_t *rows = NULL;
+    if (command_id(line, 0, "id of an event, alert or conversation", &id, &err) != 0)
+        return command_fail(&err);
+    AUTO(store_destroy) struct store *store = command_open_store(line, &err);
+    if (!store || store_trace(store, &id, &rows, &err) != 0)
+        return command_fail(&err);
+    if (json_array_size(rows) == 0) {
+        (void)fprintf(stderr, "desg: nothing is known of %s\n", line->words[0]);
+        return EXIT_NOTHING;
+    }
+    return print_rows(line, rows, trace_columns, "");
+}
