@@ -13,6 +13,7 @@ enum {
     BODY_MAX_BYTES = 1 << 20,
     DISCARD_MAX_BYTES = 4 << 20, /* of a body that is refused; then the connection is cut */
     CONNECTIONS_MAX = 64,
+    CONNECTIONS_PER_ADDRESS_MAX = 16, /* over TCP: nobody shuts out the others */
     IDLE_TIMEOUT_S = 10,
     MEMORY_PER_CONNECTION_BYTES = 16 << 10,
 };
@@ -253,7 +254,8 @@ static int start_door(struct door *door, struct error *err)
     door->daemon = MHD_start_daemon(
         MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, on_request, door,
         MHD_OPTION_LISTEN_SOCKET, door->socket, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        (unsigned)CONNECTIONS_PER_ADDRESS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)MEMORY_PER_CONNECTION_BYTES, MHD_OPTION_END);
     if (!door->daemon)

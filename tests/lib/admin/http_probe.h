@@ -16,6 +16,8 @@ struct probe_answer {
 
 /* Returns a connected socket, or -1. */
 int probe_connect_tcp(uint16_t port);
+/* The same from another loopback address, such as "127.0.0.2". */
+int probe_connect_tcp_from(const char *source, uint16_t port);
 int probe_connect_unix(const char *path);
 
 /* Sends all of it, reads until the other side closes or the answer is whole, closes fd. A peer that

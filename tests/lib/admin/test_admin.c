@@ -217,7 +217,7 @@ static void refuses_a_large_body_that_did_not_say_so(void **state)
     size_t body_bytes = 0x110000;
     char *request = text_of_bytes(head_bytes + body_bytes + 7);
     memcpy(request, head, head_bytes);
-    memcpy(request + head_bytes + body_bytes, "\r\n0\r\n\r\n", 7);
+    (void)stpcpy(request + head_bytes + body_bytes, "\r\n0\r\n\r\n");
     int fd = probe_connect_unix(f->control);
     assert_true(fd >= 0);
     probe_exchange(fd, request, head_bytes + body_bytes + 7, &f->answer);
@@ -231,6 +231,20 @@ static void refuses_a_get_with_a_body(void **state)
     struct fixture *f = *state;
     assert_int_equal(ask_control(f, "GET", "/echo", "x")->status, 400);
     assert_int_equal(f->calls, 0);
+}
+
+/* Somebody who opens connections and says nothing shuts out nobody but himself. */
+static void one_address_cannot_take_all_connections(void **state)
+{
+    struct fixture *f = *state;
+    int idle[80];
+    for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++)
+        idle[i] = probe_connect_tcp_from("127.0.0.2", admin_port(f->admin));
+    assert_int_equal(ask_tcp(f, "GET", "/echo", NULL)->status, 200);
+    assert_int_equal(ask_control(f, "GET", "/echo", NULL)->status, 200);
+    for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++)
+        if (idle[i] >= 0)
+            (void)close(idle[i]);
 }
 
 static void survives_what_is_no_http(void **state)
@@ -314,6 +328,7 @@ int main(void)
         with_door(takes_one_mebibyte_and_not_a_byte_more),
         with_door(refuses_a_large_body_that_did_not_say_so),
         with_door(refuses_a_get_with_a_body),
+        with_door(one_address_cannot_take_all_connections),
         with_door(survives_what_is_no_http),
         with_door(the_control_socket_is_for_its_owner_alone),
         with_door(a_second_process_cannot_take_the_socket_of_a_live_one),

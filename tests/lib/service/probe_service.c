@@ -59,7 +59,8 @@ static void on_fail(void *arg, const struct admin_request *request, struct admin
     struct probe *self = arg;
     const char *kind = admin_query(request, "kind");
     struct error err = { 0 };
-    (void)error_set(&err, (enum error_kind)(kind ? atoi(kind) : 0), "the probe was told to fail");
+    (void)error_set(&err, (enum error_kind)(kind ? strtol(kind, NULL, 10) : 0),
+                    "the probe was told to fail");
     service_fail(self->service, &err);
     (void)error_set(&err, ERROR_CONFIG, "and again");
     service_fail(self->service, &err);

@@ -71,18 +71,16 @@ static void become_child(const struct service_child *self, char **argv)
 
 void service_child_start(struct service_child *self, const char *const *arguments)
 {
-    char *argv[ARGUMENTS_MAX + 2] = { strdup(PROBE_SERVICE) };
+    const char *argv[ARGUMENTS_MAX + 2] = { PROBE_SERVICE };
     for (size_t i = 0; arguments[i]; i++) {
         assert_true(i < ARGUMENTS_MAX);
-        argv[i + 1] = strdup(strcmp(arguments[i], "CONFIG") == 0 ? self->config : arguments[i]);
+        argv[i + 1] = strcmp(arguments[i], "CONFIG") == 0 ? self->config : arguments[i];
     }
     (void)unlink(self->output);
     self->pid = fork();
     if (self->pid == 0)
-        become_child(self, argv);
+        become_child(self, (char **)argv); /* execv changes none of them */
     assert_true(self->pid > 0);
-    for (size_t i = 0; argv[i]; i++)
-        free(argv[i]);
 }
 
 int service_child_wait(struct service_child *self)

@@ -131,9 +131,9 @@ static void renders_the_metrics_of_the_process(void **state)
     const char *files = strstr(f->answer.body, "\nprocess_open_fds ");
     assert_true(started && resident && files);
     long long now_s = clock_unix_ms() / 1000;
-    assert_in_range(atoll(strchr(started + 1, ' ')), now_s - 60, now_s);
-    assert_in_range(atoll(strchr(resident + 1, ' ')), 100000, 1LL << 40);
-    assert_in_range(atoll(strchr(files + 1, ' ')), 5, 100);
+    assert_in_range(strtoll(strchr(started + 1, ' '), NULL, 10), now_s - 60, now_s);
+    assert_in_range(strtoll(strchr(resident + 1, ' '), NULL, 10), 100000, 1LL << 40);
+    assert_in_range(strtoll(strchr(files + 1, ' '), NULL, 10), 5, 100);
 }
 
 static void over_tcp_there_is_no_control(void **state)
