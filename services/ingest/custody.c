@@ -165,6 +165,7 @@ void custody_destroy(struct custody **self_p)
     ranges_clear(&self->deferred);
     ranges_clear(&self->provisional);
     ranges_clear(&self->unproven);
+    ranges_clear(&self->forgiven);
     free(self->notes);
     free(self);
     *self_p = NULL;
@@ -311,7 +312,9 @@ void custody_load(struct custody *self, const struct custody_record *from, int64
         record->events[i].index = (uint32_t)i;
         record->events[i].offered_at_ms = now_ms;
     }
-    for (size_t i = 0; i < from->note_count; i++)
+    bool is_forgiven = ranges_contain(&self->forgiven, from->sequence);
+    ranges_remove(&self->forgiven, from->sequence, from->sequence);
+    for (size_t i = 0; i < from->note_count && !is_forgiven; i++)
         if (from->notes[i].index < record->count)
             apply_note(&record->events[from->notes[i].index], &from->notes[i]);
     for (size_t i = 0; i < record->count; i++)
@@ -695,8 +698,10 @@ bool custody_retry(struct custody *self, uint64_t sequence)
 {
     if (sequence < self->oldest || sequence >= self->next_new)
         return false;
-    if (!find_record(self, sequence))
-        ranges_add(&self->deferred, sequence, sequence);
+    if (find_record(self, sequence))
+        return true;
+    ranges_add(&self->deferred, sequence, sequence);
+    ranges_add(&self->forgiven, sequence, sequence);
     return true;
 }
 

@@ -96,7 +96,9 @@ struct custody {
     struct ranges done;        /* above done_through */
     struct ranges deferred;    /* to be read again */
     struct ranges provisional; /* to be offered again when triage is back */
-    struct ranges unproven;    /* found at start: done or not is known with the history */
+    struct ranges
+        forgiven; /* a person wants them tried again: what was noted of them does not count */
+    struct ranges unproven; /* found at start: done or not is known with the history */
 
     char history[CUSTODY_HISTORY_BYTES];   /* under which acknowledgements count; empty: unknown */
     char candidate[CUSTODY_HISTORY_BYTES]; /* seen without a mark: counts once a first mark is

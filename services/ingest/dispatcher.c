@@ -24,6 +24,7 @@ enum {
     PUMP_ROUNDS = 8,
     PAGE_MAX_BYTES = 2 << 20,
     VERDICT_MAX_BYTES = 256,
+    RETRIES_MAX = 64,
     OLD_MS = 600000, /* received longer ago: marked replayed, so that nobody is alarmed late without
                         being told */
 };
@@ -33,6 +34,13 @@ struct snapshot {
     struct custody_status status;
     json_t *workers;
     json_t *routes;
+};
+
+/* Sequences a person wants tried again, from the admin thread to ours. */
+struct retries {
+    pthread_mutex_t lock;
+    uint64_t sequences[RETRIES_MAX];
+    size_t count;
 };
 
 struct counters {
@@ -73,6 +81,7 @@ struct dispatcher {
     struct custody_status counted; /* counters as last exported */
     struct counters metrics;
     struct snapshot snapshot;
+    struct retries retries;
     struct journal_page page;
 };
 
@@ -164,7 +173,8 @@ static void done_item(struct dispatcher *self, uint64_t peer, const Desg__V1__Do
     bool is_done =
         custody_answered(self->custody, peer, item->position->sequence, item->position->index, kind,
                          history, false, clock_monotonic_ms());
-    if (is_done && item->verdict.len > 0)
+    bool is_judged = item->outcome != DESG__V1__DONE_OUTCOME__DONE_OUTCOME_QUARANTINED;
+    if (is_done && is_judged && item->verdict.len > 0)
         journal_note(self->journal, item->position->sequence, item->position->index, NOTE_VERDICT,
                      item->verdict.data, item->verdict.len);
 }
@@ -517,6 +527,29 @@ static void pump(struct dispatcher *self)
         wake(self); /* let answers in between */
 }
 
+static void take_retries(struct dispatcher *self)
+{
+    (void)pthread_mutex_lock(&self->retries.lock);
+    for (size_t i = 0; i < self->retries.count; i++) {
+        bool is_known = custody_retry(self->custody, self->retries.sequences[i]);
+        log_info("retry_asked", KV("sequence", self->retries.sequences[i]), KV("known", is_known));
+    }
+    self->retries.count = 0;
+    (void)pthread_mutex_unlock(&self->retries.lock);
+}
+
+bool dispatcher_retry(struct dispatcher *self, uint64_t sequence)
+{
+    (void)pthread_mutex_lock(&self->retries.lock);
+    bool has_room = self->retries.count < RETRIES_MAX;
+    if (has_room)
+        self->retries.sequences[self->retries.count++] = sequence;
+    (void)pthread_mutex_unlock(&self->retries.lock);
+    if (has_room)
+        wake(self);
+    return has_room;
+}
+
 static int on_wake(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 {
     (void)loop;
@@ -529,6 +562,7 @@ static int on_wake(zloop_t *loop, zmq_pollitem_t *item, void *arg)
         return -1;
     if (atomic_load(&self->is_draining))
         custody_drain(self->custody);
+    take_retries(self);
     pump(self);
     return 0;
 }
@@ -567,13 +601,13 @@ static void take_snapshot(struct dispatcher *self, int64_t now_ms)
     export_metrics(self, &status);
     json_t *workers = link_describe(self->workers);
     json_t *routes = link_describe(self->routes);
-    pthread_mutex_lock(&self->snapshot.lock);
+    (void)pthread_mutex_lock(&self->snapshot.lock);
     self->snapshot.status = status;
     json_decref(self->snapshot.workers);
     json_decref(self->snapshot.routes);
     self->snapshot.workers = workers;
     self->snapshot.routes = routes;
-    pthread_mutex_unlock(&self->snapshot.lock);
+    (void)pthread_mutex_unlock(&self->snapshot.lock);
 }
 
 static int on_tick(zloop_t *loop, int timer, void *arg)
@@ -597,7 +631,7 @@ static int on_tick(zloop_t *loop, int timer, void *arg)
 
 void dispatcher_describe(struct dispatcher *self, json_t *detail)
 {
-    pthread_mutex_lock(&self->snapshot.lock);
+    (void)pthread_mutex_lock(&self->snapshot.lock);
     const struct custody_status *s = &self->snapshot.status;
     json_t *dispatch =
         json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I}", "newest_sequence",
@@ -613,7 +647,7 @@ void dispatcher_describe(struct dispatcher *self, json_t *detail)
         (void)json_object_set(dispatch, "routes", self->snapshot.routes);
         (void)json_object_set_new(detail, "dispatch", dispatch);
     }
-    pthread_mutex_unlock(&self->snapshot.lock);
+    (void)pthread_mutex_unlock(&self->snapshot.lock);
 }
 
 /* --- life --- */
@@ -668,7 +702,8 @@ static void make_unclassified(struct dispatcher *self)
     verdict.severity = DESG__V1__SEVERITY__SEVERITY_REVIEW;
     verdict.is_unclassified = true;
     verdict.score = 1.0f;
-    verdict.category = "unclassified";
+    char category[] = "unclassified";
+    verdict.category = category;
     self->unclassified_length = desg__v1__verdict__pack(&verdict, self->unclassified);
 }
 
@@ -683,7 +718,8 @@ struct dispatcher *dispatcher_new(const struct dispatcher_options *options, stru
     self->config = options->config;
     self->splitter = options->splitter;
     self->started_unix_ms = clock_unix_ms();
-    pthread_mutex_init(&self->snapshot.lock, NULL);
+    (void)pthread_mutex_init(&self->snapshot.lock, NULL);
+    (void)pthread_mutex_init(&self->retries.lock, NULL);
     self->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (self->wake_fd < 0) {
         (void)error_set(err, ERROR_SYSTEM, "no descriptor for the dispatcher");
@@ -701,9 +737,14 @@ static int open_links(struct dispatcher *self, struct error *err)
     self->loop = zloop_new();
     if (!self->context || !self->loop)
         return error_set(err, ERROR_SYSTEM, "cannot make a ZeroMQ context");
-    if (link_security_open(self->context, service_common(self->service)->curve, &self->security,
-                           err) != 0)
-        return -1;
+    const struct config_curve *curve = service_common(self->service)->curve;
+    if (curve) {
+        self->security =
+            link_security_new(self->context, curve->public_key_file, curve->secret_key_file,
+                              curve->allowed_keys_directory, err);
+        if (!self->security)
+            return -1;
+    }
     struct link_options options = {
         .service = "ingest",
         .name = service_name(self->service),
@@ -795,7 +836,8 @@ void dispatcher_destroy(struct dispatcher **self_p)
     custody_destroy(&self->custody);
     json_decref(self->snapshot.workers);
     json_decref(self->snapshot.routes);
-    pthread_mutex_destroy(&self->snapshot.lock);
+    (void)pthread_mutex_destroy(&self->snapshot.lock);
+    (void)pthread_mutex_destroy(&self->retries.lock);
     if (self->wake_fd >= 0)
         (void)close(self->wake_fd);
     free(self);

@@ -37,6 +37,10 @@ void dispatcher_committed(void *arg, uint64_t last_sequence);
 void dispatcher_drain(struct dispatcher *self);
 bool dispatcher_is_drained(const struct dispatcher *self);
 
+/* Offers a record again though it was given up on (quarantine), with its suspicions forgotten. Any
+ * thread. False: too many wait already. */
+bool dispatcher_retry(struct dispatcher *self, uint64_t sequence);
+
 /* Backlog, in flight, deferred, workers, history and mark, for /status. Any thread. */
 void dispatcher_describe(struct dispatcher *self, json_t *detail);
 

@@ -11,6 +11,7 @@
 #include "ingest/deliveries.h"
 #include "ingest/dispatcher.h"
 #include "ingest/http_intake.h"
+#include "ingest/retry.h"
 #include "ingest/ingest_config.h"
 #include "journal/journal.h"
 #include "log/log.h"
@@ -156,6 +157,12 @@ static void on_deliveries(void *arg, const struct admin_request *request,
     deliveries_show(self->journal, request, answer);
 }
 
+static void on_retry(void *arg, const struct admin_request *request, struct admin_answer *answer)
+{
+    struct ingest *self = arg;
+    retry_event(self->journal, self->splitter, self->dispatcher, request, answer);
+}
+
 static void *start(struct service *service, const void *config, struct error *err)
 {
     struct ingest *self = calloc(1, sizeof *self);
@@ -174,6 +181,7 @@ static void *start(struct service *service, const void *config, struct error *er
         return NULL;
     }
     admin_handle(service_admin(service), "/deliveries", ADMIN_CONTROL, on_deliveries, self);
+    admin_handle(service_admin(service), "/retry", ADMIN_CONTROL, on_retry, self);
     return self;
 }
 

@@ -368,6 +368,31 @@ static void deaths_noted_before_a_restart_count(void **state)
     custody_destroy(&desk.custody);
 }
 
+static void a_retry_forgives_what_was_noted(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    struct custody_note kept = { .deaths = 2,
+                                 .verdict = (const uint8_t *)"v",
+                                 .verdict_length = 1 };
+    history(&desk, "h1", true, 0);
+    custody_route_up(desk.custody, 7, 256);
+    worker_up(&desk, 1);
+    desk.newest = 1;
+    custody_committed(desk.custody, 1);
+    load(&desk, 1, 1, false, &kept, 1);
+    assert_true(next(&desk, &batch));
+    assert_true(answered(&desk, 1, CUSTODY_DONE)); /* quarantined */
+    assert_false(custody_retry(desk.custody, 2));
+    assert_true(custody_retry(desk.custody, 1));
+    load(&desk, 1, 1, false, &kept, 1);
+    assert_true(next(&desk, &batch));
+    assert_false(batch.is_to_route);
+    assert_null(batch.items[0].verdict);
+    custody_destroy(&desk.custody);
+}
+
 static void another_history_replays_from_its_mark(void **state)
 {
     (void)state;
@@ -547,6 +572,7 @@ int main(void)
         cmocka_unit_test(a_drained_worker_casts_no_suspicion),
         cmocka_unit_test(refused_twice_is_quarantined),
         cmocka_unit_test(deaths_noted_before_a_restart_count),
+        cmocka_unit_test(a_retry_forgives_what_was_noted),
         cmocka_unit_test(another_history_replays_from_its_mark),
         cmocka_unit_test(a_done_under_another_history_leaves_its_event_undone),
         cmocka_unit_test(a_lower_or_missing_mark_replays_under_the_same_history),
