@@ -280,6 +280,7 @@ class Player:
         self.lock = threading.Lock()
         self.accepted = {}  # Expected -> time of the first 200
         self.posts = 0
+        self.events_answered = 0  # 200s count each event of each delivery, again for a repeat
         self.retries = 0
         self.forged_refused = 0
         self.faults = []  # what should not have been
@@ -359,6 +360,7 @@ class Player:
     def _record(self, delivery):
         now = time.time()
         with self.lock:
+            self.events_answered += len(delivery.expected)
             for event in delivery.expected:
                 self.accepted.setdefault(event, now)
 
