@@ -207,6 +207,7 @@ static int measure(struct journal *self, struct space *space)
         .used_bytes = self->stats.used_bytes,
         .reusable_bytes = self->stats.reusable_bytes,
         .disk_free_bytes = self->stats.disk_free_bytes,
+        .span_bytes = self->span_bytes,
     };
     int rc = self->measuring ? mdb_txn_renew(self->measuring)
                              : mdb_txn_begin(self->file.env, NULL, MDB_RDONLY, &self->measuring);
@@ -249,6 +250,7 @@ static void publish(struct journal *self, const struct commit *commit, const str
     stats->reusable_bytes = space->reusable_bytes;
     stats->disk_free_bytes = space->disk_free_bytes;
     pthread_mutex_unlock(&self->mutex);
+    self->span_bytes = space->span_bytes;
     publish_metrics(&self->metrics, stats);
     if (state != was)
         log_state(self, was);
@@ -293,6 +295,7 @@ int committer_adopt(struct journal *self, struct ledger *ledger, struct error *e
         self->released = self->ledger.released;
     pthread_mutex_unlock(&self->mutex);
     publish(self, &commit, &space);
+    ahead_begin(&self->ahead, &self->file);
     return 0;
 }
 
@@ -531,6 +534,17 @@ static void wait_until(struct journal *self, int64_t due_ms)
     self->is_idle = false;
 }
 
+static void write_ahead(struct journal *self)
+{
+    int rc = ahead_step(&self->ahead, &self->file, self->span_bytes);
+    if (rc == 0)
+        return;
+    if (space_is_exhausted(rc, self->directory))
+        self->ahead.is_off = true; /* it only saves time */
+    else
+        recover(self, rc);
+}
+
 /* Waits for work. Returns false when closing and nothing waits; *group_p stays NULL for a
  * heartbeat. */
 static bool await_work(struct journal *self, struct group **group_p)
@@ -546,7 +560,16 @@ static bool await_work(struct journal *self, struct group **group_p)
         is_working = !self->is_closing;
         if (!is_working || now_ms >= self->due_ms || self->is_release_urgent)
             break;
-        wait_until(self, self->due_ms);
+        if (!ahead_is_due(&self->ahead, self->span_bytes)) {
+            wait_until(self, self->due_ms);
+            continue;
+        }
+        pthread_mutex_unlock(&self->mutex);
+        write_ahead(self);
+        pthread_mutex_lock(&self->mutex);
+        is_working = self->stats.state != JOURNAL_DEAD;
+        if (!is_working)
+            break;
     }
     self->is_release_urgent = false;
     pthread_mutex_unlock(&self->mutex);

@@ -262,7 +262,8 @@ static int read_state(const struct file *self, MDB_txn *txn, struct ledger *ledg
         memcpy(&state, value.mv_data, sizeof state);
     if (value.mv_size == sizeof state && state.crc == crc_behind(&state, sizeof state)) {
         ledger->next_sequence = state.next_sequence;
-        ledger->released = state.released;
+        ledger->released =
+            state.released < state.next_sequence ? state.released : state.next_sequence - 1;
     } else {
         log_error("journal_state_damaged", KV("repair", "rebuilt from the records"));
     }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "journal/ahead.h"
 #include "journal/file.h"
 #include "journal/gather.h"
 #include "journal/journal.h"
@@ -82,6 +83,8 @@ struct journal {
 
     /* The committer's alone. */
     MDB_txn *measuring;
+    struct ahead ahead;
+    uint64_t span_bytes;
     int64_t due_ms; /* monotonic: commit without being woken */
     int64_t disk_checked_ms;
     int64_t failed_at_ms; /* 0: never */

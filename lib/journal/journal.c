@@ -1,6 +1,7 @@
 #include "journal/journal.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,17 +51,38 @@ static void open_metrics(struct journal_metrics *out, struct metrics *metrics)
 
 /* ---- opening and closing ---- */
 
-static int init_locks(struct journal *self)
+static int init_wake(struct journal *self)
 {
     pthread_condattr_t monotonic;
-    if (pthread_mutex_init(&self->mutex, NULL) != 0 ||
-        pthread_rwlock_init(&self->file_lock, NULL) != 0 || pthread_condattr_init(&monotonic) != 0)
+    if (pthread_condattr_init(&monotonic) != 0)
         return -1;
     int rc = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     if (rc == 0)
         rc = pthread_cond_init(&self->wake, &monotonic);
     (void)pthread_condattr_destroy(&monotonic); /* cannot fail on Linux */
-    return rc == 0 && readers_init(self) == 0 ? 0 : -1;
+    return rc == 0 ? 0 : -1;
+}
+
+/* The committer first: else a stream of readers would keep a broken file open. */
+static int init_file_lock(struct journal *self)
+{
+    pthread_rwlockattr_t writer_first;
+    if (pthread_rwlockattr_init(&writer_first) != 0)
+        return -1;
+    int rc =
+        pthread_rwlockattr_setkind_np(&writer_first, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    if (rc == 0)
+        rc = pthread_rwlock_init(&self->file_lock, &writer_first);
+    (void)pthread_rwlockattr_destroy(&writer_first); /* cannot fail on Linux */
+    return rc == 0 ? 0 : -1;
+}
+
+static int init_locks(struct journal *self)
+{
+    if (pthread_mutex_init(&self->mutex, NULL) != 0 || init_wake(self) != 0 ||
+        init_file_lock(self) != 0)
+        return -1;
+    return readers_init(self);
 }
 
 static int start(struct journal *self, struct error *err)
@@ -77,10 +99,16 @@ static int start(struct journal *self, struct error *err)
     self->source = ledger.source;
     if (committer_adopt(self, &ledger, err) != 0)
         return -1;
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* a signal is not to interrupt a sync */
     int rc = pthread_create(&self->committer, NULL, committer_run, self);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (rc != 0)
         return error_set(err, ERROR_SYSTEM, "cannot start the journal's committer: %s",
                          strerror(rc));
+    (void)pthread_setname_np(self->committer, "committer");
     self->has_committer = true;
     return 0;
 }

@@ -68,6 +68,7 @@ int space_measure(const struct file *file, MDB_txn *txn, uint64_t oldest_reader,
     if (rc != 0)
         return rc;
     out->max_bytes = info.me_mapsize;
+    out->span_bytes = (uint64_t)(info.me_last_pgno + 1) * file->page_bytes;
     out->used_bytes = live * file->page_bytes;
     uint64_t taken_bytes = (live + withheld) * file->page_bytes;
     out->reusable_bytes = info.me_mapsize > taken_bytes ? info.me_mapsize - taken_bytes : 0;
@@ -78,7 +79,7 @@ uint64_t space_on_disk(const char *directory)
 {
     struct statvfs status;
     if (statvfs(directory, &status) != 0)
-        return 0;
+        return UINT64_MAX;
     return (uint64_t)status.f_bavail * status.f_frsize;
 }
 

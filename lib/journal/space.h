@@ -16,13 +16,15 @@ struct space {
     uint64_t used_bytes;
     uint64_t reusable_bytes;
     uint64_t disk_free_bytes;
+    uint64_t span_bytes; /* up to the end of the last page ever used */
 };
 
 /* txn: any transaction begun after the last commit. oldest_reader: the lowest transaction a reader
  * still sees, UINT64_MAX for none. disk_free_bytes is left alone. An LMDB result. */
 int space_measure(const struct file *file, MDB_txn *txn, uint64_t oldest_reader, struct space *out);
 
-/* Free bytes of the directory's file system; 0 if it cannot be told. */
+/* Free bytes of the directory's file system; UINT64_MAX if it cannot be told: a file system that
+ * does not even answer is broken, not full. */
 uint64_t space_on_disk(const char *directory);
 
 /* Kept back from appends, so that deletions and heartbeats always have room. */

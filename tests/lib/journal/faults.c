@@ -17,6 +17,7 @@ static struct {
     atomic_int calls[FAULT_CALLS];
     atomic_int kill_in[FAULT_CALLS];
     atomic_bool is_disk_full;
+    atomic_bool hides_holes;
 } faults;
 
 void fault_inject(enum fault_call call, int error, int times)
@@ -40,6 +41,11 @@ void fault_set_disk_full(bool is_full)
     atomic_store(&faults.is_disk_full, is_full);
 }
 
+void fault_hide_holes(bool is_hidden)
+{
+    atomic_store(&faults.hides_holes, is_hidden);
+}
+
 void fault_clear(void)
 {
     for (int i = 0; i < FAULT_CALLS; i++) {
@@ -48,6 +54,7 @@ void fault_clear(void)
         atomic_store(&faults.kill_in[i], 0);
     }
     atomic_store(&faults.is_disk_full, false);
+    atomic_store(&faults.hides_holes, false);
 }
 
 static bool fails(enum fault_call call)
@@ -81,6 +88,15 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
     if (fd > STDERR_FILENO && fails(FAULT_WRITE))
         return -1;
     return syscall(SYS_writev, fd, parts, count);
+}
+
+off_t lseek(int fd, off_t offset, int whence)
+{
+    if (whence == SEEK_HOLE && atomic_load(&faults.hides_holes)) {
+        offset = 0;
+        whence = SEEK_END;
+    }
+    return syscall(SYS_lseek, fd, offset, whence);
 }
 
 int statvfs(const char *path, struct statvfs *out)

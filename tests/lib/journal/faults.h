@@ -1,6 +1,6 @@
 /* faults - makes the disk fail under LMDB. The program that links this file has its own fdatasync,
- * pwrite, writev and statvfs, which the dynamic linker prefers to the C library's: they pass on to
- * the kernel unless told to fail. Threads: any. */
+ * pwrite, writev, lseek and statvfs, which the dynamic linker prefers to the C library's: they pass
+ * on to the kernel unless told to fail. Threads: any. */
 #ifndef DESG_TESTS_FAULTS_H
 #define DESG_TESTS_FAULTS_H
 
@@ -21,6 +21,8 @@ void fault_kill_at(enum fault_call call, int number);
 int fault_count(enum fault_call call);
 /* The disk says it has nothing left. */
 void fault_set_disk_full(bool is_full);
+/* Files seem to be written to their end: nothing is written ahead, so that faults meet commits. */
+void fault_hide_holes(bool is_hidden);
 /* No errors, no kill, an honest disk. */
 void fault_clear(void);
 

@@ -20,6 +20,12 @@
 #include "faults.h"
 #include "fixture.h"
 
+static int setup(void **state)
+{
+    fault_hide_holes(true);
+    return fixture_setup(state);
+}
+
 static int teardown(void **state)
 {
     fault_clear();
@@ -95,6 +101,7 @@ static void a_sync_is_never_retried(void **state)
     fixture_open(f);
     store_some(f, 1);
     fault_clear();
+    fault_hide_holes(true);
     fault_inject(FAULT_SYNC, EIO, 1);
     assert_int_equal(fixture_store(f, "fails", 5), 0);
     /* One that failed; the next belongs to the reopened file's header, before its first commit. */
@@ -294,11 +301,87 @@ static void a_full_disk_is_full_not_broken(void **state)
     struct error err = { 0 };
     assert_int_equal(journal_append(f->journal, 1, "x", 1, NULL, NULL, &err), -1);
     assert_int_equal(err.kind, ERROR_UNAVAILABLE);
-    fault_clear(); /* somebody made room */
+    fault_set_disk_full(false); /* somebody made room */
+    fault_inject(FAULT_WRITE, 0, 0);
     fixture_await_stats(f, state_is, JOURNAL_ROOMY);
     assert_int_equal(fixture_store(f, "goes on", 7), 4);
     assert_int_equal(journal_incarnation(f->journal), before);
     assert_int_equal(fixture_counter(f, "desg_journal_reopened_total"), 0);
+}
+
+static void a_full_disk_under_the_meta_page_is_survived(void **state)
+{
+    struct fixture *f = *state;
+    fixture_open(f);
+    store_some(f, 3);
+    fault_set_disk_full(true);
+    fault_inject(FAULT_META_WRITE, ENOSPC, 1); /* LMDB then refuses the handle for good */
+    int64_t end_ms = clock_monotonic_ms() + DEADLINE_MS;
+    while (fixture_counter(f, "desg_journal_reopened_total") == 0 && clock_monotonic_ms() < end_ms)
+        continue;
+    fault_set_disk_full(false);
+    fixture_await_stats(f, state_is, JOURNAL_ROOMY);
+    assert_int_equal(fixture_store(f, "goes on", 7), 4);
+    size_t good = 0;
+    assert_int_equal(fixture_read_all(f, 1, see_good, &good), 4);
+}
+
+/* ---- writing ahead ---- */
+
+static bool is_written_to_its_end(const struct fixture *f)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/data.mdb", f->directory);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    off_t end = lseek(fd, 0, SEEK_END);
+    off_t hole = lseek(fd, 64 << 10, SEEK_HOLE);
+    (void)close(fd);
+    return hole == end;
+}
+
+static void await_written_ahead(const struct fixture *f)
+{
+    int64_t end_ms = clock_monotonic_ms() + DEADLINE_MS;
+    while (!is_written_to_its_end(f) && clock_monotonic_ms() < end_ms)
+        continue;
+    assert_true(is_written_to_its_end(f));
+}
+
+static void writes_ahead_of_the_records_without_harming_them(void **state)
+{
+    struct fixture *f = *state;
+    fault_hide_holes(false);
+    fixture_open(f);
+    static const uint8_t body[2000] = { 1, 2, 3 };
+    for (int i = 0; i < 1000; i++)
+        fixture_append(f, body, sizeof body);
+    await_written_ahead(f);
+    for (int i = 0; i < 1000; i++)
+        fixture_append(f, body, sizeof body);
+    fixture_await(f, 2000);
+    assert_int_equal(f->answers.stored, 2000);
+    fixture_reopen(f);
+    size_t good = 0;
+    assert_int_equal(fixture_read_all(f, 1, see_good, &good), 2000);
+    assert_int_equal(good, 2000);
+}
+
+static void a_failure_while_writing_ahead_is_a_failure(void **state)
+{
+    struct fixture *f = *state;
+    f->options.max_bytes = 64 << 20; /* long enough to be met on the way */
+    f->options.heartbeat_ms = 3600 * 1000;
+    fault_hide_holes(false);
+    fixture_open(f);
+    uint64_t before = journal_incarnation(f->journal);
+    fault_inject(FAULT_SYNC, EIO, 1); /* nothing is appended: only writing ahead can meet it */
+    int64_t end_ms = clock_monotonic_ms() + DEADLINE_MS;
+    while (journal_incarnation(f->journal) == before && clock_monotonic_ms() < end_ms)
+        continue;
+    assert_int_not_equal(journal_incarnation(f->journal), before);
+    await_written_ahead(f);
+    store_some(f, 1);
 }
 
 /* ---- damage ---- */
@@ -539,7 +622,7 @@ static void sealed_records_need_their_key(void **state)
     keyring_destroy(&both);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
@@ -557,6 +640,9 @@ int main(void)
         TEST(a_body_that_does_not_fit_fails_alone),
         TEST(a_page_held_for_long_does_not_fill_the_file),
         TEST(a_full_disk_is_full_not_broken),
+        TEST(a_full_disk_under_the_meta_page_is_survived),
+        TEST(writes_ahead_of_the_records_without_harming_them),
+        TEST(a_failure_while_writing_ahead_is_a_failure),
         TEST(a_flipped_bit_damages_one_record_only),
         TEST(a_flipped_bit_in_a_header_is_found),
         TEST(damage_in_a_late_part_of_a_large_record_is_found),

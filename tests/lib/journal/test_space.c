@@ -49,8 +49,8 @@ static void full_is_told_from_broken(void **state)
     assert_true(space_is_exhausted(MDB_MAP_FULL, "/tmp"));
     assert_true(space_is_exhausted(ENOSPC, "/tmp"));
     assert_true(space_is_exhausted(EDQUOT, "/tmp"));
-    assert_false(space_is_exhausted(EIO, "/tmp"));                /* the disk has room */
-    assert_true(space_is_exhausted(EIO, "/nonexistent/journal")); /* it has none to speak of */
+    assert_false(space_is_exhausted(EIO, "/tmp"));                 /* the disk has room */
+    assert_false(space_is_exhausted(EIO, "/nonexistent/journal")); /* broken altogether */
     assert_false(space_is_exhausted(MDB_PANIC, "/tmp"));
     assert_false(space_is_exhausted(MDB_CORRUPTED, "/tmp"));
 }
