@@ -196,7 +196,7 @@ size_t normalise(struct normalised *self, const char *text, size_t length, size_
         at += (size_t)step;
     }
     if (self->text[self->length - 1] != ' ')
-        put(self, " ", 1, at > from ? at - 1 : at);
+        put(self, " ", 1, at);
     self->text[self->length] = '\0';
     return at;
 }
@@ -221,35 +221,23 @@ size_t normalise_next_window(const char *text, size_t length, size_t from, size_
     return start;
 }
 
-/* Bytes of the codepoint at text[at..length), and whether it only adds to the one before it. */
-static size_t codepoint_at(const char *text, size_t length, size_t at, bool *is_mark)
+static size_t codepoint_bytes(const char *text, size_t length, size_t at)
 {
     utf8proc_int32_t codepoint = 0;
     utf8proc_ssize_t step = utf8proc_iterate((const utf8proc_uint8_t *)text + at,
                                              (utf8proc_ssize_t)(length - at), &codepoint);
-    if (step < 1) {
-        *is_mark = false;
-        return 1;
-    }
-    utf8proc_category_t category = utf8proc_category(codepoint);
-    *is_mark = category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_ME;
-    return (size_t)step;
+    return step < 1 ? 1 : (size_t)step;
 }
 
 void normalised_place(const struct normalised *self, const char *text, size_t length, size_t from,
                       size_t to, uint32_t *offset_bytes, uint32_t *length_bytes)
 {
-    assert(from < to && to <= self->length);
+    assert(from < to && to < self->length);
     size_t start = self->origin[from];
+    size_t end = self->origin[to]; /* behind marks and letters left out */
     size_t last = self->origin[to - 1];
-    bool is_mark = true;
-    size_t end = last < length ? last + codepoint_at(text, length, last, &is_mark) : length;
-    while (end < length) {
-        size_t step = codepoint_at(text, length, end, &is_mark);
-        if (!is_mark)
-            break;
-        end += step;
-    }
+    if (end <= last) /* one codepoint became words of its own */
+        end = last + codepoint_bytes(text, length, last);
     *offset_bytes = (uint32_t)start;
     *length_bytes = (uint32_t)(end - start);
 }

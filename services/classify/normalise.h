@@ -49,7 +49,8 @@ size_t normalise(struct normalised *self, const char *text, size_t length, size_
  * word if there is one near. Always after from. */
 size_t normalise_next_window(const char *text, size_t length, size_t from, size_t end);
 
-/* The original bytes of normalised [from, to), combining marks included. */
+/* The original bytes of normalised [from, to), with marks and letters that were left out. to is
+ * less than the text's length. */
 void normalised_place(const struct normalised *self, const char *text, size_t length, size_t from,
                       size_t to, uint32_t *offset_bytes, uint32_t *length_bytes);
 
