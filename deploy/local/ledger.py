@@ -22,7 +22,7 @@ class Held:
 
     def __init__(self, suite):
         self.events = []
-        prefix = "desg:gwent:conv:"
+        prefix = "desg:{gwent}:conv:"
         for key in suite.redis_cli("KEYS", prefix + "*") or []:
             shown = suite.desg("show", key[len(prefix):], "--json")
             if shown.returncode != 0:
@@ -90,7 +90,7 @@ def is_settled(suite):
             status = suite.status(name)
             if not status or status["detail"].get("unaccepted", 0):
                 return False
-    return not (suite.redis_cli("XLEN", "desg:gwent:alerts") or 0)
+    return not (suite.redis_cli("XLEN", "desg:{gwent}:alerts") or 0)
 
 
 def wait_settled(suite, seconds=60.0):

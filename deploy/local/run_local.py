@@ -59,7 +59,7 @@ def say_where(desk):
     print(f"  configuration     {shown(desk.config_path())}")
     print(f"  logs              {shown(desk.state / 'log')}/")
     print(f"  dispatch          http://127.0.0.1:{desk.ports['dispatch']}/ledger")
-    print(f"  desg command      export DESG_CONFIG={shown(desk.config_path())}; {shown(desk.build / 'bin' / 'desg')} status\n", flush=True)
+    print(f"  desg command      in another shell: . {shown(desk.state / 'env')} && desg status\n", flush=True)
 
 
 def progress_line(done, total):

@@ -280,6 +280,14 @@ class Suite:
             # JSON is YAML: one writer that quotes everything right.
             self.config_path(number).write_text(json.dumps(self.config(number), indent=2) + "\n", "utf-8")
 
+    def write_environment(self):
+        """For a shell: where the desg command finds this desk, and where webhooks go."""
+        (self.state / "env").write_text(
+            f"export DESG_CONFIG='{self.config_path().absolute()}'\n"
+            f"export DESG_WEBHOOKS='http://127.0.0.1:{self.ports['ingest-1']}'\n"
+            f"export DESG_SECRETS='{(self.state / 'secrets').absolute()}'\n"
+            f"export PATH='{(self.build / 'bin').absolute()}':\"$PATH\"\n", "utf-8")
+
     # --- life ---
 
     def prepare(self):
@@ -289,6 +297,7 @@ class Suite:
         for name in [self.ingest_name(n) for n in range(1, self.ingests + 1)] + ["notify", "dispatch"]:
             self.ports.setdefault(name, free_port())
         self.write_config()
+        self.write_environment()
         self._declare()
 
     def _declare(self):
