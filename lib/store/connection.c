@@ -296,3 +296,9 @@ redisReply *store_call(struct store *self, const char *name, const char *const *
     store_reply_free(&reply);
     return NULL;
 }
+
+int store_probe(struct store *self, struct error *err)
+{
+    AUTO(store_reply_free) redisReply *reply = store_call(self, "sweep", NULL, 0, 2, NULL, err);
+    return reply ? 0 : -1;
+}

@@ -43,9 +43,7 @@ static int ask(struct store *self, const char *name, const char *const *args, si
 static void sweep(struct store *self)
 {
     struct error ignored = { 0 };
-    AUTO(store_reply_free)
-    redisReply *reply = store_call(self, "sweep", NULL, 0, 2, NULL, &ignored);
-    if (!reply)
+    if (store_probe(self, &ignored) != 0)
         self->tried_at_ms = INT64_MIN / 2; /* the list itself may reconnect at once */
 }
 

@@ -51,6 +51,10 @@ enum store_state store_check(struct store *self);
 /* A line that says what is wrong and what to change; "" when STORE_READY. */
 const char *store_problem(const struct store *self);
 
+/* One call that Redis only takes when it takes changes (also returns expired leases): 0 means that
+ * an apply would go through now. ERROR_UNAVAILABLE otherwise. */
+int store_probe(struct store *self, struct error *err) MUST_USE;
+
 /* --- route --- */
 
 /* One event with its verdict, to be applied. Both already serialised; decoded forms beside them. */
