@@ -198,14 +198,11 @@ static void put_update(json_t *data, const Desg__V1__Alert *alert, uint32_t numb
 
 /* --- envelope --- */
 
-static int key_of(enum alert_body body, const Desg__V1__Alert *alert, uint32_t number,
-                  char key[static ALERT_KEY_BYTES], struct error *err)
+void alert_key(enum alert_body body, const struct id *alert_id, uint32_t number,
+               char key[static ALERT_KEY_BYTES])
 {
     char id[ID_TEXT_BYTES];
-    if (alert->alert_id.len != ID_BYTES)
-        return error_set(err, ERROR_INVALID, "alert id of %zu bytes: it has %d",
-                         alert->alert_id.len, ID_BYTES);
-    id_text(alert->alert_id.data, id);
+    id_text(alert_id->bytes, id);
     switch (body) {
     case ALERT_RAISED:
         (void)snprintf(key, ALERT_KEY_BYTES, "%s.v%d", id, ALERT_RENDER_VERSION);
@@ -220,7 +217,6 @@ static int key_of(enum alert_body body, const Desg__V1__Alert *alert, uint32_t n
         (void)snprintf(key, ALERT_KEY_BYTES, "%s.s", id);
         break;
     }
-    return 0;
 }
 
 /* Takes data. The key is the CloudEvents id: (source, id) is what receivers tell repeats by. */
@@ -263,9 +259,13 @@ int alert_render(enum alert_body body, const Desg__V1__Alert *alert, const char 
                  uint32_t number, char **out, size_t *out_length, char key[static ALERT_KEY_BYTES],
                  struct error *err)
 {
+    if (alert->alert_id.len != ID_BYTES)
+        return error_set(err, ERROR_INVALID, "alert id of %zu bytes: it has %d",
+                         alert->alert_id.len, ID_BYTES);
+    struct id id;
     char new_key[ALERT_KEY_BYTES];
-    if (key_of(body, alert, number, new_key, err) != 0)
-        return -1;
+    memcpy(id.bytes, alert->alert_id.data, ID_BYTES);
+    alert_key(body, &id, number, new_key);
     Desg__V1__Event *event = desg__v1__event__unpack(NULL, alert->event.len, alert->event.data);
     if (!event)
         return error_set(err, ERROR_INVALID, "alert %.*s: its event of %zu bytes cannot be decoded",

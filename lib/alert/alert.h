@@ -26,6 +26,10 @@ enum alert_body {
                      key <alert id>.s */
 };
 
+/* The key body number of an alert goes under. number: as for alert_render. */
+void alert_key(enum alert_body body, const struct id *alert_id, uint32_t number,
+               char key[static ALERT_KEY_BYTES]);
+
 /* Renders into a new string (the caller frees it) and fills key. source: CloudEvents source, such
  * as /force/gwent/social-desk. number is n of updates and reminders, 0 otherwise. ERROR_INVALID:
  * the event cannot be decoded. */

@@ -311,6 +311,24 @@ void alert_book_unstored(struct alert_book *self, const struct id *id)
         entry->storage = ALERT_UNSTORED;
 }
 
+/* A digest is acknowledged too when each of its members is. */
+static void acknowledge_digest_of(struct alert_book *self, const struct alert_entry *member,
+                                  int64_t now_ms)
+{
+    struct alert_entry *digest =
+        member->has_digest ? alert_table_find(&self->table, &member->digest_id) : NULL;
+    if (!digest || !digest->digest || digest->state >= ALERT_ACKNOWLEDGED)
+        return;
+    for (size_t i = 0; i < digest->digest->n_alert_ids; i++) {
+        struct id id;
+        memcpy(id.bytes, digest->digest->alert_ids[i].data, ID_BYTES);
+        const struct alert_entry *other = alert_table_find(&self->table, &id);
+        if (other && other->kind == ALERT_MEMBER && other->state < ALERT_ACKNOWLEDGED)
+            return;
+    }
+    (void)alert_book_acknowledge(self, digest, false, now_ms); /* it was not yet */
+}
+
 bool alert_book_acknowledge(struct alert_book *self, struct alert_entry *entry, bool is_outcome,
                             int64_t now_ms)
 {
@@ -324,6 +342,7 @@ bool alert_book_acknowledge(struct alert_book *self, struct alert_entry *entry, 
     entry->sends[ALERT_REMINDER].is_wanted = false;
     entry->sends[ALERT_SECOND].is_wanted = false;
     members_reach(self, entry, state, now_ms);
+    acknowledge_digest_of(self, entry, now_ms);
     book_settle(self, entry, now_ms);
     return true;
 }

@@ -76,6 +76,7 @@ struct alert_entry {
     bool is_escalated;
     bool is_live;
     uint32_t steps_taken;
+    enum ladder_action last_action; /* of the step taken last */
     uint32_t acknowledgements;
     struct alert_send sends[ALERT_BODY_COUNT]; /* by enum alert_body */
     Desg__V1__Alert *alert;                    /* NULL for a digest and once not live */
@@ -124,7 +125,7 @@ void alert_book_unstored(struct alert_book *self, const struct id *id);
 void alert_book_moved(struct alert_book *self, const struct id *id, uint64_t sequence);
 
 /* A named dispatcher acknowledged it, or told the outcome. Returns false if the entry was at least
- * that far already. Acknowledging a digest acknowledges its members. */
+ * that far already. Acknowledging a digest acknowledges its members, and the other way round. */
 bool alert_book_acknowledge(struct alert_book *self, struct alert_entry *entry, bool is_outcome,
                             int64_t now_ms);
 
@@ -148,6 +149,10 @@ struct alert_post {
 };
 /* The most urgent body that may go now; it counts as in flight until alert_book_answered. */
 bool alert_book_next_post(struct alert_book *self, int64_t now_ms, struct alert_post *out);
+
+/* From now on only first tries go out: repeats are for the next start. */
+void alert_book_drain(struct alert_book *self);
+bool alert_book_has_in_flight(const struct alert_book *self);
 
 struct alert_outcome {
     struct alert_entry *entry; /* NULL: not known any more */

@@ -15,6 +15,7 @@ struct alert_book {
     struct ladder_step ladder[ALERT_LADDER_MAX_STEPS];
     size_t ladder_count;
     bool has_second_path;
+    bool is_draining;
     int64_t retention_ms;
     struct gather *gathers;
     struct pace paces[ALERT_PATH_COUNT];

@@ -48,7 +48,8 @@ static void consider(const struct alert_book *self, struct alert_entry *entry, e
                                .number = send->number,
                                .attempt = send->failures + 1,
                                .is_first = is_first_try(body, send) };
-    if (!pace_allows(&self->paces[post.path], post.is_first, now_ms))
+    if (!pace_allows(&self->paces[post.path], post.is_first, now_ms) ||
+        (self->is_draining && !post.is_first))
         return;
     if (!best->entry || goes_before(&post, best))
         *best = post;
@@ -70,6 +71,16 @@ bool alert_book_next_post(struct alert_book *self, int64_t now_ms, struct alert_
     pace_started(&self->paces[best.path], best.is_first, now_ms);
     *out = best;
     return true;
+}
+
+void alert_book_drain(struct alert_book *self)
+{
+    self->is_draining = true;
+}
+
+bool alert_book_has_in_flight(const struct alert_book *self)
+{
+    return self->paces[ALERT_PATH_FIRST].in_flight + self->paces[ALERT_PATH_SECOND].in_flight > 0;
 }
 
 /* The receiver is back: do not wait out ten seconds of back-off, but do not rush it either. */
@@ -163,6 +174,7 @@ void book_take_step(struct alert_book *self, struct alert_entry *entry, uint32_t
                     enum ladder_action action, int64_t now_ms)
 {
     entry->steps_taken = step;
+    entry->last_action = action;
     if (action == LADDER_SECOND_PATH)
         book_want_second(self, entry, now_ms);
     else if (action == LADDER_SUPERVISOR)
@@ -206,7 +218,7 @@ static int64_t send_due_ms(const struct alert_book *self, const struct alert_ent
 {
     const struct alert_send *send = &entry->sends[body];
     const struct pace *pace = &self->paces[alert_path_of(body)];
-    if (!is_ready_to_go(entry, send))
+    if (!is_ready_to_go(entry, send) || (self->is_draining && !is_first_try(body, send)))
         return INT64_MAX;
     return pace_due_ms(pace, is_first_try(body, send), send->next_try_ms);
 }

@@ -94,8 +94,7 @@ void alert_book_apply(struct alert_book *self, const Desg__V1__AlertFact *fact, 
     case DESG__V1__ALERT_FACT__FACT_ACKNOWLEDGED:
         entry = entry_named(self, &fact->acknowledged->alert_id);
         if (entry) {
-            bool is_outcome =
-                fact->acknowledged->outcome[0] != '\0' || fact->acknowledged->log_number[0] != '\0';
+            bool is_outcome = fact->acknowledged->outcome[0] != '\0';
             entry->acknowledgements++;
             (void)alert_book_acknowledge(self, entry, is_outcome, at_ms); /* a repeat is fine */
         }

@@ -602,6 +602,25 @@ static void members_of_an_account_share_one_digest_after_five_seconds(void **sta
     assert_true(other->is_live);
 }
 
+static void a_digest_is_acknowledged_once_each_member_is(void **state)
+{
+    struct fixture *f = *state;
+    struct alert_entry *digest = NULL;
+    struct alert_entry *a = take_member(f, 1);
+    struct alert_entry *b = take_member(f, 2);
+    f->now_ms += 5000;
+    assert_true(alert_book_next_digest(f->book, f->now_ms, UNIX_MS, &digest));
+    alert_book_stored(f->book, &digest->id, 10);
+    struct alert_post post = post_or_fail(f);
+    (void)answer(f, &post, ANSWER_ACCEPTED, 0);
+    assert_true(alert_book_acknowledge(f->book, a, false, f->now_ms));
+    assert_int_equal(digest->state, ALERT_ACCEPTED);
+    assert_true(alert_book_acknowledge(f->book, b, true, f->now_ms));
+    assert_int_equal(digest->state, ALERT_ACKNOWLEDGED);
+    assert_int_equal(b->state, ALERT_RESOLVED);
+    assert_false(a->is_live || b->is_live || digest->is_live);
+}
+
 static void a_digest_is_full_at_two_hundred(void **state)
 {
     struct fixture *f = *state;
@@ -744,13 +763,13 @@ static void apply_escalated(struct fixture *f, struct order *o, uint32_t step, c
     alert_book_apply(f->book, &fact, 91, at_ms, UNIX_MS);
 }
 
-static void apply_acknowledged(struct fixture *f, const struct id *id, const char *log_number,
+static void apply_acknowledged(struct fixture *f, const struct id *id, const char *outcome,
                                int64_t at_ms)
 {
     Desg__V1__AlertAcknowledged ack = DESG__V1__ALERT_ACKNOWLEDGED__INIT;
     ack.alert_id = (ProtobufCBinaryData){ ID_BYTES, (uint8_t *)id->bytes };
     ack.dispatcher = (char *)"D. Prawf";
-    ack.log_number = (char *)log_number;
+    ack.outcome = (char *)outcome;
     Desg__V1__AlertFact fact = DESG__V1__ALERT_FACT__INIT;
     fact.fact_case = DESG__V1__ALERT_FACT__FACT_ACKNOWLEDGED;
     fact.acknowledged = &ack;
@@ -838,7 +857,7 @@ static void a_digest_is_the_same_after_a_restart(void **state)
     assert_memory_equal(post.entry->id.bytes, digest_id.bytes, ID_BYTES);
     struct alert_post second = post_or_fail(f); /* it is nine seconds old by its first word */
     assert_int_equal(second.body, ALERT_SECOND);
-    apply_acknowledged(f, &digest_id, "LOG-1", START_MS);
+    apply_acknowledged(f, &digest_id, "unit sent", START_MS);
     assert_int_equal(alert_book_find(f->book, &a.id)->state, ALERT_RESOLVED);
 }
 
@@ -933,6 +952,7 @@ int main(void)
         T(an_acknowledged_alert_climbs_no_ladder),
         T(no_reminder_of_what_dispatch_never_took),
         T(members_of_an_account_share_one_digest_after_five_seconds),
+        T(a_digest_is_acknowledged_once_each_member_is),
         T(a_digest_is_full_at_two_hundred),
         T(a_member_that_turns_urgent_goes_alone),
         T(an_acknowledged_member_that_turns_urgent_goes_alone),

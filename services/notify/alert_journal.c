@@ -1,0 +1,206 @@
+#include "notify/alert_journal.h"
+
+#include <stdlib.h>
+
+enum { PAGE_BYTES = 4 << 20 };
+
+static int append(struct journal *journal, const Desg__V1__AlertFact *fact, journal_stored *done,
+                  void *arg, struct error *err)
+{
+    size_t length = desg__v1__alert_fact__get_packed_size(fact);
+    uint8_t *bytes = malloc(length + 1);
+    if (!bytes)
+        return error_set(err, ERROR_UNAVAILABLE, "no memory for a fact of %zu bytes", length);
+    desg__v1__alert_fact__pack(fact, bytes);
+    int rc = journal_append(journal, ALERT_JOURNAL_KIND, bytes, length, done, arg, err);
+    free(bytes);
+    return rc;
+}
+
+int alert_journal_alert(struct journal *journal, const Desg__V1__Alert *alert, journal_stored *done,
+                        void *arg, struct error *err)
+{
+    Desg__V1__AlertFact fact = DESG__V1__ALERT_FACT__INIT;
+    fact.fact_case = DESG__V1__ALERT_FACT__FACT_ALERT;
+    fact.alert = (Desg__V1__Alert *)alert;
+    return append(journal, &fact, done, arg, err);
+}
+
+int alert_journal_digest(struct journal *journal, const Desg__V1__AlertDigest *digest,
+                         journal_stored *done, void *arg, struct error *err)
+{
+    Desg__V1__AlertFact fact = DESG__V1__ALERT_FACT__INIT;
+    fact.fact_case = DESG__V1__ALERT_FACT__FACT_DIGEST;
+    fact.digest = (Desg__V1__AlertDigest *)digest;
+    return append(journal, &fact, done, arg, err);
+}
+
+int alert_journal_attempt(struct journal *journal, const Desg__V1__AlertAttempt *attempt,
+                          struct error *err)
+{
+    Desg__V1__AlertFact fact = DESG__V1__ALERT_FACT__INIT;
+    fact.fact_case = DESG__V1__ALERT_FACT__FACT_ATTEMPT;
+    fact.attempt = (Desg__V1__AlertAttempt *)attempt;
+    return append(journal, &fact, NULL, NULL, err);
+}
+
+static int append_accepted(struct journal *journal, const Desg__V1__AlertAccepted *accepted,
+                           journal_stored *done, void *arg, struct error *err)
+{
+    Desg__V1__AlertFact fact = DESG__V1__ALERT_FACT__INIT;
+    fact.fact_case = DESG__V1__ALERT_FACT__FACT_ACCEPTED;
+    fact.accepted = (Desg__V1__AlertAccepted *)accepted;
+    return append(journal, &fact, done, arg, err);
+}
+
+int alert_journal_accepted(struct journal *journal, const Desg__V1__AlertAccepted *accepted,
+                           struct error *err)
+{
+    return append_accepted(journal, accepted, NULL, NULL, err);
+}
+
+static int append_escalated(struct journal *journal, const Desg__V1__AlertEscalated *escalated,
+                            journal_stored *done, void *arg, struct error *err)
+{
+    Desg__V1__AlertFact fact = DESG__V1__ALERT_FACT__INIT;
+    fact.fact_case = DESG__V1__ALERT_FACT__FACT_ESCALATED;
+    fact.escalated = (Desg__V1__AlertEscalated *)escalated;
+    return append(journal, &fact, done, arg, err);
+}
+
+int alert_journal_escalated(struct journal *journal, const Desg__V1__AlertEscalated *escalated,
+                            struct error *err)
+{
+    return append_escalated(journal, escalated, NULL, NULL, err);
+}
+
+int alert_journal_acknowledged(struct journal *journal, const Desg__V1__AlertAcknowledged *fact,
+                               journal_stored *done, void *arg, struct error *err)
+{
+    Desg__V1__AlertFact whole = DESG__V1__ALERT_FACT__INIT;
+    whole.fact_case = DESG__V1__ALERT_FACT__FACT_ACKNOWLEDGED;
+    whole.acknowledged = (Desg__V1__AlertAcknowledged *)fact;
+    return append(journal, &whole, done, arg, err);
+}
+
+/* --- carrying forward --- */
+
+/* Each body a path took, by the number it went under. */
+static int carry_accepted(struct journal *journal, const struct alert_entry *entry, int64_t unix_ms,
+                          journal_stored *done, void *arg, unsigned *records, struct error *err)
+{
+    for (unsigned i = 0; i < ALERT_BODY_COUNT; i++) {
+        const struct alert_send *send = &entry->sends[i];
+        enum alert_body body = (enum alert_body)i;
+        bool is_earlier_update = !send->is_accepted && send->number > 1 && body == ALERT_UPDATED;
+        if (!send->is_accepted && !is_earlier_update)
+            continue;
+        char key[ALERT_KEY_BYTES];
+        alert_key(body, &entry->id, send->number - (is_earlier_update ? 1 : 0), key);
+        Desg__V1__AlertAccepted accepted = DESG__V1__ALERT_ACCEPTED__INIT;
+        accepted.alert_id = (ProtobufCBinaryData){ ID_BYTES, (uint8_t *)entry->id.bytes };
+        accepted.path = (char *)alert_path_name(alert_path_of(body));
+        accepted.key = key;
+        accepted.at_ms = unix_ms;
+        if (append_accepted(journal, &accepted, done, arg, err) != 0)
+            return -1;
+        (*records)++;
+    }
+    return 0;
+}
+
+static int carry_steps(struct journal *journal, const struct alert_entry *entry, int64_t unix_ms,
+                       journal_stored *done, void *arg, unsigned *records, struct error *err)
+{
+    if (entry->steps_taken == 0)
+        return 0;
+    Desg__V1__AlertEscalated escalated = DESG__V1__ALERT_ESCALATED__INIT;
+    escalated.alert_id = (ProtobufCBinaryData){ ID_BYTES, (uint8_t *)entry->id.bytes };
+    escalated.step = entry->steps_taken;
+    escalated.action =
+        (char *)ladder_action_name(entry->is_escalated ? LADDER_SUPERVISOR : entry->last_action);
+    escalated.at_ms = unix_ms;
+    if (append_escalated(journal, &escalated, done, arg, err) != 0)
+        return -1;
+    (*records)++;
+    return 0;
+}
+
+static int carry_acknowledged(struct journal *journal, const struct alert_entry *entry,
+                              int64_t unix_ms, journal_stored *done, void *arg, unsigned *records,
+                              struct error *err)
+{
+    if (entry->state < ALERT_ACKNOWLEDGED)
+        return 0;
+    Desg__V1__AlertAcknowledged fact = DESG__V1__ALERT_ACKNOWLEDGED__INIT;
+    fact.alert_id = (ProtobufCBinaryData){ ID_BYTES, (uint8_t *)entry->id.bytes };
+    fact.at_ms = unix_ms;
+    fact.outcome = (char *)(entry->state == ALERT_RESOLVED ? "resolved" : "");
+    if (alert_journal_acknowledged(journal, &fact, done, arg, err) != 0)
+        return -1;
+    (*records)++;
+    return 0;
+}
+
+int alert_journal_carry(struct journal *journal, const struct alert_entry *entry, int64_t unix_ms,
+                        journal_stored *done, void *arg, unsigned *records, struct error *err)
+{
+    *records = 0;
+    int rc = entry->digest ? alert_journal_digest(journal, entry->digest, done, arg, err)
+                           : alert_journal_alert(journal, entry->alert, done, arg, err);
+    if (rc != 0)
+        return -1;
+    *records = 1;
+    /* Steps first: an accepted reminder must not be wanted again at replay. */
+    if (carry_steps(journal, entry, unix_ms, done, arg, records, err) != 0)
+        return -1;
+    if (carry_accepted(journal, entry, unix_ms, done, arg, records, err) != 0)
+        return -1;
+    return carry_acknowledged(journal, entry, unix_ms, done, arg, records, err);
+}
+
+/* --- at start --- */
+
+static void apply(struct alert_book *book, const struct journal_record *record, int64_t now_ms,
+                  int64_t now_unix_ms, struct alert_replay *out)
+{
+    Desg__V1__AlertFact *fact =
+        record->kind == ALERT_JOURNAL_KIND && !record->is_damaged
+            ? desg__v1__alert_fact__unpack(NULL, record->body_bytes, record->body)
+            : NULL;
+    out->records++;
+    out->newest_sequence = record->sequence;
+    out->damaged += record->is_damaged;
+    if (!fact) {
+        out->unknown += !record->is_damaged;
+        return;
+    }
+    /* A wall clock set back since then must not make the record younger than now. */
+    int64_t age_ms = now_unix_ms > record->stored_at_ms ? now_unix_ms - record->stored_at_ms : 0;
+    alert_book_apply(book, fact, record->sequence, now_ms - age_ms, record->stored_at_ms);
+    desg__v1__alert_fact__free_unpacked(fact, NULL);
+}
+
+int alert_journal_replay(struct journal *journal, struct alert_book *book, int64_t now_ms,
+                         int64_t now_unix_ms, struct alert_replay *out, struct error *err)
+{
+    *out = (struct alert_replay){ 0 };
+    struct journal_page *page = malloc(sizeof *page);
+    if (!page)
+        return error_set(err, ERROR_SYSTEM, "no memory to read the journal");
+    uint64_t from = 1;
+    int rc = 0;
+    for (;;) {
+        rc = journal_read(journal, from, JOURNAL_PAGE_MAX_RECORDS, PAGE_BYTES, page, err);
+        if (rc != 0 || page->count == 0)
+            break;
+        for (size_t i = 0; i < page->count; i++)
+            apply(book, &page->records[i], now_ms, now_unix_ms, out);
+        from = page->records[page->count - 1].sequence + 1;
+        journal_page_clear(page);
+    }
+    if (rc == 0)
+        journal_page_clear(page);
+    free(page);
+    return rc;
+}

@@ -1,0 +1,617 @@
+#include "notify/notifier.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <czmq.h>
+
+#include "clock/clock.h"
+#include "crypto/crypto.h"
+#include "journal/journal.h"
+#include "link/link.h"
+#include "log/log.h"
+#include "notify/alert_flow.h"
+#include "notify/callback_server.h"
+#include "notify/inbox.h"
+#include "notify/notify_config.h"
+#include "notify/outbound.h"
+#include "notify/stream.h"
+
+enum { TICK_MS = 500, ALERTED_MAX = 64, LIST_MAX = 1000, SOURCE_BYTES = 256, PROBLEM_BYTES = 512 };
+
+/* Answers to one peer, gathered while the loop handles what lies before it. */
+struct alerted_batch {
+    link_peer peer;
+    size_t count;
+    struct id ids[ALERTED_MAX];
+};
+
+struct notifier {
+    struct service *service;
+    const struct notify_config *config;
+    char source[SOURCE_BYTES];
+    struct keyring *keyring;
+    struct journal *journal;
+    struct inbox *inbox;
+    struct outbound *outbound;
+    struct stream *stream; /* NULL: no Redis configured */
+    struct callback_server *callbacks;
+    struct alert_flow *flow;
+    void *context;
+    struct link_security *security;
+    struct link *link;
+    zloop_t *loop;
+    struct heartbeat *heartbeat;
+    struct alerted_batch alerted;
+    int timer; /* 0: none armed */
+    int64_t timer_due_ms;
+    pthread_t thread;
+    bool has_thread;
+    bool is_stopping; /* the loop's own */
+    atomic_bool is_draining;
+};
+
+/* --- the loop --- */
+
+static void flush_alerted(struct notifier *self)
+{
+    struct alerted_batch *batch = &self->alerted;
+    if (batch->count == 0)
+        return;
+    struct error err = { 0 };
+    ProtobufCBinaryData ids[ALERTED_MAX];
+    for (size_t i = 0; i < batch->count; i++)
+        ids[i] = (ProtobufCBinaryData){ ID_BYTES, batch->ids[i].bytes };
+    Desg__V1__Alerted alerted = DESG__V1__ALERTED__INIT;
+    alerted.n_alert_ids = batch->count;
+    alerted.alert_ids = ids;
+    const Desg__V1__Packet packet = link_packet_alerted(&alerted);
+    if (link_send(self->link, batch->peer, &packet, &err) != 0)
+        log_warn("alerted_not_sent", KV("alerts", batch->count), KV("error", err.text));
+    batch->count = 0; /* whoever did not get it orders again, and it is known */
+}
+
+static int on_due(zloop_t *loop, int timer, void *arg);
+
+/* Does what is due and arms a timer for what will be before the next tick. */
+static void go_on(struct notifier *self)
+{
+    flush_alerted(self);
+    int64_t due_ms = alert_flow_run(self->flow);
+    int64_t now_ms = clock_monotonic_ms();
+    if (self->timer != 0 && self->timer_due_ms == due_ms)
+        return;
+    if (self->timer != 0)
+        (void)zloop_timer_end(self->loop, self->timer); /* it is there, or has just run */
+    self->timer = 0;
+    if (due_ms > now_ms + TICK_MS)
+        return;
+    size_t delay_ms = due_ms > now_ms ? (size_t)(due_ms - now_ms) : 1;
+    self->timer = zloop_timer(self->loop, delay_ms, 1, on_due, self);
+    self->timer_due_ms = due_ms;
+    if (self->timer < 0)
+        self->timer = 0; /* no memory: the tick does it */
+}
+
+static int on_due(zloop_t *loop, int timer, void *arg)
+{
+    (void)loop;
+    struct notifier *self = arg;
+    if (timer == self->timer)
+        self->timer = 0;
+    go_on(self);
+    return 0;
+}
+
+static int on_tick(zloop_t *loop, int timer, void *arg)
+{
+    (void)loop;
+    (void)timer;
+    struct notifier *self = arg;
+    heartbeat_beat(self->heartbeat);
+    alert_flow_tick(self->flow);
+    go_on(self);
+    return 0;
+}
+
+static int on_inbox(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+{
+    (void)loop;
+    (void)item;
+    struct notifier *self = arg;
+    inbox_run(self->inbox);
+    go_on(self);
+    return self->is_stopping ? -1 : 0;
+}
+
+static void *loop_thread(void *arg)
+{
+    struct notifier *self = arg;
+    (void)zloop_start(self->loop); /* ends when on_inbox says so */
+    return NULL;
+}
+
+/* --- link --- */
+
+static void on_peer_up(void *arg, link_peer peer, const struct link_peer_info *info)
+{
+    (void)arg;
+    (void)peer;
+    log_info("peer_up", KV("service", info->service), KV("name", info->name));
+}
+
+static void on_peer_down(void *arg, link_peer peer, bool is_drain)
+{
+    (void)arg;
+    (void)peer;
+    log_info("peer_down", KV("drained", is_drain));
+}
+
+static void on_packet(void *arg, link_peer peer, const Desg__V1__Packet *packet)
+{
+    struct notifier *self = arg;
+    if (packet->kind_case == DESG__V1__PACKET__KIND_ALERT_ORDER)
+        alert_flow_take_order(self->flow, peer, packet->alert_order);
+    else if (packet->kind_case != DESG__V1__PACKET__KIND_DRAIN)
+        log_warn("packet_unexpected", KV("kind", (int)packet->kind_case));
+    go_on(self);
+}
+
+/* --- what other threads hand over --- */
+
+struct stream_item {
+    struct inbox_item item;
+    struct notifier *notifier;
+    char stream_id[32];
+    size_t length;
+    uint8_t order[];
+};
+
+static void run_stream_item(struct inbox_item *item)
+{
+    struct stream_item *alert = (struct stream_item *)item;
+    alert_flow_take_stream(alert->notifier->flow, alert->stream_id, alert->order, alert->length);
+    free(alert);
+}
+
+static void discard_item(struct inbox_item *item)
+{
+    free(item);
+}
+
+static void on_stream_alert(void *arg, const char *stream_id, const uint8_t *order, size_t length)
+{
+    struct notifier *self = arg;
+    struct stream_item *alert = calloc(1, sizeof *alert + length);
+    if (!alert)
+        abort();
+    alert->item.run = run_stream_item;
+    alert->item.discard = discard_item;
+    alert->notifier = self;
+    strncat(alert->stream_id, stream_id, sizeof alert->stream_id - 1);
+    alert->length = length;
+    memcpy(alert->order, order, length);
+    inbox_post(self->inbox, &alert->item);
+}
+
+/* A word to the loop without more. */
+struct order_item {
+    struct inbox_item item;
+    struct notifier *notifier;
+};
+
+static void post_order(struct notifier *self, void (*run)(struct inbox_item *item))
+{
+    struct order_item *order = calloc(1, sizeof *order);
+    if (!order)
+        abort();
+    order->item.run = run;
+    order->item.discard = discard_item;
+    order->notifier = self;
+    inbox_post(self->inbox, &order->item);
+}
+
+static void run_redis_back(struct inbox_item *item)
+{
+    alert_flow_redis_back(((struct order_item *)item)->notifier->flow);
+    free(item);
+}
+
+static void run_drain(struct inbox_item *item)
+{
+    struct notifier *self = ((struct order_item *)item)->notifier;
+    link_drain(self->link, "stopping");
+    alert_flow_drain(self->flow);
+    free(item);
+}
+
+static void run_stop(struct inbox_item *item)
+{
+    ((struct order_item *)item)->notifier->is_stopping = true;
+    free(item);
+}
+
+static void on_redis_back(void *arg)
+{
+    post_order(arg, run_redis_back);
+}
+
+struct callback_item {
+    struct inbox_item item;
+    struct notifier *notifier;
+    struct callback_message message;
+    struct callback_ticket *ticket;
+};
+
+static void run_callback(struct inbox_item *item)
+{
+    struct callback_item *callback = (struct callback_item *)item;
+    alert_flow_callback(callback->notifier->flow, &callback->message, callback->ticket);
+    free(callback);
+}
+
+static void discard_callback(struct inbox_item *item)
+{
+    callback_ticket_answer(((struct callback_item *)item)->ticket, CALLBACK_NOT_STORED);
+    free(item);
+}
+
+static void on_callback(void *arg, const struct callback_message *message,
+                        struct callback_ticket *ticket)
+{
+    struct notifier *self = arg;
+    struct callback_item *callback = calloc(1, sizeof *callback);
+    if (!callback)
+        abort();
+    callback->item.run = run_callback;
+    callback->item.discard = discard_callback;
+    callback->notifier = self;
+    callback->message = *message;
+    callback->ticket = ticket;
+    inbox_post(self->inbox, &callback->item);
+}
+
+/* --- what the flow says --- */
+
+static void sink_stream_done(void *arg, const char *stream_id, bool is_stored)
+{
+    struct notifier *self = arg;
+    if (self->stream)
+        stream_done(self->stream, stream_id, is_stored);
+}
+
+static void sink_alerted(void *arg, uint64_t peer, const struct id *alert)
+{
+    struct notifier *self = arg;
+    if (self->alerted.peer != peer || self->alerted.count == ALERTED_MAX)
+        flush_alerted(self);
+    self->alerted.peer = peer;
+    self->alerted.ids[self->alerted.count++] = *alert;
+}
+
+static void sink_state(void *arg, const struct id *alert, const char *state, json_t *fields)
+{
+    struct notifier *self = arg;
+    if (self->stream)
+        stream_state(self->stream, alert, state, fields);
+    else
+        json_decref(fields);
+}
+
+static void sink_failed(void *arg, const struct error *err)
+{
+    struct notifier *self = arg;
+    service_fail(self->service, err);
+}
+
+/* --- start --- */
+
+static int open_journal(struct notifier *self, struct error *err)
+{
+    const struct notify_journal_config *config = &self->config->journal;
+    if (config->keys_file) {
+        self->keyring = keyring_load(config->keys_file, err);
+        if (!self->keyring)
+            return -1;
+    }
+    const struct journal_options options = {
+        .directory = config->directory,
+        .max_bytes = (uint64_t)config->size_mib << 20,
+        .retention_ms = (int64_t)config->retention_hours * 3600000,
+        .keyring = self->keyring,
+        .metrics = service_metrics(self->service),
+    };
+    self->journal = journal_open(&options, err);
+    return self->journal ? 0 : -1;
+}
+
+static struct outbound_target target_of(const struct notify_target_config *config)
+{
+    return (struct outbound_target){ .url = config->url,
+                                     .token_file = config->token_file,
+                                     .signature_secret_file = config->signature_secret_file,
+                                     .ca_file = config->ca_file,
+                                     .quote_key = config->quote_key,
+                                     .connect_timeout_ms = config->connect_timeout_ms,
+                                     .timeout_ms = config->timeout_ms };
+}
+
+static int open_outbound(struct notifier *self, struct error *err)
+{
+    struct outbound_target targets[ALERT_PATH_COUNT];
+    size_t count = 1;
+    targets[ALERT_PATH_FIRST] = target_of(&self->config->dispatch);
+    if (self->config->second_path) {
+        targets[ALERT_PATH_SECOND] = target_of(self->config->second_path);
+        count = 2;
+    } else {
+        log_warn("second_path_missing",
+                 KV("remedy", "configure notify.second_path: without it an alert waits until "
+                              "dispatch is back"));
+    }
+    self->outbound = outbound_new(self->service, targets, count, err);
+    return self->outbound ? 0 : -1;
+}
+
+static int open_flow(struct notifier *self, struct error *err)
+{
+    const struct notify_config *config = self->config;
+    if (config->source)
+        (void)snprintf(self->source, sizeof self->source, "%s", config->source);
+    else
+        (void)snprintf(self->source, sizeof self->source, "/force/%s/social-desk",
+                       service_common(self->service)->force);
+    struct alert_flow_options options = {
+        .journal = self->journal,
+        .outbound = self->outbound,
+        .inbox = self->inbox,
+        .metrics = service_metrics(self->service),
+        .source = self->source,
+        .ladder = config->ladder,
+        .ladder_count = config->ladder_count,
+        .has_second_path = config->second_path != NULL,
+        .retention_ms = (int64_t)config->journal.retention_hours * 3600000,
+        .test_interval_ms = (int64_t)*config->test_interval_s * 1000,
+        .sinks = { .stream_done = sink_stream_done,
+                   .alerted = sink_alerted,
+                   .state = sink_state,
+                   .failed = sink_failed,
+                   .arg = self },
+    };
+    crypto_random(&options.seed, sizeof options.seed);
+    self->flow = alert_flow_new(&options, err);
+    return self->flow ? 0 : -1;
+}
+
+static int open_link(struct notifier *self, struct error *err)
+{
+    const struct link_options options = {
+        .service = "notify",
+        .name = service_name(self->service),
+        .instance = service_instance(self->service),
+        .label = "notify",
+        .context = self->context,
+        .loop = self->loop,
+        .metrics = service_metrics(self->service),
+        .security = self->security,
+        .handler = { .peer_up = on_peer_up, .peer_down = on_peer_down, .packet = on_packet },
+        .arg = self,
+    };
+    self->link = link_bind(&options, self->config->endpoint, err);
+    return self->link ? 0 : -1;
+}
+
+static int open_callbacks(struct notifier *self, struct error *err)
+{
+    const struct callback_server_options options = {
+        .listen = self->config->listen,
+        .secret_files = (const char *const *)self->config->callback_secret_files,
+        .secret_file_count = self->config->callback_secret_files_count,
+        .metrics = service_metrics(self->service),
+        .deliver = on_callback,
+        .arg = self,
+    };
+    self->callbacks = callback_server_new(&options, err);
+    return self->callbacks ? 0 : -1;
+}
+
+static int open_stream(struct notifier *self, struct error *err)
+{
+    const struct config_redis *redis = &service_common(self->service)->redis;
+    if (!redis->address && redis->sentinels_count == 0) {
+        log_warn("redis_not_configured", KV("effect", "only provisional alerts come in"));
+        return 0;
+    }
+    const struct stream_options options = {
+        .service = self->service, .deliver = on_stream_alert, .back = on_redis_back, .arg = self
+    };
+    self->stream = stream_new(&options, err);
+    return self->stream ? 0 : -1;
+}
+
+static int open_loop(struct notifier *self, struct error *err)
+{
+    zmq_pollitem_t inbox = { .fd = inbox_descriptor(self->inbox), .events = ZMQ_POLLIN };
+    self->loop = zloop_new();
+    if (!self->loop)
+        return error_set(err, ERROR_SYSTEM, "cannot start the event loop");
+    zloop_set_nonstop(self->loop, true); /* signals are the service's */
+    if (zloop_poller(self->loop, &inbox, on_inbox, self) != 0 ||
+        zloop_timer(self->loop, TICK_MS, 0, on_tick, self) < 0)
+        return error_set(err, ERROR_SYSTEM, "cannot start the event loop");
+    zloop_poller_set_tolerant(self->loop, &inbox);
+    return 0;
+}
+
+static int open_security(struct notifier *self, struct error *err)
+{
+    const struct config_curve *curve = service_common(self->service)->curve;
+    self->context = zmq_ctx_new();
+    if (!self->context)
+        return error_set(err, ERROR_SYSTEM, "cannot start ZeroMQ: %s", zmq_strerror(zmq_errno()));
+    if (!curve)
+        return 0;
+    self->security = link_security_new(self->context, curve->public_key_file,
+                                       curve->secret_key_file, curve->allowed_keys_directory, err);
+    return self->security ? 0 : -1;
+}
+
+static void handle_alerts(void *arg, const struct admin_request *request,
+                          struct admin_answer *answer)
+{
+    struct notifier *self = arg;
+    (void)request;
+    json_t *list = alert_flow_list(self->flow, LIST_MAX);
+    answer->body = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+}
+
+/* In this order: whoever is opened later uses those before. */
+static int open_all(struct notifier *self, struct error *err)
+{
+    self->inbox = inbox_new(err);
+    if (!self->inbox || open_security(self, err) != 0 || open_journal(self, err) != 0 ||
+        open_outbound(self, err) != 0 || open_flow(self, err) != 0 || open_loop(self, err) != 0 ||
+        open_link(self, err) != 0 || open_stream(self, err) != 0 || open_callbacks(self, err) != 0)
+        return -1;
+    admin_handle(service_admin(self->service), "/alerts", ADMIN_CONTROL, handle_alerts, self);
+    self->heartbeat = service_heartbeat_new(self->service, "alerts");
+    if (pthread_create(&self->thread, NULL, loop_thread, self) != 0)
+        return error_set(err, ERROR_SYSTEM, "cannot start the loop's thread");
+    self->has_thread = true;
+    return 0;
+}
+
+/* --- the service --- */
+
+/* Whoever hands things over ends before whoever takes them; the inbox outlives all threads. */
+static void notifier_stop(void **self_p)
+{
+    struct notifier *self = *self_p;
+    if (!self)
+        return;
+    callback_server_destroy(&self->callbacks);
+    if (self->has_thread) {
+        post_order(self, run_stop);
+        (void)pthread_join(self->thread, NULL);
+    }
+    stream_destroy(&self->stream);
+    outbound_destroy(&self->outbound);
+    journal_close(&self->journal);
+    link_destroy(&self->link);
+    zloop_destroy(&self->loop);
+    link_security_destroy(&self->security);
+    if (self->context)
+        (void)zmq_ctx_term(self->context); /* no socket is left to wait for */
+    inbox_destroy(&self->inbox);
+    alert_flow_destroy(&self->flow);
+    keyring_destroy(&self->keyring);
+    free(self);
+    *self_p = NULL;
+}
+
+static void *notifier_start(struct service *service, const void *config, struct error *err)
+{
+    struct notifier *self = calloc(1, sizeof *self);
+    if (!self) {
+        (void)error_set(err, ERROR_SYSTEM, "no memory");
+        return NULL;
+    }
+    self->service = service;
+    self->config = config;
+    if (open_all(self, err) == 0)
+        return self;
+    void *half = self;
+    notifier_stop(&half);
+    return NULL;
+}
+
+static void notifier_drain(void *arg)
+{
+    struct notifier *self = arg;
+    if (atomic_exchange(&self->is_draining, true))
+        return;
+    if (self->stream)
+        stream_drain(self->stream);
+    post_order(self, run_drain);
+}
+
+static bool notifier_is_drained(void *arg)
+{
+    struct notifier *self = arg;
+    return alert_flow_is_drained(self->flow);
+}
+
+static bool notifier_is_ready(void *arg)
+{
+    struct notifier *self = arg;
+    return !atomic_load(&self->is_draining);
+}
+
+static void put(json_t *object, const char *name, json_t *value)
+{
+    if (!value || json_object_set_new(object, name, value) != 0)
+        abort();
+}
+
+static void notifier_describe(void *arg, json_t *detail)
+{
+    static const char *const states[] = { "roomy", "getting full", "full", "dead" };
+    struct notifier *self = arg;
+    struct journal_stats stats;
+    alert_flow_describe(self->flow, detail);
+    journal_stats(self->journal, &stats);
+    json_t *journal = json_object();
+    put(journal, "state", json_string(states[stats.state]));
+    put(journal, "oldest_sequence", json_integer((json_int_t)stats.oldest_sequence));
+    put(journal, "newest_sequence", json_integer((json_int_t)stats.newest_sequence));
+    put(journal, "released_sequence", json_integer((json_int_t)stats.released_sequence));
+    put(journal, "damaged_records", json_integer((json_int_t)stats.damaged_records));
+    put(detail, "journal", journal);
+    put(detail, "callback_port", json_integer(callback_server_port(self->callbacks)));
+    json_t *redis = json_object();
+    char problem[PROBLEM_BYTES] = "";
+    put(redis, "state",
+        json_string(self->stream ? stream_condition(self->stream, problem, sizeof problem)
+                                 : "not configured"));
+    put(redis, "problem", json_string(problem));
+    put(detail, "redis", redis);
+}
+
+static void notifier_reload(void *arg)
+{
+    struct notifier *self = arg;
+    struct error err = { 0 };
+    if (callback_server_reload(self->callbacks, &err) != 0)
+        log_error("secrets_not_reloaded", KV("error", err.text));
+}
+
+static const char *admin_listen(const void *arg)
+{
+    const struct notify_config *config = arg;
+    return config->admin_listen ? config->admin_listen : "";
+}
+
+const struct service_spec *notifier_spec(void)
+{
+    static const struct service_spec spec = {
+        .name = "notify",
+        .summary = "Tells the dispatch system of urgent alerts until somebody there has them.",
+        .fields = notify_config_fields,
+        .config_bytes = sizeof(struct notify_config),
+        .check = notify_config_check,
+        .admin_listen = admin_listen,
+        .start = notifier_start,
+        .drain = notifier_drain,
+        .is_drained = notifier_is_drained,
+        .stop = notifier_stop,
+        .is_ready = notifier_is_ready,
+        .describe = notifier_describe,
+        .reload = notifier_reload,
+    };
+    return &spec;
+}
