@@ -466,7 +466,7 @@ struct dialer *dialer_new(struct link *link, const char *const *endpoints, size_
         self->endpoint_count = count;
         self->endpoints = calloc(count + 1, sizeof *self->endpoints); /* never 0 bytes */
         self->names = calloc(count + 1, sizeof *self->names);
-        self->connections = calloc(CONNECTIONS_MAX, sizeof *self->connections);
+        self->connections = calloc(CONNECTIONS_MAX, sizeof(struct connection *));
     }
     if (!self || !self->endpoints || !self->names || !self->connections) {
         (void)error_set(err, ERROR_SYSTEM, "no memory to connect to %zu endpoints", count);

@@ -48,9 +48,6 @@ static void register_metrics(struct link *self)
 {
     static const char packets[] = "Packets of the hop protocol.";
     static const char bytes[] = "Bytes of packets.";
-    static const char *const reasons[REFUSAL_COUNT] = { "undecodable", "unknown_kind", "stranger",
-                                                        "ready",       "shape",        "full",
-                                                        "handshake" };
     struct link_counters *counters = &self->counters;
     counters->packets_in = counter_of(self, "desg_link_packets_total", "direction", "in", packets);
     counters->packets_out =
@@ -59,7 +56,8 @@ static void register_metrics(struct link *self)
     counters->bytes_out = counter_of(self, "desg_link_bytes_total", "direction", "out", bytes);
     for (int i = 0; i < REFUSAL_COUNT; i++)
         counters->refused[i] = counter_of(self, "desg_link_refused_packets_total", "reason",
-                                          reasons[i], "Packets and connections not taken.");
+                                          protocol_refusal_name((enum refusal)i),
+                                          "Packets and connections not taken.");
     counters->send_failed = counter_of(self, "desg_link_send_failed_total", NULL, NULL,
                                        "Packets that libzmq did not take.");
     counters->reconnects = counter_of(self, "desg_link_reconnects_total", NULL, NULL,

@@ -12,6 +12,7 @@
 
 enum {
     LINK_TICK_MS = 250,
+    LINK_AWAY_AFTER_MS = 1000, /* without a tick of our own */
     LINK_PING_AFTER_MS = 1000, /* of sending nothing */
     LINK_SILENT_AFTER_MS = 3000,
     LINK_READY_AGAIN_MS = 1000, /* while unanswered */
@@ -74,6 +75,7 @@ enum sent link_transmit(struct link *self, const struct place *place, zmq_msg_t 
 /* protocol.c */
 void protocol_take(struct link *self, const struct place *place, zmq_msg_t *frame);
 void protocol_refuse(struct link *self, enum refusal refusal, size_t frame_bytes);
+const char *protocol_refusal_name(enum refusal refusal);
 enum sent protocol_say_ready(struct link *self, const struct place *place);
 void protocol_say_drain(struct link *self, const struct place *place, const char *reason);
 void protocol_ping(struct link *self, struct peer *peer);

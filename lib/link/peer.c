@@ -60,10 +60,11 @@ static bool copy_info(struct link_peer_info *out, const Desg__V1__Ready *ready)
 /* Configured names: short and printable, as they go into logs and the status. */
 static bool is_name(const char *text)
 {
-    size_t length = 0;
-    while (text[length] >= ' ' && text[length] <= '~')
-        length++;
-    return text[length] == '\0' && length <= PEER_TEXT_MAX_BYTES;
+    size_t length = strnlen(text, PEER_TEXT_MAX_BYTES + 1);
+    for (size_t i = 0; i < length; i++)
+        if (text[i] < ' ' || text[i] > '~')
+            return false;
+    return length <= PEER_TEXT_MAX_BYTES;
 }
 
 bool peer_is_acceptable(const Desg__V1__Ready *ready)

@@ -7,7 +7,7 @@
 
 enum { PROTOCOL_VERSION = 1, REFUSAL_LOG_INTERVAL_MS = 1000 };
 
-static const char *refusal_name(enum refusal refusal)
+const char *protocol_refusal_name(enum refusal refusal)
 {
     static const char *const names[REFUSAL_COUNT] = { "undecodable", "unknown_kind", "stranger",
                                                       "ready",       "shape",        "full",
@@ -22,8 +22,9 @@ void protocol_refuse(struct link *self, enum refusal refusal, size_t frame_bytes
     self->refusals_unlogged++;
     if (self->now_ms - self->refusal_logged_at_ms < REFUSAL_LOG_INTERVAL_MS)
         return;
-    log_warn("packet_refused", KV("link", self->options.label), KV("reason", refusal_name(refusal)),
-             KV("bytes", frame_bytes), KV("refused", self->refusals_unlogged));
+    log_warn("packet_refused", KV("link", self->options.label),
+             KV("reason", protocol_refusal_name(refusal)), KV("bytes", frame_bytes),
+             KV("refused", self->refusals_unlogged));
     self->refusal_logged_at_ms = self->now_ms;
     self->refusals_unlogged = 0;
 }
@@ -314,7 +315,7 @@ void protocol_tick(struct link *self)
     self->now_ms = clock_monotonic_ms();
     /* We slept ourselves (stopped, or a long turn of the loop): what the peers said meanwhile waits
      * in the sockets, so their silence counts from now. */
-    bool was_away = self->now_ms - self->ticked_at_ms > 4 * LINK_TICK_MS;
+    bool was_away = self->now_ms - self->ticked_at_ms > LINK_AWAY_AFTER_MS;
     self->ticked_at_ms = self->now_ms;
     size_t cursor = 0;
     for (struct peer *peer; (peer = peer_table_next(self->peers, &cursor));) {

@@ -20,7 +20,8 @@
 const char *__tsan_default_suppressions(void);
 const char *__tsan_default_suppressions(void)
 {
-    return "called_from_lib:libzmq.so\ncalled_from_lib:libczmq.so\nrace:libzmq.so\n";
+    return "called_from_lib:libzmq.so\ncalled_from_lib:libczmq.so\ncalled_from_lib:libsodium."
+           "so\nrace:libzmq.so\n";
 }
 #endif
 
