@@ -107,12 +107,12 @@ static void set_problem(struct store *self, const char *format, va_list argument
 
 int store_lose(struct store *self, struct error *err, const char *format, ...)
 {
-    context_free(&self->connection);
-    self->state = STORE_AWAY;
     va_list arguments;
-    va_start(arguments, format);
+    va_start(arguments, format); /* may quote the connection's own text: format first */
     set_problem(self, format, arguments);
     va_end(arguments);
+    context_free(&self->connection);
+    self->state = STORE_AWAY;
     if (self->losses_total)
         counter_add(self->losses_total, 1);
     return error_set(err, ERROR_UNAVAILABLE, "%s", self->problem);
