@@ -104,7 +104,8 @@ struct complaint {
     unsigned line;
 };
 
-static void take_complaint(cyaml_log_t level, void *arg, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void take_complaint(cyaml_log_t level, void *arg,
+                                                                 const char *format, va_list args)
 {
     struct complaint *complaint = arg;
     (void)level;
