@@ -78,12 +78,12 @@ static void say_ready(struct connection *self)
 
 static void close_socket(struct connection *self)
 {
-    zmq_pollitem_t monitor = { .socket = self->monitor };
-    zmq_pollitem_t socket = { .socket = self->socket };
+    zmq_pollitem_t news = { .socket = self->monitor };
+    zmq_pollitem_t packets = { .socket = self->socket };
     if (self->monitor)
-        zloop_poller_end(loop_of(self), &monitor);
+        zloop_poller_end(loop_of(self), &news);
     if (self->socket) {
-        zloop_poller_end(loop_of(self), &socket);
+        zloop_poller_end(loop_of(self), &packets);
         monitor_close(&self->monitor, self->socket);
         (void)zmq_close(self->socket); /* fails only for what is no socket */
     }
@@ -186,13 +186,13 @@ static int on_monitor(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 
 static int watch(struct connection *self, struct error *err)
 {
-    zmq_pollitem_t monitor = { .socket = self->monitor, .events = ZMQ_POLLIN };
-    zmq_pollitem_t socket = { .socket = self->socket, .events = ZMQ_POLLIN };
-    if (zloop_poller(loop_of(self), &monitor, on_monitor, self) != 0 ||
-        zloop_poller(loop_of(self), &socket, on_readable, self) != 0)
+    zmq_pollitem_t news = { .socket = self->monitor, .events = ZMQ_POLLIN };
+    zmq_pollitem_t packets = { .socket = self->socket, .events = ZMQ_POLLIN };
+    if (zloop_poller(loop_of(self), &news, on_monitor, self) != 0 ||
+        zloop_poller(loop_of(self), &packets, on_readable, self) != 0)
         return error_set(err, ERROR_SYSTEM, "cannot watch %s", self->address);
-    zloop_poller_set_tolerant(loop_of(self), &monitor); /* else zloop drops it at its first error */
-    zloop_poller_set_tolerant(loop_of(self), &socket);
+    zloop_poller_set_tolerant(loop_of(self), &news); /* else zloop drops it at its first error */
+    zloop_poller_set_tolerant(loop_of(self), &packets);
     return 0;
 }
 

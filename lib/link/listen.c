@@ -118,14 +118,14 @@ static int bind_router(struct listener *self, const struct endpoint *endpoint, s
 
 static int watch(struct listener *self, struct error *err)
 {
-    zmq_pollitem_t monitor = { .socket = self->monitor, .events = ZMQ_POLLIN };
-    zmq_pollitem_t router = { .socket = self->router, .events = ZMQ_POLLIN };
+    zmq_pollitem_t news = { .socket = self->monitor, .events = ZMQ_POLLIN };
+    zmq_pollitem_t packets = { .socket = self->router, .events = ZMQ_POLLIN };
     zloop_t *loop = self->link->options.loop;
-    if (zloop_poller(loop, &monitor, on_monitor, self) != 0 ||
-        zloop_poller(loop, &router, on_readable, self) != 0)
+    if (zloop_poller(loop, &news, on_monitor, self) != 0 ||
+        zloop_poller(loop, &packets, on_readable, self) != 0)
         return error_set(err, ERROR_SYSTEM, "cannot watch %s", self->endpoint);
-    zloop_poller_set_tolerant(loop, &monitor); /* else zloop drops one at its first error */
-    zloop_poller_set_tolerant(loop, &router);
+    zloop_poller_set_tolerant(loop, &news); /* else zloop drops one at its first error */
+    zloop_poller_set_tolerant(loop, &packets);
     return 0;
 }
 
@@ -158,11 +158,11 @@ void listener_destroy(struct listener **self_p)
     if (self->probe_timer >= 0)
         (void)zloop_timer_end(loop, self->probe_timer);
     if (self->router) {
-        zmq_pollitem_t router = { .socket = self->router };
-        zmq_pollitem_t monitor = { .socket = self->monitor };
-        zloop_poller_end(loop, &router);
+        zmq_pollitem_t packets = { .socket = self->router };
+        zmq_pollitem_t news = { .socket = self->monitor };
+        zloop_poller_end(loop, &packets);
         if (self->monitor)
-            zloop_poller_end(loop, &monitor);
+            zloop_poller_end(loop, &news);
         monitor_close(&self->monitor, self->router);
         (void)zmq_close(self->router); /* fails only for what is no socket */
     }

@@ -78,6 +78,11 @@ bool peer_is_acceptable(const Desg__V1__Ready *ready)
     return true;
 }
 
+static uint32_t credit_of(const Desg__V1__Ready *ready)
+{
+    return ready->credit < PEER_CREDIT_MAX ? ready->credit : PEER_CREDIT_MAX;
+}
+
 static void peer_destroy(struct peer *peer)
 {
     clear_info(&peer->info);
@@ -114,7 +119,7 @@ struct peer *peer_table_add(struct peer_table *self, const struct place *place,
     }
     peer->id = ++self->serial << SLOT_BITS | slot;
     peer->place = *place;
-    peer->granted = ready->credit;
+    peer->granted = credit_of(ready);
     self->peers[slot] = peer;
     self->places[slot] = *place;
     self->used = slot == self->used ? slot + 1 : self->used;
@@ -135,7 +140,7 @@ void peer_table_remove(struct peer_table *self, struct peer *peer)
 bool peer_says_the_same(const struct peer *peer, const Desg__V1__Ready *ready)
 {
     const struct link_peer_info *info = &peer->info;
-    if (peer->granted != ready->credit || info->channel_count != ready->n_channels ||
+    if (peer->granted != credit_of(ready) || info->channel_count != ready->n_channels ||
         strcmp(info->service, ready->service) != 0 || strcmp(info->name, ready->name) != 0)
         return false;
     for (size_t i = 0; i < info->channel_count; i++)
@@ -151,7 +156,7 @@ bool peer_update(struct peer *peer, const Desg__V1__Ready *ready)
         return false;
     clear_info(&peer->info);
     peer->info = info;
-    peer->granted = ready->credit;
+    peer->granted = credit_of(ready);
     return true;
 }
 

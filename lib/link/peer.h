@@ -13,7 +13,8 @@
 enum {
     PEERS_MAX = 1024, /* of one link */
     PEER_TEXT_MAX_BYTES = 128,
-    PEER_CHANNELS_MAX = 64
+    PEER_CHANNELS_MAX = 64,
+    PEER_CREDIT_MAX = 20000 /* as many packets as libzmq holds for a peer */
 };
 
 struct connection;

@@ -225,7 +225,7 @@ int node_send_batch(struct node *self, size_t count, size_t event_bytes, struct 
 {
     uint8_t *event = calloc(1, event_bytes + 1);
     Desg__V1__Item *items = calloc(count, sizeof *items);
-    Desg__V1__Item **pointers = calloc(count, sizeof *pointers);
+    Desg__V1__Item **pointers = calloc(count, sizeof(Desg__V1__Item *));
     assert_non_null(event);
     assert_non_null(items);
     assert_non_null(pointers);

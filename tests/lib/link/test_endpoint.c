@@ -14,22 +14,22 @@ static void takes_what_is_an_endpoint(void **state)
     (void)state;
     static const struct {
         const char *text;
-        enum endpoint_kind kind;
         const char *address;
         const char *certificate;
+        enum endpoint_kind kind;
         bool is_local;
     } cases[] = {
-        { "ipc:///run/desg/x", ENDPOINT_IPC, "ipc:///run/desg/x", "", true },
-        { "tcp://127.0.0.1:5601", ENDPOINT_NUMERIC, "tcp://127.0.0.1:5601", "", true },
-        { "tcp://10.0.0.9:1", ENDPOINT_NUMERIC, "tcp://10.0.0.9:1", "", false },
-        { "tcp://[::]:5601", ENDPOINT_NUMERIC, "tcp://[::]:5601", "", false },
-        { "tcp://[::1]:65535", ENDPOINT_NUMERIC, "tcp://[::1]:65535", "", true },
-        { "tcp://*:5601", ENDPOINT_NUMERIC, "tcp://*:5601", "", false },
-        { "tcp://127.0.0.1:*", ENDPOINT_NUMERIC, "tcp://127.0.0.1:*", "", true },
-        { "tcp://localhost:5601", ENDPOINT_NAMED, "tcp://localhost:5601", "", true },
-        { "tcp://ingest-0.ingest.desg.svc:5601#ingest", ENDPOINT_NAMED,
-          "tcp://ingest-0.ingest.desg.svc:5601", "ingest", false },
-        { "tcp://10.0.0.9:5601#route-1.b", ENDPOINT_NUMERIC, "tcp://10.0.0.9:5601", "route-1.b",
+        { "ipc:///run/desg/x", "ipc:///run/desg/x", "", ENDPOINT_IPC, true },
+        { "tcp://127.0.0.1:5601", "tcp://127.0.0.1:5601", "", ENDPOINT_NUMERIC, true },
+        { "tcp://10.0.0.9:1", "tcp://10.0.0.9:1", "", ENDPOINT_NUMERIC, false },
+        { "tcp://[::]:5601", "tcp://[::]:5601", "", ENDPOINT_NUMERIC, false },
+        { "tcp://[::1]:65535", "tcp://[::1]:65535", "", ENDPOINT_NUMERIC, true },
+        { "tcp://*:5601", "tcp://*:5601", "", ENDPOINT_NUMERIC, false },
+        { "tcp://127.0.0.1:*", "tcp://127.0.0.1:*", "", ENDPOINT_NUMERIC, true },
+        { "tcp://localhost:5601", "tcp://localhost:5601", "", ENDPOINT_NAMED, true },
+        { "tcp://ingest-0.ingest.desg.svc:5601#ingest", "tcp://ingest-0.ingest.desg.svc:5601",
+          "ingest", ENDPOINT_NAMED, false },
+        { "tcp://10.0.0.9:5601#route-1.b", "tcp://10.0.0.9:5601", "route-1.b", ENDPOINT_NUMERIC,
           false },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

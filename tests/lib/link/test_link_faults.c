@@ -1,5 +1,5 @@
-/* What goes wrong on the way: processes killed or stopped, ports where somebody else listens, names
- * that change. Threads and processes of their own where that is the point. */
+/* What goes wrong on the way: processes killed or stopped, names that change. Threads and processes
+ * of their own where that is the point. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,14 +10,11 @@
 
 #include <cmocka.h>
 
-#include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,7 +23,7 @@
 
 extern char **environ;
 
-enum { SOON_MS = 5000, COMES_UP_MS = 10000 };
+enum { SOON_MS = 5000 };
 
 /* ---- a peer in a process of its own: this program with other arguments ---- */
 
@@ -170,178 +167,6 @@ static void our_own_absence_is_not_held_against_a_peer(void **state)
     assert_int_equal(bound.down_count, 0);
     assert_true(run_until(f->loop, node_is_alone, &bound, 4000)); /* but its silence since is */
     assert_int_equal(zmq_close(raw), 0);
-    node_clear(&bound);
-}
-
-/* ---- somebody else on the port ---- */
-
-struct impostor {
-    int listener;
-    const char *greeting;
-    size_t greeting_bytes;
-    atomic_bool is_stopping;
-    atomic_int visits;
-    pthread_t thread;
-    uint16_t port;
-};
-
-static void *be_impostor(void *arg)
-{
-    struct impostor *self = arg;
-    while (!atomic_load(&self->is_stopping)) {
-        struct pollfd item = { .fd = self->listener, .events = POLLIN };
-        if (poll(&item, 1, 20) <= 0)
-            continue;
-        int caller = accept(self->listener, NULL, NULL);
-        char ignored[256];
-        if (caller < 0)
-            continue;
-        atomic_fetch_add(&self->visits, 1);
-        (void)!recv(caller, ignored, sizeof ignored, 0);
-        (void)send(caller, self->greeting, self->greeting_bytes, MSG_NOSIGNAL);
-        struct pollfd end = { .fd = caller, .events = POLLIN };
-        for (int i = 0; i < 50 && !atomic_load(&self->is_stopping); i++)
-            if (poll(&end, 1, 20) > 0 && recv(caller, ignored, sizeof ignored, 0) <= 0)
-                break;
-        (void)close(caller);
-    }
-    return NULL;
-}
-
-static void impostor_start(struct impostor *self, const char *greeting, size_t length)
-{
-    *self = (struct impostor){ .greeting = greeting, .greeting_bytes = length };
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t size = sizeof address;
-    const int reuse = 1;
-    self->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(self->listener >= 0);
-    (void)setsockopt(self->listener, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
-    assert_int_equal(bind(self->listener, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(getsockname(self->listener, (struct sockaddr *)&address, &size), 0);
-    assert_int_equal(listen(self->listener, 8), 0);
-    self->port = ntohs(address.sin_port);
-    assert_int_equal(pthread_create(&self->thread, NULL, be_impostor, self), 0);
-}
-
-static void impostor_stop(struct impostor *self)
-{
-    atomic_store(&self->is_stopping, true);
-    assert_int_equal(pthread_join(self->thread, NULL), 0);
-    assert_int_equal(close(self->listener), 0);
-}
-
-static bool was_visited(void *arg)
-{
-    return atomic_load(&((struct impostor *)arg)->visits) > 0;
-}
-
-/* Binds as soon as the port is free again. */
-static void bind_again(struct node *bound, struct fixture *f, const char *endpoint)
-{
-    struct link_options options = node_options(bound, f, 5);
-    struct error err = { 0 };
-    int64_t until_ms = clock_monotonic_ms() + 2000;
-    while (!(bound->link = link_bind(&options, endpoint, &err)) && clock_monotonic_ms() < until_ms)
-        run_for(f->loop, 20);
-    if (!bound->link)
-        fail_msg("%s", err.text);
-}
-
-static void expect_recovery(struct fixture *f, const char *greeting, size_t length)
-{
-    struct impostor impostor;
-    struct node caller;
-    struct node bound;
-    char endpoint[NODE_PATH_BYTES];
-    impostor_start(&impostor, greeting, length);
-    (void)snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%u", impostor.port);
-    node_init(&caller, 2);
-    node_init(&bound, 1);
-    node_connect(&caller, f, endpoint, 5);
-    assert_true(run_until(f->loop, was_visited, &impostor, SOON_MS));
-    run_for(f->loop, 200);
-    impostor_stop(&impostor);
-    bind_again(&bound, f, endpoint);
-    int64_t start_ms = clock_monotonic_ms();
-    assert_true(run_until(f->loop, node_is_up, &caller, COMES_UP_MS));
-    print_message("up after %lld ms\n", (long long)(clock_monotonic_ms() - start_ms));
-    node_clear(&caller);
-    node_clear(&bound);
-}
-
-static void comes_up_after_a_web_server_left_the_port(void **state)
-{
-    static const char http[] = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
-    expect_recovery(*state, http, sizeof http - 1);
-}
-
-static void comes_up_after_garbage_in_the_handshake(void **state)
-{
-    /* A ZMTP 3.0 greeting that asks for a mechanism nobody has. */
-    static const char greeting[64] = "\xff\0\0\0\0\0\0\0\1\x7f\3\0NOSUCH";
-    expect_recovery(*state, greeting, sizeof greeting);
-}
-
-static void comes_up_after_garbage_behind_the_handshake(void **state)
-{
-    /* A good greeting, then no READY command but noise. */
-    static const char greeting[80] =
-        "\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
-        "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
-        "\4\x0a\5NOISE!!!!";
-    expect_recovery(*state, greeting, sizeof greeting);
-}
-
-static void comes_up_after_a_wrong_kind_of_socket(void **state)
-{
-    struct fixture *f = *state;
-    struct node caller;
-    struct node bound;
-    char endpoint[NODE_PATH_BYTES];
-    size_t size = sizeof endpoint;
-    void *publisher = raw_socket(f->context, ZMQ_PUB);
-    assert_int_equal(zmq_bind(publisher, "tcp://127.0.0.1:*"), 0);
-    assert_int_equal(zmq_getsockopt(publisher, ZMQ_LAST_ENDPOINT, endpoint, &size), 0);
-    node_init(&caller, 2);
-    node_init(&bound, 1);
-    node_connect(&caller, f, endpoint, 5);
-    run_for(f->loop, 300);
-    assert_int_equal(zmq_unbind(publisher, endpoint), 0);
-    assert_int_equal(zmq_close(publisher), 0);
-    bind_again(&bound, f, endpoint);
-    assert_true(run_until(f->loop, node_is_up, &caller, COMES_UP_MS));
-    assert_true(node_counter(&caller, "desg_link_reconnects_total") > 0);
-    node_clear(&caller);
-    node_clear(&bound);
-}
-
-/* A DEALER that got a frame over its limit never reconnects by itself. */
-static void comes_up_after_an_oversize_frame(void **state)
-{
-    struct fixture *f = *state;
-    struct node caller;
-    struct node bound;
-    uint8_t route[5];
-    uint8_t *huge = calloc(1, LINK_FRAME_MAX_BYTES + 1);
-    assert_non_null(huge);
-    void *router = raw_socket(f->context, ZMQ_ROUTER);
-    assert_int_equal(zmq_bind(router, f->endpoint), 0);
-    node_init(&caller, 2);
-    node_init(&bound, 1);
-    node_connect(&caller, f, f->endpoint, 5);
-    run_for(f->loop, 300); /* its Ready is on its way */
-    assert_int_equal(zmq_recv(router, route, sizeof route, ZMQ_DONTWAIT), sizeof route);
-    assert_int_equal(zmq_send(router, route, sizeof route, ZMQ_SNDMORE), sizeof route);
-    assert_true(zmq_send(router, huge, LINK_FRAME_MAX_BYTES + 1, 0) > 0);
-    free(huge);
-    run_for(f->loop, 300);
-    assert_int_equal(zmq_unbind(router, f->endpoint), 0);
-    assert_int_equal(zmq_close(router), 0);
-    bind_again(&bound, f, f->endpoint);
-    assert_true(run_until(f->loop, node_is_up, &caller, COMES_UP_MS));
-    node_clear(&caller);
     node_clear(&bound);
 }
 
@@ -579,13 +404,6 @@ int main(int argc, char **argv)
         LINK_TEST(our_own_absence_is_not_held_against_a_peer),
         LINK_TEST(workers_in_threads_answer_every_event),
     };
-    const struct CMUnitTest ports[] = {
-        LINK_TEST(comes_up_after_a_web_server_left_the_port),
-        LINK_TEST(comes_up_after_garbage_in_the_handshake),
-        LINK_TEST(comes_up_after_garbage_behind_the_handshake),
-        LINK_TEST(comes_up_after_a_wrong_kind_of_socket),
-        LINK_TEST(comes_up_after_an_oversize_frame),
-    };
     const struct CMUnitTest names[] = {
         LINK_TEST(a_name_is_resolved_and_connected_to),
         LINK_TEST(addresses_that_appear_and_vanish_are_followed),
@@ -593,7 +411,6 @@ int main(int argc, char **argv)
         LINK_TEST(a_hanging_lookup_holds_up_neither_the_loop_nor_the_end),
     };
     int failed = cmocka_run_group_tests(processes, NULL, NULL);
-    failed += cmocka_run_group_tests(ports, NULL, NULL);
     failed += cmocka_run_group_tests(names, NULL, NULL);
     return failed;
 }

@@ -29,7 +29,7 @@ static void write_batch(size_t count, size_t event_bytes, zmq_msg_t *frame)
 {
     uint8_t *event = calloc(1, event_bytes + 1);
     Desg__V1__Item *items = calloc(count, sizeof *items);
-    Desg__V1__Item **pointers = calloc(count, sizeof *pointers);
+    Desg__V1__Item **pointers = calloc(count, sizeof(Desg__V1__Item *));
     struct error err = { 0 };
     assert_non_null(event);
     assert_non_null(items);
