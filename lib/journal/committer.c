@@ -138,6 +138,36 @@ static int put_notes(struct journal *self, MDB_txn *txn, const struct group *gro
     return rc;
 }
 
+/* retention_apply, but an assertion of LMDB's is MDB_CORRUPTED. */
+static int apply_guarded(struct journal *self, MDB_txn *txn, const struct retention *rule,
+                         struct deleted *out)
+{
+    self->escape.thread = pthread_self();
+    if (setjmp(self->escape.target) != 0) { /* NOLINT(cert-err52-cpp): the only way out of LMDB */
+        self->escape.is_set = false;
+        return MDB_CORRUPTED;
+    }
+    self->escape.is_set = true;
+    int rc = retention_apply(&self->file, txn, rule, out);
+    self->escape.is_set = false;
+    return rc;
+}
+
+static int delete_guarded(struct journal *self, MDB_txn *txn, const struct retention *rule,
+                          struct commit *commit)
+{
+    int rc = apply_guarded(self, txn, rule, &commit->deleted);
+    if (commit->deleted.cursor)
+        mdb_cursor_close(commit->deleted.cursor);
+    if (journal_is_damage(rc)) {
+        log_error("journal_deletion_stopped", KV("directory", self->directory),
+                  KV("error", mdb_strerror(rc)),
+                  KV("remedy", "drain it, stop the process, move data.mdb away, start again"));
+        self->is_deletion_off = true;
+    }
+    return rc;
+}
+
 static int write_all(struct journal *self, MDB_txn *txn, struct group *group, struct commit *commit)
 {
     struct retention rule = {
@@ -151,15 +181,18 @@ static int write_all(struct journal *self, MDB_txn *txn, struct group *group, st
         rc = put_records(self, txn, group, commit);
     if (rc == 0 && group)
         rc = put_notes(self, txn, group, commit);
-    if (rc == 0)
-        rc = retention_apply(&self->file, txn, &rule, &commit->deleted);
+    commit->deleted = (struct deleted){ .oldest_sequence = self->stats.oldest_sequence };
+    if (rc == 0 && !self->is_deletion_off)
+        rc = delete_guarded(self, txn, &rule, commit);
+    else if (commit->deleted.oldest_sequence == 0 && commit->records > 0)
+        commit->deleted.oldest_sequence = commit->next_sequence - commit->records;
     if (rc == 0)
         rc = file_put_state(&self->file, txn, commit->next_sequence, commit->released,
                             commit->now_ms);
     return rc;
 }
 
-static int write_commit(struct journal *self, struct group *group, struct commit *commit)
+static int write_once(struct journal *self, struct group *group, struct commit *commit)
 {
     MDB_txn *txn = NULL;
     int rc = mdb_txn_begin(self->file.env, NULL, 0, &txn);
@@ -170,6 +203,18 @@ static int write_commit(struct journal *self, struct group *group, struct commit
         return mdb_txn_commit(txn); /* synced when it returns 0; frees txn either way */
     mdb_txn_abort(txn);
     return rc;
+}
+
+/* A damaged page in the way of deletions must not stop what is appended behind it. */
+static int write_commit(struct journal *self, struct group *group, struct commit *commit)
+{
+    bool was_off = self->is_deletion_off;
+    const struct commit prepared = *commit;
+    int rc = write_once(self, group, commit);
+    if (rc == 0 || was_off || !self->is_deletion_off)
+        return rc;
+    *commit = prepared;
+    return write_once(self, group, commit);
 }
 
 /* ---- what is known afterwards ---- */
@@ -280,6 +325,13 @@ int committer_adopt(struct journal *self, struct ledger *ledger, struct error *e
         rc = first_sequence(&self->file, txn, &commit.deleted.oldest_sequence);
         mdb_txn_abort(txn);
     }
+    if (journal_is_damage(rc)) { /* the first page: what is not released may still be behind it */
+        uint64_t first = ledger->released + 1;
+        commit.deleted.oldest_sequence = first < ledger->next_sequence ? first : 0;
+        rc = 0;
+    }
+    if (rc == 0)
+        rc = journal_catch_assertions(self);
     if (rc == 0)
         rc = measure(self, &space);
     if (rc != 0) {

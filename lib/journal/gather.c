@@ -35,11 +35,11 @@ static void group_reset(struct group *group)
     group->cost_bytes = 0;
 }
 
-static int add_group(struct gathering *self, struct error *err)
+static struct group *add_group(struct gathering *self)
 {
     struct group *group = self->spare ? self->spare : group_new();
     if (!group)
-        return error_set(err, ERROR_UNAVAILABLE, "no memory for the journal's next group");
+        return NULL;
     self->spare = NULL;
     group_reset(group);
     if (self->tail)
@@ -47,24 +47,31 @@ static int add_group(struct gathering *self, struct error *err)
     else
         self->head = group;
     self->tail = group;
-    return 0;
+    return group;
 }
 
-/* Makes room in the last group, or in a new one, and charges for it. */
-static int make_room(struct gathering *self, bool is_append, size_t length, struct error *err)
+/* The last group, or a new one, with room for this and charged for it. NULL: err says why. */
+static struct group *make_room(struct gathering *self, bool is_append, size_t length,
+                               struct error *err)
 {
     size_t cost = length + (is_append ? sizeof(struct append) : sizeof(struct waiting_note));
-    if (self->waiting_bytes + cost > GATHERING_MAX_BYTES)
-        return error_set(err, ERROR_UNAVAILABLE, "%zu bytes wait for the journal's disk already",
-                         self->waiting_bytes);
-    const struct group *tail = self->tail;
-    bool fits = tail && length <= GROUP_ARENA_BYTES - tail->arena_used &&
-                (is_append ? tail->append_count < GROUP_APPENDS : tail->note_count < GROUP_NOTES);
-    if (!fits && add_group(self, err) != 0)
-        return -1;
-    self->tail->cost_bytes += cost;
+    if (self->waiting_bytes + cost > GATHERING_MAX_BYTES) {
+        (void)error_set(err, ERROR_UNAVAILABLE, "%zu bytes wait for the journal's disk already",
+                        self->waiting_bytes);
+        return NULL;
+    }
+    struct group *group = self->tail;
+    bool fits = group && length <= GROUP_ARENA_BYTES - group->arena_used &&
+                (is_append ? group->append_count < GROUP_APPENDS : group->note_count < GROUP_NOTES);
+    if (!fits)
+        group = add_group(self);
+    if (!group) {
+        (void)error_set(err, ERROR_UNAVAILABLE, "no memory for the journal's next group");
+        return NULL;
+    }
+    group->cost_bytes += cost;
     self->waiting_bytes += cost;
-    return 0;
+    return group;
 }
 
 static size_t copy_in(struct group *group, const void *bytes, size_t length)
@@ -79,23 +86,25 @@ static size_t copy_in(struct group *group, const void *bytes, size_t length)
 int gathering_append(struct gathering *self, const struct append *append, const void *body,
                      struct error *err)
 {
-    if (make_room(self, true, append->length, err) != 0)
+    struct group *group = make_room(self, true, append->length, err);
+    if (!group)
         return -1;
-    struct append *slot = &self->tail->appends[self->tail->append_count++];
+    struct append *slot = &group->appends[group->append_count++];
     *slot = *append;
     slot->sequence = 0;
-    slot->offset = copy_in(self->tail, body, append->length);
+    slot->offset = copy_in(group, body, append->length);
     return 0;
 }
 
 int gathering_note(struct gathering *self, const struct waiting_note *note, const void *bytes,
                    struct error *err)
 {
-    if (make_room(self, false, note->length, err) != 0)
+    struct group *group = make_room(self, false, note->length, err);
+    if (!group)
         return -1;
-    struct waiting_note *slot = &self->tail->notes[self->tail->note_count++];
+    struct waiting_note *slot = &group->notes[group->note_count++];
     *slot = *note;
-    slot->offset = copy_in(self->tail, bytes, note->length);
+    slot->offset = copy_in(group, bytes, note->length);
     return 0;
 }
 

@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <lmdb.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +24,14 @@ enum {
     DAMAGE_REMEMBERED = 4096, /* that many damaged sequences are logged and counted, once each */
 };
 
+/* LMDB asserts that its pages are what they should be, and a page damaged on disk is not: instead
+ * of ending the process, the assertion's callback jumps back to who was using LMDB. */
+struct escape {
+    jmp_buf target;
+    pthread_t thread;
+    atomic_bool is_set; /* thread is between setjmp and the end of its use of LMDB */
+};
+
 /* A read transaction between uses: reset, so that it pins no page. */
 struct reader {
     MDB_txn *txn;
@@ -29,6 +39,7 @@ struct reader {
     MDB_cursor *notes;
     bool is_busy;
     uint64_t seen_txn; /* UINT64_MAX while it sees none */
+    struct escape escape;
 };
 
 struct journal_metrics {
@@ -92,6 +103,8 @@ struct journal {
     bool is_disk_blamed;  /* … on the disk, as opposed to in the file */
     bool is_settling;     /* the last commit freed pages that need one more to be usable */
     bool is_more_deletable;
+    bool is_deletion_off; /* a damaged page is in the way */
+    struct escape escape;
 };
 
 /* committer.c */
@@ -99,6 +112,11 @@ void *committer_run(void *journal);
 /* After each opening of the file: takes the ledger over (it is empty then, also on failure),
  * measures and publishes. */
 int committer_adopt(struct journal *self, struct ledger *ledger, struct error *err) MUST_USE;
+
+/* A result of LMDB's that means a damaged page, not a failed disk. */
+bool journal_is_damage(int rc);
+/* After each opening: makes LMDB's assertions use the escapes. An LMDB result. */
+int journal_catch_assertions(struct journal *self);
 
 /* read.c */
 int readers_init(struct journal *self);

@@ -305,7 +305,34 @@ void journal_release(struct journal *self, uint64_t sequence)
     pthread_mutex_unlock(&self->mutex);
 }
 
-/* ---- looking ---- */
+/* ---- damage ---- */
+
+bool journal_is_damage(int rc)
+{
+    return rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_CURSOR_FULL;
+}
+
+static void jump_if_mine(struct escape *escape)
+{
+    if (escape->is_set && pthread_equal(escape->thread, pthread_self()))
+        longjmp(escape->target, 1);
+}
+
+/* LMDB aborts the process when this returns: what it was doing cannot be left otherwise. */
+static void on_assertion(MDB_env *env, const char *text)
+{
+    struct journal *self = mdb_env_get_userctx(env);
+    log_error("journal_page_damaged", KV("directory", self->directory), KV("assertion", text));
+    jump_if_mine(&self->escape);
+    for (size_t i = 0; i < JOURNAL_READERS; i++)
+        jump_if_mine(&self->readers[i].escape);
+}
+
+int journal_catch_assertions(struct journal *self)
+{
+    int rc = mdb_env_set_userctx(self->file.env, self);
+    return rc == 0 ? mdb_env_set_assert(self->file.env, on_assertion) : rc;
+}
 
 void journal_report_damage(struct journal *self, uint64_t sequence, const char *what,
                            const char *reason)

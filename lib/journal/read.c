@@ -21,6 +21,9 @@ struct reading {
     struct error *err;
     size_t bytes; /* copied so far */
     uint64_t next;
+    uint8_t *joined;  /* a record of several parts, in one piece */
+    bool is_at_notes; /* what fails now concerns notes, not records */
+    bool is_without_notes;
     bool has_note; /* the notes cursor stands on one, below */
     MDB_val note_key;
     MDB_val note_value;
@@ -170,13 +173,12 @@ static bool is_plausible(const MDB_val *value)
 static bool copy_parts(struct reading *reading, uint64_t sequence, uint8_t *out, size_t bytes)
 {
     for (uint16_t part = 1; bytes > 0; part++) {
-        MDB_val key;
+        uint8_t key_bytes[RECORD_PART_KEY_BYTES];
+        record_part_key(sequence, part, key_bytes);
+        MDB_val key = { sizeof key_bytes, key_bytes };
         MDB_val value;
-        uint8_t expected[RECORD_PART_KEY_BYTES];
-        record_part_key(sequence, part, expected);
-        if (mdb_cursor_get(reading->reader->records, &key, &value, MDB_NEXT) != 0 ||
-            key.mv_size != sizeof expected || memcmp(key.mv_data, expected, sizeof expected) != 0 ||
-            value.mv_size > bytes || !is_plausible(&value))
+        if (mdb_cursor_get(reading->reader->records, &key, &value, MDB_SET) != 0 ||
+            value.mv_size == 0 || value.mv_size > bytes || !is_plausible(&value))
             return false;
         memcpy(out, value.mv_data, value.mv_size);
         out += value.mv_size;
@@ -185,21 +187,20 @@ static bool copy_parts(struct reading *reading, uint64_t sequence, uint8_t *out,
     return true;
 }
 
-/* Joins a record of several parts in *joined (the caller frees it), and points value at it.
- * Returns what is wrong, or NULL. */
-static const char *join_parts(struct reading *reading, uint64_t sequence, MDB_val *value,
-                              uint8_t **joined)
+/* Joins a record of several parts and points value at the whole. Returns what is wrong, or NULL. */
+static const char *join_parts(struct reading *reading, uint64_t sequence, MDB_val *value)
 {
     size_t claimed = record_claimed_bytes(value->mv_data, value->mv_size, JOURNAL_RECORD_MAX_BYTES);
     if (claimed <= value->mv_size || value->mv_size != RECORD_PART_BYTES)
         return NULL; /* one part: the decoder checks its length */
-    *joined = malloc(claimed);
-    if (!*joined)
+    free(reading->joined);
+    reading->joined = malloc(claimed);
+    if (!reading->joined)
         return "no memory to read it";
-    memcpy(*joined, value->mv_data, value->mv_size);
-    if (!copy_parts(reading, sequence, *joined + value->mv_size, claimed - value->mv_size))
+    memcpy(reading->joined, value->mv_data, value->mv_size);
+    if (!copy_parts(reading, sequence, reading->joined + value->mv_size, claimed - value->mv_size))
         return "a part of it is missing";
-    *value = (MDB_val){ claimed, *joined };
+    *value = (MDB_val){ claimed, reading->joined };
     return NULL;
 }
 
@@ -234,34 +235,37 @@ static int open_record(struct reading *reading, const MDB_val *value, struct jou
 static int load_record(struct reading *reading, MDB_val value, struct journal_record *out)
 {
     const char *wrong = "its length cannot be";
-    uint8_t *joined = NULL;
     if (is_plausible(&value))
-        wrong = join_parts(reading, out->sequence, &value, &joined);
-    int rc = 0;
-    if (wrong) {
-        out->is_damaged = true;
-        journal_report_damage(reading->journal, out->sequence, "record", wrong);
-    } else {
-        rc = open_record(reading, &value, out);
-    }
-    free(joined);
-    return rc;
+        wrong = join_parts(reading, out->sequence, &value);
+    if (!wrong)
+        return open_record(reading, &value, out);
+    out->is_damaged = true;
+    journal_report_damage(reading->journal, out->sequence, "record", wrong);
+    return 0;
 }
 
 /* ---- notes ---- */
 
-static void next_note(struct reading *reading, MDB_cursor_op op)
+/* An LMDB result, 0 also at the end. */
+static int next_note(struct reading *reading, MDB_cursor_op op)
 {
     int rc = mdb_cursor_get(reading->reader->notes, &reading->note_key, &reading->note_value, op);
     reading->has_note = rc == 0 && reading->note_key.mv_size == NOTE_KEY_BYTES;
+    return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-static void seek_note(struct reading *reading, uint64_t sequence)
+static int seek_note(struct reading *reading)
 {
     uint8_t key[NOTE_KEY_BYTES];
-    note_key(sequence, 0, 0, key);
+    note_key(reading->next, 0, 0, key);
     reading->note_key = (MDB_val){ sizeof key, key };
-    next_note(reading, MDB_SET_RANGE);
+    reading->has_note = false;
+    return reading->is_without_notes ? 0 : next_note(reading, MDB_SET_RANGE);
+}
+
+static uint64_t note_sequence(const struct reading *reading)
+{
+    return record_key_sequence(reading->note_key.mv_data);
 }
 
 static struct journal_note *add_note(struct journal_page *page, struct journal_record *record)
@@ -304,18 +308,19 @@ static int load_note(struct reading *reading, struct journal_record *record)
     return 0;
 }
 
-/* Both databases are sorted by sequence: one walk along the notes serves a whole page. */
+/* Both databases are sorted by sequence: one walk along the notes serves a whole page. An LMDB
+ * result, or -1. */
 static int load_notes(struct reading *reading, struct journal_record *record)
 {
-    while (reading->has_note && record_key_sequence(reading->note_key.mv_data) < record->sequence)
-        next_note(reading, MDB_NEXT);
-    while (reading->has_note &&
-           record_key_sequence(reading->note_key.mv_data) == record->sequence) {
-        if (load_note(reading, record) != 0)
-            return -1;
-        next_note(reading, MDB_NEXT);
+    int rc = 0;
+    while (rc == 0 && reading->has_note && note_sequence(reading) < record->sequence)
+        rc = next_note(reading, MDB_NEXT);
+    while (rc == 0 && reading->has_note && note_sequence(reading) == record->sequence) {
+        rc = load_note(reading, record);
+        if (rc == 0)
+            rc = next_note(reading, MDB_NEXT);
     }
-    return 0;
+    return rc;
 }
 
 /* ---- a page ---- */
@@ -328,38 +333,70 @@ static struct journal_record *add_record(struct reading *reading, uint64_t seque
     return record;
 }
 
+/* Sequences follow each other: the exact key first, which never makes LMDB walk over a damaged
+ * neighbour page. */
 static int seek_record(struct reading *reading, MDB_val *key, MDB_val *value)
 {
     uint8_t bytes[RECORD_KEY_BYTES];
     record_key(reading->next, bytes);
     *key = (MDB_val){ sizeof bytes, bytes };
-    return mdb_cursor_get(reading->reader->records, key, value, MDB_SET_RANGE);
+    int rc = mdb_cursor_get(reading->reader->records, key, value, MDB_SET_KEY);
+    if (rc != MDB_NOTFOUND)
+        return rc;
+    *key = (MDB_val){ sizeof bytes, bytes };
+    rc = mdb_cursor_get(reading->reader->records, key, value, MDB_SET_RANGE);
+    while (rc == 0 && key->mv_size != RECORD_KEY_BYTES) /* a part whose first part is gone */
+        rc = mdb_cursor_get(reading->reader->records, key, value, MDB_NEXT);
+    return rc;
+}
+
+static int load_with_notes(struct reading *reading, const MDB_val *key, const MDB_val *value)
+{
+    struct journal_record *record = add_record(reading, record_key_sequence(key->mv_data));
+    int rc = load_record(reading, *value, record);
+    if (rc != 0)
+        return rc;
+    reading->is_at_notes = true;
+    rc = load_notes(reading, record);
+    reading->is_at_notes = rc != 0;
+    return rc;
 }
 
 /* Records from reading->next on, until the page is full (0), the end (MDB_NOTFOUND) or a page of
  * the file that LMDB cannot use (its error). -1: reading->err says why. */
 static int load_page(struct reading *reading, size_t max_records, size_t max_bytes)
 {
-    MDB_val key;
-    MDB_val value;
-    int rc = seek_record(reading, &key, &value);
-    if (rc == 0)
-        seek_note(reading, reading->next);
+    reading->is_at_notes = true;
+    int rc = seek_note(reading);
+    reading->is_at_notes = rc != 0;
     while (rc == 0 && reading->page->count < max_records &&
            (reading->page->count == 0 || reading->bytes < max_bytes)) {
-        if (key.mv_size == RECORD_KEY_BYTES) { /* else a part of the one before */
-            uint64_t sequence = record_key_sequence(key.mv_data);
-            struct journal_record *record = add_record(reading, sequence);
-            if (load_record(reading, value, record) != 0 || load_notes(reading, record) != 0)
-                return -1;
-        }
-        rc = mdb_cursor_get(reading->reader->records, &key, &value, MDB_NEXT);
+        MDB_val key;
+        MDB_val value;
+        rc = seek_record(reading, &key, &value);
+        if (rc == 0)
+            rc = load_with_notes(reading, &key, &value);
     }
     return rc;
 }
 
+/* As load_page, but an assertion of LMDB's is MDB_CORRUPTED. */
+static int load_guarded(struct reading *reading, size_t max_records, size_t max_bytes)
+{
+    struct escape *escape = &reading->reader->escape;
+    escape->thread = pthread_self();
+    if (setjmp(escape->target) != 0) { /* NOLINT(cert-err52-cpp): the only way out of LMDB */
+        escape->is_set = false;
+        return MDB_CORRUPTED;
+    }
+    escape->is_set = true;
+    int rc = load_page(reading, max_records, max_bytes);
+    escape->is_set = false;
+    return rc;
+}
+
 /* LMDB cannot read the page that holds reading->next: that record is damaged, the next may not be.
- */
+ * Returns false if there is none. */
 static bool skip_unreadable(struct reading *reading, int rc)
 {
     struct journal_stats stats;
@@ -373,24 +410,39 @@ static bool skip_unreadable(struct reading *reading, int rc)
     return true;
 }
 
+/* Notes cannot be read: the page ends with the record they belong to; where not even their
+ * beginning is found, one record comes without. */
+static bool skip_notes(struct reading *reading, int rc)
+{
+    size_t count = reading->page->count;
+    uint64_t sequence = count ? reading->page->records[count - 1].sequence : reading->next;
+    journal_report_damage(reading->journal, sequence, "notes", mdb_strerror(rc));
+    reading->is_without_notes = true;
+    return count == 0;
+}
+
+/* Returns whether to go on reading. */
+static bool skip_damage(struct reading *reading, int rc)
+{
+    reader_close(reading->reader); /* after an error LMDB refuses the transaction anyway */
+    return reading->is_at_notes ? skip_notes(reading, rc) : skip_unreadable(reading, rc);
+}
+
 static int read_page(struct reading *reading, size_t max_records, size_t max_bytes)
 {
     int rc = MDB_CORRUPTED;
-    while (reading->page->count < max_records && rc != 0 && rc != MDB_NOTFOUND) {
+    bool is_going_on = true;
+    while (is_going_on && reading->page->count < max_records) {
         rc = reader_begin(reading->journal, reading->reader);
-        if (rc != 0) {
-            reader_close(reading->reader);
-            return error_set(reading->err, ERROR_SYSTEM, "cannot read the journal: %s",
-                             mdb_strerror(rc));
-        }
-        rc = load_page(reading, max_records, max_bytes);
+        if (rc == 0)
+            rc = load_guarded(reading, reading->is_without_notes ? 1 : max_records, max_bytes);
+        is_going_on = journal_is_damage(rc) && skip_damage(reading, rc);
         reader_end(reading->journal, reading->reader);
-        if (rc == -1)
-            return -1;
-        if (rc != 0 && rc != MDB_NOTFOUND && !skip_unreadable(reading, rc))
-            return 0;
     }
-    return 0;
+    if (rc == 0 || rc == MDB_NOTFOUND || rc == -1 || journal_is_damage(rc))
+        return rc == -1 ? -1 : 0;
+    reader_close(reading->reader);
+    return error_set(reading->err, ERROR_SYSTEM, "cannot read the journal: %s", mdb_strerror(rc));
 }
 
 int journal_read(struct journal *self, uint64_t from, size_t max_records, size_t max_bytes,
@@ -406,6 +458,7 @@ int journal_read(struct journal *self, uint64_t from, size_t max_records, size_t
         struct reading reading = { .journal = self, .page = page, .err = err, .next = from };
         reading.reader = take_reader(self);
         rc = read_page(&reading, max_records, max_bytes);
+        free(reading.joined);
         give_back_reader(self, reading.reader);
     } else {
         (void)error_set(err, ERROR_SYSTEM, "the journal is closed after a failed write");

@@ -74,19 +74,20 @@ int retention_apply(const struct file *file, MDB_txn *txn, const struct retentio
                     struct deleted *out)
 {
     *out = (struct deleted){ 0 };
-    MDB_cursor *cursor = NULL;
-    int rc = mdb_cursor_open(txn, file->records, &cursor);
+    int rc = mdb_cursor_open(txn, file->records, &out->cursor);
     if (rc != 0)
         return rc;
-    rc = delete_records(cursor, rule, out);
-    mdb_cursor_close(cursor);
+    rc = delete_records(out->cursor, rule, out);
+    mdb_cursor_close(out->cursor);
+    out->cursor = NULL;
     if (rc != 0)
         return rc;
     uint64_t below = out->oldest_sequence ? out->oldest_sequence : rule->released + 1;
-    rc = mdb_cursor_open(txn, file->notes, &cursor);
+    rc = mdb_cursor_open(txn, file->notes, &out->cursor);
     if (rc != 0)
         return rc;
-    rc = delete_notes(cursor, below);
-    mdb_cursor_close(cursor);
+    rc = delete_notes(out->cursor, below);
+    mdb_cursor_close(out->cursor);
+    out->cursor = NULL;
     return rc;
 }

@@ -23,6 +23,7 @@ struct deleted {
     size_t records;
     uint64_t oldest_sequence; /* that is left; 0: none */
     bool is_more;             /* deletable, but this transaction had its share */
+    MDB_cursor *cursor; /* open while it works: the caller closes it if LMDB was left in flight */
 };
 
 /* Deletes at most RETENTION_MAX_RECORDS or about RETENTION_MAX_BYTES within txn. An LMDB result. */

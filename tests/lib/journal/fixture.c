@@ -44,15 +44,17 @@ int fixture_setup(void **state)
     if (!f)
         return -1;
     (void)snprintf(f->directory, sizeof f->directory, "/tmp/desg-journal-XXXXXX");
-    if (!mkdtemp(f->directory))
+    if (!mkdtemp(f->directory)) {
+        free(f);
         return -1;
+    }
     pthread_mutex_init(&f->answers.mutex, NULL);
     pthread_cond_init(&f->answers.changed, NULL);
     f->metrics = metrics_new();
     f->options = (struct journal_options){
         .directory = f->directory,
         .max_bytes = 16 << 20,
-        .retention_ms = 3600 * 1000,
+        .retention_ms = HOUR_MS,
         .heartbeat_ms = 20,
         .metrics = f->metrics,
         .committed = on_committed,

@@ -10,7 +10,7 @@
 #include "journal/journal.h"
 #include "metrics/metrics.h"
 
-enum { ANSWERS_MAX = 65536, DEADLINE_MS = 20000 };
+enum { ANSWERS_MAX = 65536, DEADLINE_MS = 20000, HOUR_MS = 3600000 };
 
 struct answers {
     pthread_mutex_t mutex;

@@ -53,7 +53,7 @@ static void see_good(void *count, const struct journal_record *record)
 
 static void fails_once_and_goes_on(struct fixture *f, enum fault_call call)
 {
-    f->options.heartbeat_ms = 3600 * 1000; /* the append below meets the fault, nothing else */
+    f->options.heartbeat_ms = HOUR_MS; /* the append below meets the fault, nothing else */
     fixture_open(f);
     store_some(f, 10);
     uint64_t before = journal_incarnation(f->journal);
@@ -97,7 +97,7 @@ static void a_failed_meta_write_costs_its_group_only(void **state)
 static void a_sync_is_never_retried(void **state)
 {
     struct fixture *f = *state;
-    f->options.heartbeat_ms = 3600 * 1000;
+    f->options.heartbeat_ms = HOUR_MS;
     fixture_open(f);
     store_some(f, 1);
     fault_clear();
@@ -114,7 +114,7 @@ static void a_sync_is_never_retried(void **state)
 static void dies_at_the_second_failure_within_a_minute(void **state)
 {
     struct fixture *f = *state;
-    f->options.heartbeat_ms = 3600 * 1000;
+    f->options.heartbeat_ms = HOUR_MS;
     fixture_open(f);
     store_some(f, 5);
     fault_inject(FAULT_SYNC, EIO, 1);
@@ -138,7 +138,7 @@ static void dies_at_the_second_failure_within_a_minute(void **state)
 static void dies_when_the_reopened_file_fails_too(void **state)
 {
     struct fixture *f = *state;
-    f->options.heartbeat_ms = 3600 * 1000;
+    f->options.heartbeat_ms = HOUR_MS;
     fixture_open(f);
     store_some(f, 5);
     fault_inject(FAULT_SYNC, EIO, 1000);
@@ -235,14 +235,14 @@ static void a_full_journal_can_be_reopened(void **state)
     struct fixture *f = *state;
     f->options.max_bytes = 4 << 20;
     fixture_open(f);
-    uint64_t last = fill(f);
+    (void)fill(f);
     for (int i = 0; i < 50; i++) { /* each opening commits, out of the reserve */
         fixture_reopen(f);
         (void)fill(f);
     }
     struct journal_stats stats;
     journal_stats(f->journal, &stats);
-    last = stats.newest_sequence;
+    uint64_t last = stats.newest_sequence;
     journal_release(f->journal, last);
     fixture_await_stats(f, state_is, JOURNAL_ROOMY);
     assert_int_equal(fixture_store(f, "goes on", 7), last + 1);
@@ -252,7 +252,7 @@ static void a_body_that_does_not_fit_fails_alone(void **state)
 {
     struct fixture *f = *state;
     f->options.max_bytes = 6 << 20;
-    f->options.heartbeat_ms = 3600 * 1000;
+    f->options.heartbeat_ms = HOUR_MS;
     fixture_open(f);
     uint8_t *body = calloc(1, 5 << 20);
     assert_non_null(body);
@@ -371,7 +371,7 @@ static void a_failure_while_writing_ahead_is_a_failure(void **state)
 {
     struct fixture *f = *state;
     f->options.max_bytes = 64 << 20; /* long enough to be met on the way */
-    f->options.heartbeat_ms = 3600 * 1000;
+    f->options.heartbeat_ms = HOUR_MS;
     fault_hide_holes(false);
     fixture_open(f);
     uint64_t before = journal_incarnation(f->journal);
@@ -460,6 +460,84 @@ static void a_flipped_bit_damages_one_record_only(void **state)
     store_some(f, 1); /* and new ones are taken */
 }
 
+/* Overwrites the whole page of the file that holds needle; all copies of it. */
+static void wipe_page(const struct fixture *f, const char *needle)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/data.mdb", f->directory);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    struct stat status;
+    assert_int_equal(fstat(fd, &status), 0);
+    size_t length = (size_t)status.st_size;
+    uint8_t *bytes = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_true(bytes != MAP_FAILED);
+    size_t found = 0;
+    for (uint8_t *at = memmem(bytes, length, needle, strlen(needle)); at;
+         at = memmem(at, length - (size_t)(at - bytes), needle, strlen(needle))) {
+        memset(bytes + (at - bytes) / 4096 * 4096, 0, 4096);
+        found++;
+    }
+    assert_true(found > 0);
+    assert_int_equal(munmap(bytes, length), 0);
+    (void)close(fd);
+}
+
+static void a_lost_page_damages_its_records_only(void **state)
+{
+    struct fixture *f = *state;
+    fixture_open(f);
+    store_some(f, 1000);
+    store_text(f, "the record in the middle");
+    store_some(f, 1000);
+    journal_close(&f->journal);
+    wipe_page(f, "the record in the middle");
+    fixture_open(f);
+    struct damage damage = { 0 };
+    assert_int_equal(fixture_read_all(f, 1, see_damage, &damage), 2001);
+    assert_in_range(damage.damaged, 1, 100);
+    assert_int_equal(damage.good + damage.damaged, 2001);
+    store_some(f, 1);
+}
+
+static void a_lost_page_of_notes_costs_notes_only(void **state)
+{
+    struct fixture *f = *state;
+    fixture_open(f);
+    store_some(f, 300);
+    for (uint64_t sequence = 1; sequence <= 300; sequence++)
+        journal_note(f->journal, sequence, 0, 1,
+                     sequence == 150 ? "the note in the middle....................."
+                                     : "one of the other notes.....................",
+                     43);
+    journal_close(&f->journal);
+    wipe_page(f, "the note in the middle");
+    fixture_open(f);
+    struct damage damage = { 0 };
+    assert_int_equal(fixture_read_all(f, 1, see_damage, &damage), 300);
+    assert_int_equal(damage.good, 300);
+    assert_in_range(damage.notes, 200, 299);
+}
+
+static void a_lost_page_stops_deletions_not_appends(void **state)
+{
+    struct fixture *f = *state;
+    fixture_open(f);
+    store_text(f, "the very first record");
+    store_some(f, 500);
+    journal_release(f->journal, 200);
+    journal_close(&f->journal);
+    wipe_page(f, "the very first record");
+    f->options.retention_ms = 0;
+    fixture_open(f);
+    store_some(f, 100);
+    assert_int_equal(f->answers.failed, 0);
+    assert_int_equal(fixture_counter(f, "desg_journal_reopened_total"), 0);
+    struct damage damage = { 0 };
+    (void)fixture_read_all(f, 201, see_damage, &damage);
+    assert_int_equal(damage.good, 401); /* of 601, all that was not released */
+}
+
 static void a_flipped_bit_in_a_header_is_found(void **state)
 {
     struct fixture *f = *state;
@@ -492,12 +570,13 @@ static void damage_in_a_late_part_of_a_large_record_is_found(void **state)
     char *body = calloc(1, length + 1);
     assert_non_null(body);
     memset(body, '.', length);
-    memcpy(body + length - 100, "needle in the last part", 23);
+    static const char needle[] = "needle in the last part";
+    memcpy(body + length - 100, needle, sizeof needle - 1);
     store_text(f, "before");
     store_text(f, body);
     store_text(f, "behind");
     journal_close(&f->journal);
-    flip(f, "needle in the last part", 3);
+    flip(f, needle, 3);
     fixture_open(f);
     struct damage damage = { 0 };
     assert_int_equal(fixture_read_all(f, 1, see_damage, &damage), 3);
@@ -530,7 +609,7 @@ static void a_damaged_record_can_be_deleted(void **state)
     store_text(f, "the record in the middle");
     store_some(f, 1);
     journal_close(&f->journal);
-    flip(f, "the record in the middle", (size_t)0 - 10); /* stored_at: far from now */
+    flip(f, "the record in the middle", (size_t)0 - 7); /* stored_at: centuries from now */
     f->options.retention_ms = 0;
     fixture_open(f);
     journal_release(f->journal, 2);
@@ -644,6 +723,9 @@ int main(void)
         TEST(writes_ahead_of_the_records_without_harming_them),
         TEST(a_failure_while_writing_ahead_is_a_failure),
         TEST(a_flipped_bit_damages_one_record_only),
+        TEST(a_lost_page_damages_its_records_only),
+        TEST(a_lost_page_of_notes_costs_notes_only),
+        TEST(a_lost_page_stops_deletions_not_appends),
         TEST(a_flipped_bit_in_a_header_is_found),
         TEST(damage_in_a_late_part_of_a_large_record_is_found),
         TEST(a_damaged_note_is_left_out),
