@@ -15,6 +15,7 @@
 enum {
     HEAD_ARGS = 8,  /* FCALL, name, 1, prefix, now, context, rate, urgent plan */
     EVENT_ARGS = 6, /* event, conversation, header, event bytes, verdict bytes, order */
+    HEADER_NUMBER_BYTES = 26,
     HEADER_BYTES = 640,
     WORD_BYTES = 65,
     REPLAYED_AFTER_MS = 10 * 60 * 1000
@@ -24,7 +25,8 @@ enum {
 struct event_args {
     char event[ID_TEXT_BYTES];
     char conversation[ID_TEXT_BYTES];
-    char header[HEADER_BYTES];
+    uint8_t header[HEADER_BYTES];
+    size_t header_length;
     uint8_t *order; /* serialised Desg__V1__Alert, or NULL */
     size_t order_length;
 };
@@ -97,35 +99,53 @@ static const char *word(const char *text, char out[static WORD_BYTES])
     return out;
 }
 
-static const char *certainty(const struct store_plan *plan, const Desg__V1__Verdict *verdict)
+/* As functions/common.lua reads it. */
+enum certainty { CERTAINTY_REAL, CERTAINTY_CONTEXT, CERTAINTY_UNCLASSIFIED };
+
+static enum certainty certainty_of(const struct store_plan *plan, const Desg__V1__Verdict *verdict)
 {
     if (plan->is_provisional)
-        return "unclassified";
-    return verdict->is_context_sensitive && !plan->is_late ? "context" : "real";
+        return CERTAINTY_UNCLASSIFIED;
+    return verdict->is_context_sensitive && !plan->is_late ? CERTAINTY_CONTEXT : CERTAINTY_REAL;
 }
 
-static long long not_negative(int64_t value)
+/* Little-endian, as struct.unpack reads it. Returns where the next goes. */
+static uint8_t *put_number(uint8_t *at, uint64_t number, size_t bytes)
 {
-    return value > 0 ? value : 0;
+    for (size_t i = 0; i < bytes; i++)
+        at[i] = (uint8_t)(number >> (8 * i));
+    return at + bytes;
 }
 
-static void write_header(char out[static HEADER_BYTES], const struct store_plan *plan,
-                         const struct store_event *given, const char *alert)
+static uint64_t not_negative(int64_t value)
+{
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+/* Numbers as HEADER of functions/common.lua has them, then words, then a newline. */
+static size_t write_header(uint8_t out[static HEADER_BYTES], const struct store_plan *plan,
+                           const struct store_event *given, const char *alert)
 {
     const Desg__V1__Event *event = given->event;
     const Desg__V1__Verdict *verdict = given->verdict;
+    uint8_t *at = out;
+    at = put_number(at, (uint64_t)plan->severity, 1);
+    at = put_number(at, (uint64_t)plan->rank, 1);
+    at = put_number(at, plan->opens_work, 1);
+    at = put_number(at, certainty_of(plan, verdict), 1);
+    at = put_number(at, verdict->restricted > 0 ? (uint64_t)verdict->restricted : 0, 1);
+    at = put_number(at, (uint64_t)plan->home_rank, 1);
+    at = put_number(at, plan->allowance_s * 1000ULL, 4);
+    at = put_number(at, not_negative(event->received_at_ms), 8);
+    at = put_number(at, not_negative(event->platform_time_ms), 8);
     char queue[WORD_BYTES], grade[WORD_BYTES], category[WORD_BYTES], language[WORD_BYTES],
         home[WORD_BYTES], channel[WORD_BYTES], account[WORD_BYTES];
-    (void)snprintf(out, HEADER_BYTES, "%d %d %s %s %lld %lld %lld %s %s %s %s %d %d %s %s %s %s",
-                   (int)plan->severity, (int)plan->rank, plan->opens_work ? "work" : "quiet",
-                   certainty(plan, verdict), not_negative(event->received_at_ms),
-                   not_negative(event->platform_time_ms), plan->allowance_s * 1000LL,
-                   word(plan->queue, queue), word(plan->grade, grade),
-                   word(verdict->category, category),
-                   word(store_language_word(verdict->language), language),
-                   verdict->restricted > 0 ? (int)verdict->restricted : 0, (int)plan->home_rank,
-                   word(plan->home_queue, home), word(event->channel, channel),
-                   word(event->account, account), alert);
+    int length = snprintf(
+        (char *)at, HEADER_BYTES - HEADER_NUMBER_BYTES, "%s %s %s %s %s %s %s %s\n",
+        word(plan->queue, queue), word(plan->grade, grade), word(verdict->category, category),
+        word(store_language_word(verdict->language), language), word(plan->home_queue, home),
+        word(event->channel, channel), word(event->account, account), alert);
+    return HEADER_NUMBER_BYTES + (size_t)length; /* eight words of 64 always fit */
 }
 
 /* The alert that the function may put into the stream: made here, because only here is protobuf. */
@@ -161,13 +181,13 @@ static void add_event(struct store_scratch *self, struct event_args *args,
     struct id alert = id_of_alert(event->id.data);
     char alert_text[ID_TEXT_BYTES];
     id_text(alert.bytes, alert_text);
-    write_header(args->header, &plan, given, alert_text);
+    args->header_length = write_header(args->header, &plan, given, alert_text);
     if (plan.may_alert ||
         (given->verdict->is_context_sensitive && plan.opens_work && !plan.is_late))
         make_order(args, given, now_ms);
     add_text(self, args->event);
     add_text(self, args->conversation);
-    add_text(self, args->header);
+    add(self, args->header, args->header_length);
     add(self, given->event_bytes, given->event_length);
     add(self, given->verdict_bytes, given->verdict_length);
     add(self, args->order, args->order_length);

@@ -92,14 +92,26 @@ static json_t *find_event(json_t *events, const char *id)
     return event;
 }
 
-/* v:<event>: "<n> <applied at> <header>\n<verdict>". */
+static uint64_t read_number(const char *bytes, size_t count)
+{
+    uint64_t number = 0;
+    for (size_t i = count; i-- > 0;)
+        number = number << 8 | (uint8_t)bytes[i];
+    return number;
+}
+
+/* v:<event>, as RECORD and HEADER of functions/common.lua have it: n, applied at, numbers, words up
+ * to a newline, verdict. */
 static void add_record(json_t *event, const redisReply *value)
 {
-    long long n = 0, applied_at_ms = 0;
-    (void)sscanf(value->str, "%lld %lld", &n, &applied_at_ms); /* NOLINT(cert-err34-c): our own */
-    (void)json_object_set_new(event, "n", json_integer(n));
-    (void)json_object_set_new(event, "applied_at_ms", json_integer(applied_at_ms));
-    const char *newline = memchr(value->str, '\n', value->len);
+    enum { N_BYTES = 4, TIME_BYTES = 8, NUMBERS_BYTES = N_BYTES + TIME_BYTES + 26 };
+    if (value->len < NUMBERS_BYTES)
+        return;
+    (void)json_object_set_new(event, "n", json_integer((json_int_t)read_number(value->str, 4)));
+    (void)json_object_set_new(
+        event, "applied_at_ms",
+        json_integer((json_int_t)read_number(value->str + N_BYTES, TIME_BYTES)));
+    const char *newline = memchr(value->str + NUMBERS_BYTES, '\n', value->len - NUMBERS_BYTES);
     if (!newline)
         return;
     json_t *verdict =
@@ -113,22 +125,6 @@ static void add_event(json_t *event, const redisReply *value)
     if (described)
         (void)json_object_update(event, described);
     json_decref(described);
-}
-
-/* Fields that are numbers become numbers; ids and words stay text. */
-static void add_field(json_t *object, const redisReply *name, const redisReply *value)
-{
-    static const char *const numbers[] = { "severity",  "rank",     "score",      "since",
-                                           "fence",     "lease",    "restricted", "first",
-                                           "last",      "closed_n", "closed_at",  "n",
-                                           "severe_at", "home_rank" };
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        if (strcmp(name->str, numbers[i]) == 0) {
-            (void)json_object_set_new(object, name->str,
-                                      json_integer(strtoll(value->str, NULL, 10)));
-            return;
-        }
-    (void)json_object_set_new(object, name->str, json_stringn(value->str, value->len));
 }
 
 /* By (time, id): edits and late copies take their place whenever they arrive. */
@@ -172,11 +168,9 @@ static json_t *sorted_events(json_t *events)
     return list;
 }
 
-static json_t *describe_conversation(const char *id, const redisReply *flat)
+static json_t *describe_events(const redisReply *flat)
 {
-    json_t *object = json_object();
     AUTO(json_free) json_t *events = json_object();
-    (void)json_object_set_new(object, "conversation", json_string(id));
     for (size_t i = 0; i + 1 < flat->elements; i += 2) {
         const redisReply *name = flat->element[i];
         const redisReply *value = flat->element[i + 1];
@@ -184,11 +178,8 @@ static json_t *describe_conversation(const char *id, const redisReply *flat)
             add_event(find_event(events, name->str + 2), value);
         else if (strncmp(name->str, "v:", 2) == 0)
             add_record(find_event(events, name->str + 2), value);
-        else
-            add_field(object, name, value);
     }
-    (void)json_object_set_new(object, "events", sorted_events(events));
-    return object;
+    return sorted_events(events);
 }
 
 int store_conversation(struct store *self, const struct id *conversation, json_t **out,
@@ -201,9 +192,14 @@ int store_conversation(struct store *self, const struct id *conversation, json_t
     redisReply *reply = store_call(self, "conversation", (const char *[]){ text }, 1, 2, NULL, err);
     if (!reply)
         return -1;
-    if (reply->element[1]->type != REDIS_REPLY_ARRAY || reply->element[1]->elements == 0)
+    if (reply->elements < 3 || reply->element[2]->type != REDIS_REPLY_ARRAY)
         return error_set(err, ERROR_INVALID, "there is no conversation %s", text);
-    *out = describe_conversation(text, reply->element[1]);
+    json_t *object = NULL;
+    if (parse(self, reply->element[1], &object, err) != 0)
+        return -1;
+    (void)json_object_set_new(object, "conversation", json_string(text));
+    (void)json_object_set_new(object, "events", describe_events(reply->element[2]));
+    *out = object;
     return 0;
 }
 

@@ -24,7 +24,7 @@ end
 
 -- "He's back" is urgent in a conversation that held a severe event not long ago.
 local function raise_in_context(ctx, c, e)
-  if e.certainty ~= 'context' or e.severity >= URGENT or not c.severe_at then
+  if e.certainty ~= CONTEXT or e.severity >= URGENT or not c.severe_at then
     return
   end
   if math.abs(moment(e) - c.severe_at) > ctx.context_ms then
@@ -54,7 +54,7 @@ end
 -- One stream entry per alert; a second one only if it grew more severe since, so that dispatch
 -- hears of it.
 local function raise_alert(ctx, e)
-  if e.order == '' or e.class ~= 'work' or e.severity < REVIEW then
+  if e.severity < REVIEW or not e.is_work or e.order == '' then
     return
   end
   local key = ctx.prefix .. 'alert:' .. e.alert
@@ -77,89 +77,81 @@ local function raise_alert(ctx, e)
     'restricted', e.restricted, 'received_at_ms', e.received)
 end
 
-local function record(c, e, applied)
-  return table.concat({ e.n, ' ', applied, ' ', e.header, '\n', e.verdict })
-end
-
-local function save(ctx, c, e)
-  put(c, 'channel', e.channel)
-  put(c, 'account', e.account)
-  local changes = c.changes
-  changes[#changes + 1] = 'v:' .. e.id
-  changes[#changes + 1] = record(c, e, ctx.now)
+-- The event's own record comes last, together with the conversation's state.
+local function save(ctx, c, key, e)
+  local record = struct.pack(RECORD, e.n, ctx.now) .. e.header .. e.verdict
   if e.bytes then
-    changes[#changes + 1] = 'e:' .. e.id
-    changes[#changes + 1] = e.bytes
+    redis.call('HSET', key, 'work', cmsgpack.pack(c), 'v:' .. e.id, record, 'e:' .. e.id, e.bytes)
+  else
+    redis.call('HSET', key, 'work', cmsgpack.pack(c), 'v:' .. e.id, record)
   end
-  redis.call('HSET', c.key, unpack(changes))
 end
 
-local function apply_new(ctx, c, e)
+local function count_work(c, e)
+  c.n = c.n + 1
+  e.n = c.n
+  c.last_event = e.id
+end
+
+local function apply_new(ctx, c, key, e)
+  local at = moment(e)
   raise_in_context(ctx, c, e)
   learn(c, e)
-  put(c, 'first', math.min(c.first or moment(e), moment(e)))
-  put(c, 'last', math.max(c.last or moment(e), moment(e)))
-  if e.class == 'work' then
-    put(c, 'n', c.n + 1)
-    e.n = c.n
+  c.channel, c.account = e.channel, e.account
+  c.first, c.last = math.min(c.first or at, at), math.max(c.last or at, at)
+  if e.is_work then
+    count_work(c, e)
     open_work(ctx, c, e)
-    put(c, 'last_event', e.id)
     raise_alert(ctx, e)
   else
-    e.n = 0
-    put(c, 'state', c.state or 'quiet')
-    put(c, 'severity', c.severity or 1)
+    e.n = c.n
+    c.state, c.severity = c.state or 'quiet', c.severity or 1
   end
   redis.call('HSET', index_key(ctx.prefix, e.id), index_field(e.id), e.conversation)
-  save(ctx, c, e)
-  local outcome = e.certainty == 'unclassified' and 'p' or 'n'
+  save(ctx, c, key, e)
+  local outcome = e.certainty == UNCLASSIFIED and 'p' or 'n'
   return e.is_context_raised and outcome .. e.verdict or outcome
 end
 
 -- A verdict more severe than the one that stands, or the first real one.
-local function apply_change(ctx, c, e, stood)
-  e.bytes = nil
-  e.n = stood.n
-  local is_covered = stood.n <= c.closed_n
-  if e.class ~= 'work' then
-    save(ctx, c, e)
-    return 'r'
+local function apply_change(ctx, c, key, e, stood)
+  e.bytes, e.n = nil, stood.n
+  if e.is_work then
+    learn(c, e)
+    if e.severity > stood.severity then
+      count_work(c, e)
+      open_work(ctx, c, e)
+      raise_alert(ctx, e)
+    end
+    if stood.certainty == UNCLASSIFIED and stood.n > c.closed_n then
+      recount(ctx, c, key, e)
+    end
   end
-  learn(c, e)
-  if e.severity > stood.severity then
-    put(c, 'n', c.n + 1)
-    e.n = c.n
-    open_work(ctx, c, e)
-    put(c, 'last_event', e.id)
-    raise_alert(ctx, e)
-  end
-  if stood.certainty == 'unclassified' and not is_covered then
-    recount(ctx, c, e.id, e)
-  end
-  save(ctx, c, e)
+  save(ctx, c, key, e)
   return e.is_context_raised and 'r' .. e.verdict or 'r'
 end
 
-local function apply_again(ctx, c, e)
-  local stood = read_record(c.record)
-  if stood.certainty == 'unclassified' and e.certainty ~= 'unclassified' then
-    raise_in_context(ctx, c, e)
-    return apply_change(ctx, c, e, stood)
-  end
-  if e.certainty ~= 'unclassified' and e.severity > stood.severity then
-    return apply_change(ctx, c, e, stood)
+local function apply_again(ctx, c, key, e, stood)
+  if e.certainty ~= UNCLASSIFIED then
+    if stood.certainty == UNCLASSIFIED then
+      raise_in_context(ctx, c, e)
+      return apply_change(ctx, c, key, e, stood)
+    end
+    if e.severity > stood.severity then
+      return apply_change(ctx, c, key, e, stood)
+    end
   end
   -- Still unclassified: still to be offered again when a classifier is back.
-  local outcome = stood.certainty == 'unclassified' and 'p' or 'd'
+  local outcome = stood.certainty == UNCLASSIFIED and 'p' or 'd'
   return stood.verdict ~= e.verdict and outcome .. stood.verdict or outcome
 end
 
 local function apply_one(ctx, e)
-  local c = load_conversation(ctx.prefix, e.conversation, e.id)
-  if c.record then
-    return apply_again(ctx, c, e)
+  local c, record, key = load_conversation(ctx.prefix, e.conversation, e.id)
+  if record then
+    return apply_again(ctx, c, key, e, read_record(record))
   end
-  return apply_new(ctx, c, e)
+  return apply_new(ctx, c, key, e)
 end
 
 -- Only what Redis or we ourselves said of the fault: never an argument.
@@ -169,17 +161,21 @@ local function fault_text(fault)
 end
 
 local function read_event(args, at)
-  local e = read_header(args[at + 2])
-  e.id, e.conversation, e.bytes, e.verdict, e.order = args[at], args[at + 1], args[at + 3], args[at + 4],
-    args[at + 5]
+  local e = read_header(args[at + 2], 1)
+  e.id, e.conversation, e.header = args[at], args[at + 1], args[at + 2]
+  e.bytes, e.verdict, e.order = args[at + 3], args[at + 4], args[at + 5]
   return e
 end
 
 local function read_context(keys, args)
   local rank, queue, grade, allowance = string.match(args[4], '^(%d+) (%S+) (%S+) (%d+)$')
   return { prefix = keys[1], now = tonumber(args[1]), context_ms = tonumber(args[2]),
-    unclassified_per_minute = tonumber(args[3]),
+    unclassified_per_minute = tonumber(args[3]), queues_known = {},
     urgent = { rank = tonumber(rank), queue = queue, grade = grade, allowance = tonumber(allowance) } }
+end
+
+local function apply_at(ctx, args, at)
+  return apply_one(ctx, read_event(args, at))
 end
 
 -- ARGV: now, context window, unclassified alerts a minute, urgent plan, then six per event: event,
@@ -191,9 +187,7 @@ local function desg_apply(keys, args)
   pcall(sweep, ctx.prefix)
   local answer = { history() }
   for at = 5, #args, 6 do
-    local is_done, result = pcall(function()
-      return apply_one(ctx, read_event(args, at))
-    end)
+    local is_done, result = pcall(apply_at, ctx, args, at)
     answer[#answer + 1] = is_done and result or 'e' .. fault_text(result)
   end
   return answer
@@ -215,7 +209,7 @@ local function desg_quarantine(keys, args)
   end
   pcall(raise_alert, ctx, e)
   redis.call('ZADD', ctx.prefix .. 'quarantine-times', ctx.now, e.id)
-  redis.call('HSET', kept, e.id, table.concat({ ctx.now, ' ', e.conversation, ' ', e.header, '\n',
-    string.gsub(args[11], '%c', ' '), '\n', #e.bytes, '\n', e.bytes, e.verdict }))
+  redis.call('HSET', kept, e.id, struct.pack('<I8', ctx.now) .. e.header .. e.conversation .. '\n'
+    .. string.gsub(args[11], '%c', ' ') .. '\n' .. #e.bytes .. '\n' .. e.bytes .. e.verdict)
   return { history(), 'q' }
 end

@@ -3,8 +3,15 @@
 
 local REVIEW, URGENT = 3, 4
 
--- n is numbered per conversation in the order of arrival; times are Unix milliseconds.
-local HEADER = '^(%d+) (%d+) (%a+) (%a+) (%d+) (%d+) (%d+) (%S+) (%S+) (%S+) (%S+) (%d+) (%d+) (%S+) (%S+) (%S+) (%S+)$'
+-- A header, as apply.c writes it: severity, rank, 1 if it opens work, certainty, restricted class, rank of
+-- the home queue, allowance in ms, received at, written at; then words and a newline.
+local HEADER = '<I1I1I1I1I1I1I4I8I8'
+local WORDS = '^([^ ]*) ([^ ]*) ([^ ]*) ([^ ]*) ([^ ]*) ([^ ]*) ([^ ]*) ([^ \n]*)\n()'
+local CONTEXT, UNCLASSIFIED = 1, 2 -- certainty; 0 is real
+local CERTAINTY_WORDS = { [0] = 'real', 'context', 'unclassified' }
+-- A record (v:<event>): n, the conversation's count of work when it arrived; applied at; header; verdict.
+local RECORD = '<I4I8'
+local RECORD_BYTES = 12
 local ACTIONS_KEPT = 10000
 local ALERTS_LISTED = 10000
 
@@ -19,32 +26,32 @@ local function clock_ms()
   return now[1] * 1000 + math.floor(now[2] / 1000)
 end
 
-local function read_header(header)
-  local severity, rank, class, certainty, received, written, allowance, queue, grade, category,
-    language, restricted, home_rank, home_queue, channel, account, alert = string.match(header, HEADER)
-  if not severity then
+-- The event a header describes, and where in text the header ends.
+local function read_header(text, at)
+  local severity, rank, work, certainty, restricted, home_rank, allowance, received, written, words_at =
+    struct.unpack(HEADER, text, at)
+  local queue, grade, category, language, home_queue, channel, account, alert, ends_at =
+    string.match(text, WORDS, words_at)
+  if not ends_at then
     error('header not understood', 0)
   end
-  return {
-    severity = tonumber(severity), rank = tonumber(rank), class = class, certainty = certainty,
-    received = tonumber(received), written = tonumber(written), allowance = tonumber(allowance),
-    queue = queue, grade = grade, category = category, language = language,
-    restricted = tonumber(restricted), home_rank = tonumber(home_rank), home_queue = home_queue, channel = channel, account = account, alert = alert,
-    header = header,
-  }
+  return { severity = severity, rank = rank, is_work = work == 1, certainty = certainty, restricted = restricted,
+    home_rank = home_rank, allowance = allowance, received = received, written = written, queue = queue,
+    grade = grade, category = category, language = language, home_queue = home_queue, channel = channel,
+    account = account, alert = alert, header = nil, id = nil, conversation = nil, bytes = nil, verdict = nil,
+    order = nil, n = nil }, ends_at
 end
 
 local function write_header(e)
-  return table.concat({ e.severity, e.rank, e.class, e.certainty, e.received, e.written,
-    e.allowance, e.queue, e.grade, e.category, e.language, e.restricted, e.home_rank,
-    e.home_queue, e.channel, e.account, e.alert }, ' ')
+  return struct.pack(HEADER, e.severity, e.rank, e.is_work and 1 or 0, e.certainty, e.restricted, e.home_rank,
+    e.allowance, e.received, e.written) .. table.concat({ e.queue, e.grade, e.category, e.language, e.home_queue,
+    e.channel, e.account, e.alert }, ' ') .. '\n'
 end
 
--- v:<event> of a conversation: "<n> <applied at> <header>\n<verdict>".
 local function read_record(value)
-  local n, applied, header, verdict_at = string.match(value, '^(%d+) (%d+) ([^\n]*)\n()')
-  local e = read_header(header)
-  e.n, e.applied, e.verdict = tonumber(n), tonumber(applied), string.sub(value, verdict_at)
+  local n, applied = struct.unpack(RECORD, value)
+  local e, ends_at = read_header(value, RECORD_BYTES + 1)
+  e.n, e.applied, e.verdict = n, applied, string.sub(value, ends_at)
   return e
 end
 
@@ -66,9 +73,25 @@ local function note_action(prefix, what, agent, conversation, extra)
     'agent', agent, 'conversation', conversation, 'detail', extra or '')
 end
 
-local function enqueue(prefix, queue, score, conversation)
-  redis.call('SADD', prefix .. 'queues', queue)
+-- known: names already noted in this call, or nil.
+local function enqueue(prefix, queue, score, conversation, known)
+  if not known or not known[queue] then
+    redis.call('SADD', prefix .. 'queues', queue)
+  end
+  if known then
+    known[queue] = true
+  end
   redis.call('ZADD', prefix .. 'queue:' .. queue, score, conversation)
+end
+
+-- A conversation's own state is one packed table in field "work" of its hash: one read, one write.
+local function read_work(prefix, id)
+  local packed = redis.call('HGET', prefix .. 'conv:' .. id, 'work')
+  return packed and cmsgpack.unpack(packed)
+end
+
+local function write_work(prefix, id, c)
+  redis.call('HSET', prefix .. 'conv:' .. id, 'work', cmsgpack.pack(c))
 end
 
 -- Conversations whose lease ran out go back to their queue at the age they always had.
@@ -82,12 +105,12 @@ local function sweep(prefix)
     return
   end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'leases', '-inf', now, 'LIMIT', 0, 64)) do
-    local key = prefix .. 'conv:' .. id
-    local state, queue, score, owner = unpack(redis.call('HMGET', key, 'state', 'queue', 'score', 'owner'))
-    if state == 'claimed' then
-      enqueue(prefix, queue, score, id)
-      redis.call('HSET', key, 'state', 'open', 'owner', '')
-      note_action(prefix, 'lease_expired', owner, id)
+    local c = read_work(prefix, id)
+    if c and c.state == 'claimed' then
+      enqueue(prefix, c.queue, c.score, id)
+      note_action(prefix, 'lease_expired', c.owner, id)
+      c.state, c.owner, c.lease = 'open', nil, nil
+      write_work(prefix, id, c)
     end
     redis.call('ZREM', prefix .. 'leases', id)
   end

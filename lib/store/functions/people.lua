@@ -17,7 +17,8 @@ end
 local function claimed_by_queue(prefix)
   local counts = {}
   for _, id in ipairs(redis.call('ZRANGE', prefix .. 'leases', 0, 999)) do
-    local queue = redis.call('HGET', prefix .. 'conv:' .. id, 'queue') or ''
+    local c = read_work(prefix, id)
+    local queue = c and c.queue or ''
     counts[queue] = (counts[queue] or 0) + 1
   end
   return counts
@@ -27,7 +28,8 @@ end
 local function oldest_since(prefix, queue)
   local oldest
   for _, id in ipairs(redis.call('ZRANGE', prefix .. 'queue:' .. queue, 0, 255)) do
-    local since = tonumber(redis.call('HGET', prefix .. 'conv:' .. id, 'since') or nil)
+    local c = read_work(prefix, id)
+    local since = c and c.since
     if since and (not oldest or since < oldest) then
       oldest = since
     end
@@ -49,13 +51,11 @@ local function desg_queues(keys)
 end
 
 local function queue_row(prefix, id, now)
-  local severity, category, language, since, score, owner, events, channel, state, restricted, queue =
-    unpack(redis.call('HMGET', prefix .. 'conv:' .. id, 'severity', 'category', 'language', 'since', 'score',
-      'owner', 'n', 'channel', 'state', 'restricted', 'queue'))
-  return { conversation = id, severity = tonumber(severity or nil), category = category or '-',
-    language = language or '-', waiting_ms = math.max(now - (tonumber(since or nil) or now), 0),
-    deadline_ms = (tonumber(score or nil) or now) - now, owner = owner or '', events = tonumber(events or nil),
-    channel = channel or '', state = state or '', restricted = tonumber(restricted or nil) or 0 }, queue
+  local c = read_work(prefix, id) or {}
+  return { conversation = id, severity = c.severity, category = c.category or '-', language = c.language or '-',
+    waiting_ms = math.max(now - (c.since or now), 0), deadline_ms = (c.score or now) - now, owner = c.owner or '',
+    events = c.n, channel = c.channel or '', state = c.state or '', restricted = c.restricted or 0,
+    grade = c.grade or '-' }, c.queue
 end
 
 -- ARGV: queue, limit. Those waiting, in the order they will be claimed, then those claimed.
@@ -73,21 +73,25 @@ local function desg_queue(keys, args)
   return { history(), encode_list(rows) }
 end
 
+-- ARGV: conversation. Answers its state as JSON and the whole hash.
 local function desg_conversation(keys, args)
-  return { history(), redis.call('HGETALL', keys[1] .. 'conv:' .. args[1]) }
+  local c = read_work(keys[1], args[1])
+  if not c then
+    return { history(), 'none' }
+  end
+  return { history(), cjson.encode(c), redis.call('HGETALL', keys[1] .. 'conv:' .. args[1]) }
 end
 
 local function take(prefix, id, agent, lease_ms)
-  local key = prefix .. 'conv:' .. id
-  local queue, fence = unpack(redis.call('HMGET', key, 'queue', 'fence'))
-  local now = clock_ms()
+  local c, now = read_work(prefix, id), clock_ms()
   -- Never below the clock: a Redis rebuilt from the journals must not give out an old number again.
-  local next_fence = math.max((tonumber(fence or nil) or 0) + 1, now)
-  redis.call('ZADD', prefix .. 'leases', now + lease_ms, id)
-  redis.call('HSET', key, 'state', 'claimed', 'owner', agent, 'fence', next_fence, 'lease', now + lease_ms)
-  redis.call('ZREM', prefix .. 'queue:' .. queue, id)
-  note_action(prefix, 'claimed', agent, id, tostring(next_fence))
-  return cjson.encode({ conversation = id, fence = next_fence, lease_ms = lease_ms, queue = queue })
+  c.fence = math.max((c.fence or 0) + 1, now)
+  c.state, c.owner, c.lease = 'claimed', agent, now + lease_ms
+  redis.call('ZADD', prefix .. 'leases', c.lease, id)
+  write_work(prefix, id, c)
+  redis.call('ZREM', prefix .. 'queue:' .. c.queue, id)
+  note_action(prefix, 'claimed', agent, id, tostring(c.fence))
+  return cjson.encode({ conversation = id, fence = c.fence, lease_ms = lease_ms, queue = c.queue })
 end
 
 -- The first conversation of the queue that really waits; entries that lie are cleared away.
@@ -97,8 +101,8 @@ local function first_waiting(prefix, queue)
     if not id then
       return nil
     end
-    local state, place = unpack(redis.call('HMGET', prefix .. 'conv:' .. id, 'state', 'queue'))
-    if state == 'open' and place == queue then
+    local c = read_work(prefix, id)
+    if c and c.state == 'open' and c.queue == queue then
       return id
     end
     redis.call('ZREM', prefix .. 'queue:' .. queue, id)
@@ -145,33 +149,32 @@ local function desg_claim(keys, args)
     end
     return { history(), 'ok', take(prefix, id, agent, lease_ms) }
   end
-  local state, owner = unpack(redis.call('HMGET', prefix .. 'conv:' .. id, 'state', 'owner'))
-  if not state then
+  local c = read_work(prefix, id)
+  if not c then
     return { history(), 'refused', 'there is no such conversation' }
   end
-  if state == 'claimed' and owner ~= agent then
+  if c.state == 'claimed' and c.owner ~= agent then
     return { history(), 'refused', 'another agent holds it' }
   end
-  if state == 'closed' or state == 'quiet' then
-    return { history(), 'refused', 'it is ' .. state .. ': nothing in it waits for an answer' }
+  if c.state == 'closed' or c.state == 'quiet' then
+    return { history(), 'refused', 'it is ' .. c.state .. ': nothing in it waits for an answer' }
   end
   return { history(), 'ok', take(prefix, id, agent, lease_ms) }
 end
 
--- nil if agent holds the conversation under this fence, otherwise what changed.
-local function stale(prefix, agent, id, fence)
-  local state, owner, live = unpack(redis.call('HMGET', prefix .. 'conv:' .. id, 'state', 'owner', 'fence'))
-  if not state then
+-- What keeps agent from acting on the conversation under this fence; nil if nothing does.
+local function stale(c, agent, fence)
+  if not c then
     return 'there is no such conversation'
   end
-  if state ~= 'claimed' then
-    return 'the claim has ended: the conversation is ' .. state
+  if c.state ~= 'claimed' then
+    return 'the claim has ended: the conversation is ' .. c.state
   end
-  if owner ~= agent then
-    return 'another agent holds it now, under fence ' .. live
+  if c.owner ~= agent then
+    return 'another agent holds it now, under fence ' .. c.fence
   end
-  if tonumber(live) ~= tonumber(fence) then
-    return 'fence ' .. fence .. ' is stale: the claim is under fence ' .. live .. ' now'
+  if c.fence ~= tonumber(fence) then
+    return 'fence ' .. fence .. ' is stale: the claim is under fence ' .. c.fence .. ' now'
   end
   return nil
 end
@@ -179,13 +182,14 @@ end
 -- ARGV: agent, conversation, fence, lease in ms.
 local function desg_heartbeat(keys, args)
   sweep(keys[1])
-  local problem = stale(keys[1], args[1], args[2], args[3])
+  local c = read_work(keys[1], args[2])
+  local problem = stale(c, args[1], args[3])
   if problem then
     return { history(), 'refused', problem }
   end
-  local lease = clock_ms() + tonumber(args[4])
-  redis.call('ZADD', keys[1] .. 'leases', lease, args[2])
-  redis.call('HSET', keys[1] .. 'conv:' .. args[2], 'lease', lease)
+  c.lease = clock_ms() + tonumber(args[4])
+  redis.call('ZADD', keys[1] .. 'leases', c.lease, args[2])
+  write_work(keys[1], args[2], c)
   return { history(), 'ok' }
 end
 
@@ -193,27 +197,27 @@ end
 local function desg_release(keys, args)
   local prefix, agent, id = keys[1], args[1], args[2]
   sweep(prefix)
-  local problem = stale(prefix, agent, id, args[3])
+  local c = read_work(prefix, id)
+  local problem = stale(c, agent, args[3])
   if problem then
     return { history(), 'refused', problem }
   end
-  local key = prefix .. 'conv:' .. id
-  local queue, score = unpack(redis.call('HMGET', key, 'queue', 'score'))
-  enqueue(prefix, queue, score, id)
-  redis.call('HSET', key, 'state', 'open', 'owner', '')
+  enqueue(prefix, c.queue, c.score, id)
+  c.state, c.owner, c.lease = 'open', nil, nil
+  write_work(prefix, id, c)
   redis.call('ZREM', prefix .. 'leases', id)
   note_action(prefix, 'released', agent, id)
   return { history(), 'ok' }
 end
 
 -- What arrived after the last event the agent saw; nil if nothing did.
-local function unseen(key, last_event)
-  local n, newest, record = unpack(redis.call('HMGET', key, 'n', 'last_event', 'v:' .. last_event))
+local function unseen(prefix, id, c, last_event)
+  local record = redis.call('HGET', prefix .. 'conv:' .. id, 'v:' .. last_event)
   if not record then
     return 'the last event named is not in this conversation'
   end
-  if read_record(record).n < tonumber(n) then
-    return 'something newer came: event ' .. newest
+  if read_record(record).n < c.n then
+    return 'something newer came: event ' .. c.last_event
   end
   return nil
 end
@@ -222,27 +226,29 @@ end
 local function desg_close(keys, args)
   local prefix, agent, id = keys[1], args[1], args[2]
   sweep(prefix)
-  local key = prefix .. 'conv:' .. id
-  local problem = stale(prefix, agent, id, args[3]) or args[4] ~= '' and unseen(key, args[4])
+  local c = read_work(prefix, id)
+  local problem = stale(c, agent, args[3]) or args[4] ~= '' and unseen(prefix, id, c, args[4])
   if problem then
     return { history(), 'refused', problem }
   end
-  redis.call('HSET', key, 'state', 'closed', 'owner', '', 'closed_n', redis.call('HGET', key, 'n'),
-    'closed_at', clock_ms())
+  c.state, c.owner, c.lease, c.closed_n, c.closed_at = 'closed', nil, nil, c.n, clock_ms()
+  write_work(prefix, id, c)
   redis.call('ZREM', prefix .. 'leases', id)
   note_action(prefix, 'closed', agent, id)
   return { history(), 'ok' }
 end
 
+-- quarantine: at, header, conversation, reason, length of the event, event, verdict.
 local function quarantine_row(prefix, id)
   local value = redis.call('HGET', prefix .. 'quarantine', id)
   if not value then
     return nil
   end
-  local at, conversation, header, reason = string.match(value, '^(%d+) (%x+) ([^\n]*)\n([^\n]*)\n')
-  local e = read_header(header)
-  return { event = id, conversation = conversation, at_ms = tonumber(at), reason = reason,
-    severity = e.severity, channel = e.channel, received_at_ms = e.received }
+  local at, header_at = struct.unpack('<I8', value)
+  local e, rest_at = read_header(value, header_at)
+  local conversation, reason, length, event_at = string.match(value, '^(%x+)\n([^\n]*)\n(%d+)\n()', rest_at)
+  return { event = id, conversation = conversation, at_ms = at, reason = reason, severity = e.severity,
+    channel = e.channel, received_at_ms = e.received }, value, event_at, tonumber(length)
 end
 
 -- ARGV: limit. Newest first.
@@ -256,13 +262,12 @@ end
 
 -- ARGV: event. Answers the row, event bytes and verdict bytes.
 local function desg_quarantine_show(keys, args)
-  local value = redis.call('HGET', keys[1] .. 'quarantine', args[1])
-  if not value then
+  local row, value, at, length = quarantine_row(keys[1], args[1])
+  if not row then
     return { history(), 'none' }
   end
-  local length, at = string.match(value, '^[^\n]*\n[^\n]*\n(%d+)\n()')
-  return { history(), 'ok', cjson.encode(quarantine_row(keys[1], args[1])),
-    string.sub(value, at, at + length - 1), string.sub(value, at + length) }
+  return { history(), 'ok', cjson.encode(row), string.sub(value, at, at + length - 1),
+    string.sub(value, at + length) }
 end
 
 -- ARGV: event, agent.
@@ -287,7 +292,7 @@ local function trace_event(prefix, id, rows)
     end
     rows[#rows + 1] = { at_ms = e.received, where = 'ingest', what = 'received', event = id, channel = e.channel }
     rows[#rows + 1] = { at_ms = e.applied, where = 'route', what = 'applied', event = id,
-      conversation = conversation, severity = e.severity, queue = e.queue, certainty = e.certainty }
+      conversation = conversation, severity = e.severity, queue = e.queue, certainty = CERTAINTY_WORDS[e.certainty] }
   end
   local row = quarantine_row(prefix, id)
   if row then
@@ -327,14 +332,12 @@ local function desg_trace(keys, args)
     conversation = trace_event(prefix, args[1], rows)
     trace_alert(prefix, args[2], rows)
   end
-  if not conversation and redis.call('EXISTS', prefix .. 'conv:' .. args[1]) == 1 then
+  local c = not conversation and read_work(prefix, args[1])
+  if c then
     conversation = args[1]
-    local first, last, state, queue = unpack(redis.call('HMGET', prefix .. 'conv:' .. conversation, 'first', 'last',
-      'state', 'queue'))
-    rows[#rows + 1] = { at_ms = tonumber(first or nil) or 0, where = 'route', what = 'first_event',
-      conversation = conversation }
-    rows[#rows + 1] = { at_ms = tonumber(last or nil) or 0, where = 'route', what = 'last_event',
-      conversation = conversation, state = state or '', queue = queue or '' }
+    rows[#rows + 1] = { at_ms = c.first, where = 'route', what = 'first_event', conversation = conversation }
+    rows[#rows + 1] = { at_ms = c.last, where = 'route', what = 'last_event', conversation = conversation,
+      state = c.state, queue = c.queue or '' }
   end
   if conversation then
     trace_actions(prefix, conversation, rows)
