@@ -63,6 +63,10 @@ def say_where(desk):
 
 
 def progress_line(done, total):
+    if not sys.stdout.isatty():
+        if done == total or done % max(total // 10, 1) == 0:
+            print(f"playing the sample day: {done}/{total} deliveries", flush=True)
+        return
     width = 30
     filled = width * done // max(total, 1)
     sys.stdout.write(f"\rplaying the sample day [{'#' * filled}{'.' * (width - filled)}] {done}/{total} deliveries ")
@@ -174,7 +178,8 @@ def stop_on_signals():
 def main(argv):
     arguments = parse(argv)
     stop_on_signals()
-    desk = suite_module.Suite(arguments.state)
+    build = os.environ.get("DESG_BUILD") or suite_module.TOP / "build" / "dev"
+    desk = suite_module.Suite(arguments.state, build=build)
     code = 0
     try:
         print("Starting …", flush=True)
