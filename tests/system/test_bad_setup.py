@@ -1,0 +1,124 @@
+"""Wrong configuration, secrets, rules and Redis: refused with file, line and remedy, or degraded and saying so."""
+import json
+import shutil
+import subprocess
+
+import pytest
+
+import ledger
+from desk import TOP, URGENT_TEXT, wait_until
+
+CONFIG = 78
+PROGRAMS = ("ingest", "classify", "route", "notify")
+
+
+def start(desk, program, path):
+    return subprocess.run([desk.build / "bin" / f"desg-{program}", "--config", path, "--name", "probe"],
+                          capture_output=True, text=True, timeout=20, check=False)
+
+
+def refusal(desk, program, config):
+    """What a program says of a configuration that it must refuse."""
+    path = desk.state / "wrong.yaml"
+    path.write_text(config if isinstance(config, str) else json.dumps(config, indent=2), "utf-8")
+    done = start(desk, program, path)
+    assert done.returncode == CONFIG, f"{done.returncode}: {done.stdout}{done.stderr}"
+    assert "wrong.yaml" in done.stderr or "secrets" in done.stderr, done.stderr
+    return done.stderr
+
+
+@pytest.fixture
+def desk(make_desk):
+    return make_desk(is_started=False, workers=1)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_broken_file_is_refused_with_its_line(desk, program):
+    told = refusal(desk, program, "common:\n  force: gwent\n  run_directory: [unclosed\n")
+    assert "wrong.yaml:" in told
+    assert f"{program}" in start(desk, program, desk.state / "absent.yaml").stderr + program
+    assert start(desk, program, desk.state / "absent.yaml").returncode == CONFIG
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_an_unknown_key_is_refused_with_the_known_ones(desk, program):
+    config = desk.config()
+    config[program]["lisen"] = "127.0.0.1:1"
+    told = refusal(desk, program, config)
+    assert "lisen" in told and "write one of" in told
+    line = next(n for n, text in enumerate((desk.state / "wrong.yaml").read_text().splitlines(), 1) if "lisen" in text)
+    assert f"wrong.yaml:{line}:" in told
+
+
+def test_values_out_of_range_and_of_the_wrong_kind(desk):
+    config = desk.config()
+    config["ingest"]["journal"]["size_mib"] = "5s"
+    assert "size_mib" in refusal(desk, "ingest", config)
+    config["ingest"]["journal"]["size_mib"] = 1
+    told = refusal(desk, "ingest", config)
+    assert "size_mib" in told and any(character.isdigit() for character in told.split("size_mib")[1])
+
+
+def test_a_missing_or_empty_or_readable_secret_stops_the_start(desk):
+    for name, program in (("meta-app", "ingest"), ("id-key", "ingest"), ("journal-keys", "ingest"), ("dispatch-callback", "notify")):
+        secret = desk.secret(name)
+        kept = secret.read_bytes()
+        for spoil in (secret.unlink, lambda: secret.write_bytes(b""), lambda: secret.write_bytes(b"\n")):
+            spoil()
+            told = refusal(desk, program, desk.config())
+            assert name in told, told
+            secret.write_bytes(kept)
+        secret.chmod(0o644)
+        assert name in refusal(desk, program, desk.config())
+        secret.chmod(0o600)
+        assert kept.strip().decode() not in told
+
+
+def test_a_rules_file_with_a_bad_pattern(desk):
+    rules = desk.state / "rules"
+    shutil.copytree(TOP / "services" / "classify" / "rules", rules)
+    bad = rules / "bad.yaml"
+    good = (rules / "burglary.yaml").read_text("utf-8")
+    bad.write_text(good.replace("rules:", "rules:", 1) + "\n  - broken: [\n", "utf-8")
+    config = desk.config()
+    config["classify"]["rules_directory"] = str(rules)
+    path = desk.state / "wrong.yaml"
+    path.write_text(json.dumps(config), "utf-8")
+    done = start(desk, "classify", path)
+    assert done.returncode == CONFIG and "bad.yaml:" in done.stderr, done.stderr
+    number = int(done.stderr.split("bad.yaml:")[1].split(":")[0])
+    assert abs(number - len(good.splitlines())) <= 3, "the line"
+
+
+def test_rules_that_go_bad_while_running_leave_the_old_ones_at_work(make_desk, state):
+    rules = state / "rules"
+    shutil.copytree(TOP / "services" / "classify" / "rules", rules)
+    desk = make_desk(workers=1, changes={"classify": {"rules_directory": str(rules)}})
+    (rules / "bad.yaml").write_text("rules:\n  - id: [broken\n", "utf-8")
+    wait_until(lambda: "rules_refused" in desk.log("classify-1"), 15, "the refusal in the log")
+    assert "bad.yaml" in desk.log("classify-1")
+    assert desk.metric_sum("classify-1", "desg_classify_reload_failures_total") >= 1
+    player = desk.make_player()
+    desk.post(player, desk.item(URGENT_TEXT, urgent=True))
+    assert desk.settle(player)["urgent"] == 1
+
+
+@pytest.mark.parametrize("options, remedy", [
+    (("--maxmemory-policy", "allkeys-lru"), "set maxmemory-policy noeviction"),
+    (("--appendonly", "no"), "set appendonly yes"),
+], ids=["evicts", "no-aof"])
+def test_a_redis_that_may_lose_things_gets_none(make_desk, options, remedy):
+    desk = make_desk(workers=1, redis_options=options)
+    player = desk.make_player()
+    desk.post(player, desk.item(URGENT_TEXT, urgent=True), desk.item(person="p2"))
+    assert player.retries == 0
+    wait_until(lambda: len(desk.dispatched()) == 1, 10, "the urgent one at dispatch")
+    wait_until(lambda: remedy in desk.log("route"), 5, "the remedy in route's log")
+    assert "ERROR" in next(line for line in desk.log("route").splitlines() if remedy in line).upper()
+    assert remedy in desk.desg("status").stdout
+    assert not desk.redis_cli("KEYS", "desg:gwent:conv:*"), "nothing was applied"
+    assert desk.metrics("route")["desg_route_redis_state"] == 2
+    for name, value in (("maxmemory-policy", "noeviction"), ("appendonly", "yes")):
+        desk.redis_cli("CONFIG", "SET", name, value)
+    desk.settle(player)
+    assert len(ledger.accepted_alerts(desk)) == 1
