@@ -376,7 +376,10 @@ static void split_whatsapp_entry(struct builder *builder, const json_t *entry)
     size_t i;
     json_t *change;
     json_t *changes = read_array(entry, "changes");
-    json_array_foreach(changes, i, change) whatsapp_change(builder, entry, change);
+    json_array_foreach(changes, i, change)
+    {
+        whatsapp_change(builder, entry, change);
+    }
     if (json_array_size(changes) == 0)
         builder_skip(builder, NON_EVENT_EMPTY);
 }

@@ -123,24 +123,29 @@ static bool is_post_item(const char *item)
     return false;
 }
 
-static bool on_feed(struct builder *builder, struct change *change)
+/* What opens no work; false: it does. */
+static bool skip_feed(struct builder *builder, const struct change *change)
 {
-    read_page_change(builder, change);
-    bool is_comment = strcmp(change->item, "comment") == 0;
-    if (strcmp(change->person, builder_account_id(builder)) == 0 && change->person[0])
+    if (change->person[0] && strcmp(change->person, builder_account_id(builder)) == 0)
         builder_skip(builder, NON_EVENT_OWN_POST);
     else if (strcmp(change->item, "reaction") == 0 || strcmp(change->item, "like") == 0)
         builder_skip(builder, NON_EVENT_LIKE);
-    else if (change->object[0] == '\0')
-        return false;
     else if (is_verb(change, "hide", "unhide") || is_verb(change, "block", "unblock"))
         builder_skip(builder, NON_EVENT_MODERATION);
-    else if (is_comment)
-        add_public(builder, change, KIND(COMMENT));
-    else if (is_post_item(change->item))
-        add_public(builder, change, KIND(MENTION));
     else
         return false;
+    return true;
+}
+
+static bool on_feed(struct builder *builder, struct change *change)
+{
+    read_page_change(builder, change);
+    if (skip_feed(builder, change))
+        return true;
+    bool is_comment = strcmp(change->item, "comment") == 0;
+    if (change->object[0] == '\0' || (!is_comment && !is_post_item(change->item)))
+        return false;
+    add_public(builder, change, is_comment ? KIND(COMMENT) : KIND(MENTION));
     return true;
 }
 

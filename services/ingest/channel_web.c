@@ -20,8 +20,7 @@ static bool read_timestamp(const char *text, char prefix[static TIMESTAMP_MAX_DI
     size_t length = strlen(text);
     if (length == 0 || length > TIMESTAMP_MAX_DIGITS || strspn(text, "0123456789") != length)
         return false;
-    memcpy(prefix, text, length);
-    memcpy(prefix + length, ".", 2);
+    (void)snprintf(prefix, TIMESTAMP_MAX_DIGITS + 2, "%s.", text);
     *unix_ms = strtoll(text, NULL, 10) * 1000;
     return true;
 }

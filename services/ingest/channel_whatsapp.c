@@ -287,13 +287,23 @@ static void split_messages_value(struct builder *builder, const json_t *change, 
     const json_t *errors = read_array(value, "errors");
     const json_t *echoes = read_array(value, "message_echoes");
     json_array_foreach(messages, i, item)
+    {
         split_message(builder, read_array(value, "contacts"), item);
-    json_array_foreach(statuses, i, item) split_status(builder, item);
-    json_array_foreach(echoes, i, item) add_echo(builder, item);
+    }
+    json_array_foreach(statuses, i, item)
+    {
+        split_status(builder, item);
+    }
+    json_array_foreach(echoes, i, item)
+    {
+        add_echo(builder, item);
+    }
     json_array_foreach(errors, i, item)
+    {
         add_operator_notice(builder, item, "errors",
                             builder_text(builder, "%s %s", read_text(builder, item, "code"),
                                          read_text(builder, item, "title")));
+    }
     if (!messages && !statuses && !errors && !echoes)
         builder_unknown(builder, change, "value", "");
 }

@@ -85,9 +85,11 @@ static void name_person(struct draft *draft, struct builder *builder, const stru
     json_t *listed;
     if (inner)
         user = inner;
-    json_array_foreach(people->list, i,
-                       listed) if (!user && strcmp(read_text(builder, listed, "id"),
-                                                   draft->event.person) == 0) user = listed;
+    json_array_foreach(people->list, i, listed)
+    {
+        if (!user && strcmp(read_text(builder, listed, "id"), draft->event.person) == 0)
+            user = listed;
+    }
     const char *handle = read_text(builder, user, "username");
     draft->event.person_name = TEXT_FIELD(read_text(builder, user, "name"));
     draft->event.person_handle =
@@ -473,12 +475,11 @@ static void split_activity_post(struct builder *builder, const struct activity *
     split_post(builder, &activity->people, inner ? inner : activity->payload);
 }
 
-static void split_activity(struct builder *builder, const struct activity *activity)
+/* false: of a type nobody knows. */
+static bool read_activity(struct builder *builder, const struct activity *activity)
 {
     const char *type = activity->type;
-    if (!activity->payload)
-        builder_unknown(builder, activity->data, type[0] ? type : "activity", "");
-    else if (read_array(activity->payload, "direct_message_events"))
+    if (read_array(activity->payload, "direct_message_events"))
         split_lists(builder, &activity->people, activity->payload);
     else if (starts_with(type, "chat."))
         add_chat(builder, activity);
@@ -489,10 +490,18 @@ static void split_activity(struct builder *builder, const struct activity *activ
     else if (strcmp(type, "oauth.revoke") == 0)
         add_notice(builder, activity->payload, type, "access withdrawn");
     else if (skip_activity(builder, type))
-        return;
+        return true;
     else if (starts_with(type, "post."))
         split_activity_post(builder, activity);
     else
+        return false;
+    return true;
+}
+
+static void split_activity(struct builder *builder, const struct activity *activity)
+{
+    const char *type = activity->type;
+    if (!activity->payload || !read_activity(builder, activity))
         builder_unknown(builder, activity->data, type[0] ? type : "activity", "");
 }
 

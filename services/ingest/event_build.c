@@ -249,6 +249,8 @@ static void finish_event(struct builder *self, struct draft *draft)
     size_t length = desg__v1__event__get_packed_size(event);
     uint8_t *bytes = (uint8_t *)builder_memory(self, length);
     (void)desg__v1__event__pack(event, bytes); /* always writes length bytes */
+    event->id = (ProtobufCBinaryData){ 0 };    /* they end with this function */
+    event->conversation_id = (ProtobufCBinaryData){ 0 };
     *next_place(self) = (struct split_event){
         .id = id,
         .kind = event->kind,

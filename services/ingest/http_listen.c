@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -36,10 +37,11 @@ static uint16_t port_of(int socket_fd)
 {
     struct sockaddr_storage address = { 0 };
     socklen_t length = sizeof address;
-    if (getsockname(socket_fd, (struct sockaddr *)&address, &length) != 0)
-        return 0;
-    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                               : ((struct sockaddr_in *)&address)->sin_port);
+    char port[8] = "0";
+    if (getsockname(socket_fd, (struct sockaddr *)&address, &length) == 0)
+        (void)getnameinfo((struct sockaddr *)&address, length, NULL, 0, port, sizeof port,
+                          NI_NUMERICSERV); /* failing, it stays 0: the port is for display */
+    return (uint16_t)strtoul(port, NULL, 10);
 }
 
 static int open_socket(const struct addrinfo *info)

@@ -86,11 +86,12 @@ static void count(const struct splitter *self, lazy_counter *place, const char *
 static void count_events(const struct splitter *self, bool is_replay, const struct split *split)
 {
     const char *name = is_replay ? "desg_ingest_replayed_events_total" : "desg_ingest_events_total";
+    size_t offset = is_replay ? CHANNEL_COUNT : 0;
     for (size_t i = 0; i < split->count; i++) {
         const struct split_event *event = &split->events[i];
         size_t channel = channel_index(event->channel);
         size_t kind = (size_t)event->kind < KIND_COUNT ? (size_t)event->kind : 0;
-        count(self, &self->events[(is_replay * CHANNEL_COUNT + channel) * KIND_COUNT + kind], name,
+        count(self, &self->events[(offset + channel) * KIND_COUNT + kind], name,
               channel_names[channel], kind_names[kind], 1);
     }
 }
@@ -100,13 +101,13 @@ static void count_non_events(const struct splitter *self, bool is_replay,
 {
     const char *name =
         is_replay ? "desg_ingest_replayed_non_events_total" : "desg_ingest_non_events_total";
+    size_t offset = is_replay ? CHANNEL_COUNT : 0;
     size_t channel = channel_index(builder_channel(builder));
     for (size_t kind = 0; kind < NON_EVENT_COUNT; kind++) {
         uint64_t amount = builder_skipped(builder, (enum non_event)kind);
         if (amount > 0)
-            count(self,
-                  &self->non_events[(is_replay * CHANNEL_COUNT + channel) * NON_EVENT_COUNT + kind],
-                  name, channel_names[channel], non_event_name((enum non_event)kind), amount);
+            count(self, &self->non_events[(offset + channel) * NON_EVENT_COUNT + kind], name,
+                  channel_names[channel], non_event_name((enum non_event)kind), amount);
     }
 }
 

@@ -251,8 +251,10 @@ int client_answer(int socket_fd, char *out, size_t room)
         if (wanted == room - 1 && strstr(out, "\r\n\r\n"))
             wanted = length + body_length(out);
     }
-    int status = 0;
-    return sscanf(out, "HTTP/1.1 %d", &status) == 1 ? status : 0;
+    static const char version[] = "HTTP/1.1 ";
+    return strncmp(out, version, sizeof version - 1) == 0
+               ? (int)strtol(out + sizeof version - 1, NULL, 10)
+               : 0;
 }
 
 bool client_ended(int socket_fd)

@@ -34,9 +34,10 @@ static void write_file(const char *path, const char *text)
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    (void)snprintf(f->folder, sizeof f->folder, "/tmp/desg-test-XXXXXX");
-    if (!mkdtemp(f->folder))
+    if (!f)
         return -1;
+    (void)snprintf(f->folder, sizeof f->folder, "/tmp/desg-test-XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
     (void)snprintf(f->secret, sizeof f->secret, "%s/secret", f->folder);
     (void)snprintf(f->empty, sizeof f->empty, "%s/empty", f->folder);
     (void)snprintf(f->file, sizeof f->file, "%s/desg.yaml", f->folder);
@@ -103,8 +104,10 @@ static void fills_in_what_is_not_written(void **state)
     struct config *config =
         load(f, "", with_paths(f, "[" CHANNEL("facebook", "meta", "/hooks/facebook", "[S, S]") "]"),
              &err);
-    if (!config)
+    if (!config) {
         fail_msg("%s", err.text);
+        return;
+    }
     const struct ingest_config *ingest = config->service;
     assert_int_equal(ingest->http.threads, 2);
     assert_int_equal(ingest->http.connections_max, 2000);
@@ -127,8 +130,10 @@ static void zero_per_address_means_no_limit(void **state)
              "  http: { connections_per_address_max: 0, trusted_proxy_header: X-Forwarded-For, "
              "trusted_proxies: [10.0.0.1, \"fd00::1\"] }\n",
              with_paths(f, "[" CHANNEL("x", "x", "/hooks/x", "[S]") "]"), &err);
-    if (!config)
+    if (!config) {
         fail_msg("%s", err.text);
+        return;
+    }
     const struct ingest_config *ingest = config->service;
     assert_int_equal(*ingest->http.connections_per_address_max, 0);
     config_destroy(&config);
