@@ -160,7 +160,7 @@ class Suite:
     # --- places ---
 
     def _make_directories(self):
-        for name in ("log", "redis", "secrets", "notify", "rules-cache"):
+        for name in ("log", "redis", "secrets", "notify"):
             (self.state / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         for number in range(1, self.ingests + 1):
             (self.state / f"ingest-{number}").mkdir(exist_ok=True, mode=0o700)
@@ -250,7 +250,7 @@ class Suite:
                 "route_bulk_endpoints": [self.endpoint("route-bulk")],
                 "notify_endpoints": [self.endpoint("notify")],
                 "rules_directory": str(TOP / "services" / "classify" / "rules"),
-                "rules_cache": str((self.state / "rules-cache" / "rules.hsdb").absolute()),
+                "rules_cache": str((self.build / "rules.hsdb").absolute()),
             },
             "route": {
                 "admin_listen": "",

@@ -1,5 +1,6 @@
-/* desg-rules-check DIRECTORY: loads the rules of a directory, tests each by its own examples,
- * prints every fault and the counts. Exit code 0: good; 1: not; 64: bad arguments. */
+/* desg-rules-check [--cache FILE] DIRECTORY: loads the rules of a directory, tests each by its own
+ * examples, prints every fault and the counts. With --cache keeps them compiled in FILE, so that a
+ * worker starts in milliseconds. Exit code 0: good; 1: not; 64: bad arguments. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,11 +73,23 @@ static int check(const char *directory)
     return faults > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+static int check_and_keep(const char *directory, const char *cache_path)
+{
+    struct error err = { 0 };
+    struct rule_set *set = rule_set_load(directory, cache_path, &err);
+    if (!set)
+        return check(directory); /* it names every fault, not the first alone */
+    print_counts(set);
+    rule_set_destroy(&set);
+    return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 2) {
-        (void)fprintf(stderr, "usage: desg-rules-check DIRECTORY\n");
-        return EX_USAGE;
-    }
-    return check(argv[1]);
+    if (argc == 4 && strcmp(argv[1], "--cache") == 0)
+        return check_and_keep(argv[3], argv[2]);
+    if (argc == 2 && argv[1][0] != '-')
+        return check(argv[1]);
+    (void)fprintf(stderr, "usage: desg-rules-check [--cache FILE] DIRECTORY\n");
+    return EX_USAGE;
 }
