@@ -1,0 +1,333 @@
+#include "fake_dispatch.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <microhttpd.h>
+
+#include "admin/listen.h"
+#include "clock/clock.h"
+
+enum { REQUESTS_MAX = 4096, SCRIPTS_MAX = 32, BODY_MAX_BYTES = 1 << 20, HANG_MS = 20000 };
+
+struct fake_dispatch {
+    struct MHD_Daemon *daemon;
+    uint16_t port;
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t changed;
+    bool is_released;
+    struct fake_request requests[REQUESTS_MAX];
+    size_t request_count;
+    const struct fake_request *keys[REQUESTS_MAX]; /* the first of each key */
+    size_t key_count;
+    struct fake_script scripts[SCRIPTS_MAX];
+    size_t script_count;
+};
+
+static void die(const char *why)
+{
+    (void)fprintf(stderr, "fake dispatch: %s\n", why);
+    abort();
+}
+
+struct upload {
+    size_t length;
+    char body[BODY_MAX_BYTES];
+};
+
+static struct timespec after_ms(int64_t ms)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    int64_t ns = until.tv_nsec + (ms % 1000) * 1000000;
+    until.tv_sec += ms / 1000 + ns / 1000000000;
+    until.tv_nsec = ns % 1000000000;
+    return until;
+}
+
+/* Holds the lock before and after. */
+static void hang(struct fake_dispatch *self)
+{
+    struct timespec until = after_ms(HANG_MS);
+    int rc = 0;
+    while (!self->is_released && rc == 0)
+        rc = pthread_cond_timedwait(&self->changed, &self->lock, &until);
+}
+
+static struct fake_script next_script(struct fake_dispatch *self, const char *path)
+{
+    for (size_t i = 0; i < self->script_count; i++) {
+        struct fake_script *script = &self->scripts[i];
+        if (script->times == 0 || strcmp(script->path, path) != 0)
+            continue;
+        script->times--;
+        return *script;
+    }
+    return (struct fake_script){ .manner = FAKE_ANSWER, .status = 202 };
+}
+
+/* 202, or 422 if the key is known with other bytes. */
+static unsigned accept_key(struct fake_dispatch *self, const struct fake_request *request)
+{
+    for (size_t i = 0; i < self->key_count; i++) {
+        const struct fake_request *known = self->keys[i];
+        if (strcmp(known->path, request->path) == 0 && strcmp(known->key, request->key) == 0)
+            return known->length == request->length &&
+                           memcmp(known->body, request->body, known->length) == 0
+                       ? 202
+                       : 422;
+    }
+    self->keys[self->key_count++] = request;
+    return 202;
+}
+
+static const char *header(struct MHD_Connection *connection, const char *name)
+{
+    const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+    return value ? value : "";
+}
+
+static struct fake_request *keep(struct fake_dispatch *self, struct MHD_Connection *connection,
+                                 const char *path, const struct upload *upload)
+{
+    if (self->request_count == REQUESTS_MAX)
+        die("too many requests");
+    struct fake_request *request = &self->requests[self->request_count++];
+    (void)snprintf(request->path, sizeof request->path, "%s", path);
+    (void)snprintf(request->key, sizeof request->key, "%s", header(connection, "Idempotency-Key"));
+    (void)snprintf(request->authorization, sizeof request->authorization, "%s",
+                   header(connection, "Authorization"));
+    (void)snprintf(request->signature, sizeof request->signature, "%s",
+                   header(connection, "X-Hub-Signature-256"));
+    (void)snprintf(request->content_type, sizeof request->content_type, "%s",
+                   header(connection, "Content-Type"));
+    request->body = malloc(upload->length + 1);
+    if (!request->body)
+        die("no memory");
+    memcpy(request->body, upload->body, upload->length);
+    request->body[upload->length] = '\0';
+    request->length = upload->length;
+    request->at_ms = clock_monotonic_ms();
+    (void)pthread_cond_broadcast(&self->changed);
+    return request;
+}
+
+static ssize_t half_body(void *arg, uint64_t position, char *out, size_t max)
+{
+    (void)arg;
+    if (position > 0 || max == 0)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    *out = '{';
+    return 1;
+}
+
+static enum MHD_Result answer(struct MHD_Connection *connection, const struct fake_script *script)
+{
+    static const char body[] = "{\"receipt\":\"D-0001\"}";
+    struct MHD_Response *response =
+        script->manner == FAKE_HALF
+            ? MHD_create_response_from_callback(4000, 1024, half_body, NULL, NULL)
+            : MHD_create_response_from_buffer(sizeof body - 1, (void *)(uintptr_t)body,
+                                              MHD_RESPMEM_PERSISTENT);
+    if (!response)
+        die("no response");
+    if (script->retry_after)
+        (void)MHD_add_response_header(response, "Retry-After", script->retry_after);
+    if (script->location)
+        (void)MHD_add_response_header(response, "Location", script->location);
+    enum MHD_Result rc = MHD_queue_response(connection, script->status, response);
+    MHD_destroy_response(response);
+    return rc;
+}
+
+static enum MHD_Result handle(struct fake_dispatch *self, struct MHD_Connection *connection,
+                              const char *path, const struct upload *upload)
+{
+    (void)pthread_mutex_lock(&self->lock);
+    struct fake_request *request = keep(self, connection, path, upload);
+    struct fake_script script = next_script(self, path);
+    bool takes = script.manner == FAKE_TAKE_HANG || script.manner == FAKE_HALF ||
+                 (script.manner == FAKE_ANSWER && script.status == 202);
+    if (takes) {
+        script.status = accept_key(self, request);
+        if (script.manner == FAKE_ANSWER)
+            request->answered = script.status;
+    } else if (script.manner == FAKE_ANSWER) {
+        request->answered = script.status;
+    }
+    if (script.manner == FAKE_HANG || script.manner == FAKE_TAKE_HANG)
+        hang(self);
+    (void)pthread_mutex_unlock(&self->lock);
+    if (script.manner == FAKE_DROP || script.manner == FAKE_HANG || script.manner == FAKE_TAKE_HANG)
+        return MHD_NO;
+    return answer(connection, &script);
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *path,
+                                  const char *method, const char *version, const char *bytes,
+                                  size_t *length, void **state)
+{
+    (void)method;
+    (void)version;
+    struct upload *upload = *state;
+    if (!upload) {
+        upload = malloc(sizeof *upload);
+        if (!upload)
+            die("no memory");
+        upload->length = 0;
+        *state = upload;
+        return MHD_YES;
+    }
+    if (*length == 0)
+        return handle(arg, connection, path, upload);
+    if (upload->length + *length > BODY_MAX_BYTES)
+        die("body too large");
+    memcpy(upload->body + upload->length, bytes, *length);
+    upload->length += *length;
+    *length = 0;
+    return MHD_YES;
+}
+
+static void on_completed(void *arg, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode code)
+{
+    (void)arg;
+    (void)connection;
+    (void)code;
+    free(*state);
+}
+
+void fake_dispatch_up(struct fake_dispatch *self)
+{
+    char address[32];
+    struct error err = { 0 };
+    (void)snprintf(address, sizeof address, "127.0.0.1:%u", self->port);
+    int listener = listen_tcp(address, &self->port, &err);
+    if (listener < 0)
+        die(err.text);
+    self->is_released = false;
+    self->daemon = MHD_start_daemon(
+        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL,
+        NULL, on_request, self, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, NULL, MHD_OPTION_END);
+    if (!self->daemon)
+        die("cannot listen");
+}
+
+void fake_dispatch_release(struct fake_dispatch *self)
+{
+    (void)pthread_mutex_lock(&self->lock);
+    self->is_released = true;
+    (void)pthread_cond_broadcast(&self->changed);
+    (void)pthread_mutex_unlock(&self->lock);
+}
+
+void fake_dispatch_down(struct fake_dispatch *self)
+{
+    fake_dispatch_release(self);
+    if (self->daemon)
+        MHD_stop_daemon(self->daemon);
+    self->daemon = NULL;
+}
+
+struct fake_dispatch *fake_dispatch_new(void)
+{
+    struct fake_dispatch *self = calloc(1, sizeof *self);
+    if (!self)
+        die("no memory");
+    pthread_condattr_t monotonic;
+    (void)pthread_mutex_init(&self->lock, NULL);
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&self->changed, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    fake_dispatch_up(self);
+    return self;
+}
+
+void fake_dispatch_destroy(struct fake_dispatch **self_p)
+{
+    struct fake_dispatch *self = *self_p;
+    if (!self)
+        return;
+    fake_dispatch_down(self);
+    for (size_t i = 0; i < self->request_count; i++)
+        free(self->requests[i].body);
+    (void)pthread_cond_destroy(&self->changed);
+    (void)pthread_mutex_destroy(&self->lock);
+    free(self);
+    *self_p = NULL;
+}
+
+uint16_t fake_dispatch_port(const struct fake_dispatch *self)
+{
+    return self->port;
+}
+
+void fake_dispatch_script(struct fake_dispatch *self, const struct fake_script *script)
+{
+    (void)pthread_mutex_lock(&self->lock);
+    if (self->script_count == SCRIPTS_MAX)
+        die("too many scripts");
+    self->scripts[self->script_count++] = *script;
+    (void)pthread_mutex_unlock(&self->lock);
+}
+
+static bool fits(const struct fake_request *request, const char *path, const char *key_end)
+{
+    if (strcmp(request->path, path) != 0)
+        return false;
+    size_t length = strlen(request->key);
+    size_t end = key_end ? strlen(key_end) : 0;
+    return end <= length && (end == 0 || strcmp(request->key + length - end, key_end) == 0);
+}
+
+static size_t count_locked(const struct fake_dispatch *self, const char *path, const char *key_end)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < self->request_count; i++)
+        count += fits(&self->requests[i], path, key_end);
+    return count;
+}
+
+size_t fake_dispatch_count(struct fake_dispatch *self, const char *path, const char *key_end)
+{
+    (void)pthread_mutex_lock(&self->lock);
+    size_t count = count_locked(self, path, key_end);
+    (void)pthread_mutex_unlock(&self->lock);
+    return count;
+}
+
+bool fake_dispatch_wait(struct fake_dispatch *self, const char *path, const char *key_end,
+                        size_t count, int64_t timeout_ms)
+{
+    struct timespec until = after_ms(timeout_ms);
+    int rc = 0;
+    (void)pthread_mutex_lock(&self->lock);
+    while (count_locked(self, path, key_end) < count && rc == 0)
+        rc = pthread_cond_timedwait(&self->changed, &self->lock, &until);
+    bool is_there = count_locked(self, path, key_end) >= count;
+    (void)pthread_mutex_unlock(&self->lock);
+    return is_there;
+}
+
+struct fake_request fake_dispatch_request(struct fake_dispatch *self, const char *path,
+                                          const char *key_end, size_t index)
+{
+    struct fake_request copy = { 0 };
+    (void)pthread_mutex_lock(&self->lock);
+    size_t seen = 0;
+    for (size_t i = 0; i < self->request_count && !copy.body; i++) {
+        if (!fits(&self->requests[i], path, key_end) || seen++ != index)
+            continue;
+        copy = self->requests[i];
+        copy.body = strdup(copy.body);
+    }
+    (void)pthread_mutex_unlock(&self->lock);
+    if (!copy.body)
+        die("no such request");
+    return copy;
+}
