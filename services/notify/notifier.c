@@ -38,7 +38,7 @@ struct notifier {
     struct journal *journal;
     struct inbox *inbox;
     struct outbound *outbound;
-    struct stream *stream; /* NULL: no Redis configured */
+    struct stream *stream;
     struct callback_server *callbacks;
     struct alert_flow *flow;
     void *context;
@@ -137,18 +137,19 @@ static void *loop_thread(void *arg)
 
 /* --- link --- */
 
+/* The link logs who comes and goes; who orders an alert keeps it until Alerted. */
 static void on_peer_up(void *arg, link_peer peer, const struct link_peer_info *info)
 {
     (void)arg;
     (void)peer;
-    log_info("peer_up", KV("service", info->service), KV("name", info->name));
+    (void)info;
 }
 
 static void on_peer_down(void *arg, link_peer peer, bool is_drain)
 {
     (void)arg;
     (void)peer;
-    log_info("peer_down", KV("drained", is_drain));
+    (void)is_drain;
 }
 
 static void on_packet(void *arg, link_peer peer, const Desg__V1__Packet *packet)
@@ -280,8 +281,7 @@ static void on_callback(void *arg, const struct callback_message *message,
 static void sink_stream_done(void *arg, const char *stream_id, bool is_stored)
 {
     struct notifier *self = arg;
-    if (self->stream)
-        stream_done(self->stream, stream_id, is_stored);
+    stream_done(self->stream, stream_id, is_stored);
 }
 
 static void sink_alerted(void *arg, uint64_t peer, const struct id *alert)
@@ -296,10 +296,7 @@ static void sink_alerted(void *arg, uint64_t peer, const struct id *alert)
 static void sink_state(void *arg, const struct id *alert, const char *state, json_t *fields)
 {
     struct notifier *self = arg;
-    if (self->stream)
-        stream_state(self->stream, alert, state, fields);
-    else
-        json_decref(fields);
+    stream_state(self->stream, alert, state, fields);
 }
 
 static void sink_failed(void *arg, const struct error *err)
@@ -421,11 +418,6 @@ static int open_callbacks(struct notifier *self, struct error *err)
 
 static int open_stream(struct notifier *self, struct error *err)
 {
-    const struct config_redis *redis = &service_common(self->service)->redis;
-    if (!redis->address && redis->sentinels_count == 0) {
-        log_warn("redis_not_configured", KV("effect", "only provisional alerts come in"));
-        return 0;
-    }
     const struct stream_options options = {
         .service = self->service, .deliver = on_stream_alert, .back = on_redis_back, .arg = self
     };
@@ -535,8 +527,7 @@ static void notifier_drain(void *arg)
     struct notifier *self = arg;
     if (atomic_exchange(&self->is_draining, true))
         return;
-    if (self->stream)
-        stream_drain(self->stream);
+    stream_drain(self->stream);
     post_order(self, run_drain);
 }
 
@@ -575,9 +566,7 @@ static void notifier_describe(void *arg, json_t *detail)
     put(detail, "callback_port", json_integer(callback_server_port(self->callbacks)));
     json_t *redis = json_object();
     char problem[PROBLEM_BYTES] = "";
-    put(redis, "state",
-        json_string(self->stream ? stream_condition(self->stream, problem, sizeof problem)
-                                 : "not configured"));
+    put(redis, "state", json_string(stream_condition(self->stream, problem, sizeof problem)));
     put(redis, "problem", json_string(problem));
     put(detail, "redis", redis);
 }

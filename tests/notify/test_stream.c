@@ -1,0 +1,212 @@
+/* The real desg-notify between a real Redis and a dispatch system. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alert/alert.h"
+#include "clock/clock.h"
+#include "courier.h"
+#include "fake_dispatch.h"
+#include "process.h"
+#include "redis_server.h"
+#include "sample.h"
+
+enum { LONG_MS = 30000 };
+
+struct fixture {
+    struct redis_server *redis;
+    struct fake_dispatch *dispatch;
+    struct process *process;
+    struct config_redis config;
+    struct store_queues queues;
+    struct store *store;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    struct error err = { 0 };
+    assert_non_null(f);
+    f->redis = redis_server_new("noeviction", true);
+    f->dispatch = fake_dispatch_new();
+    f->config.address = (char *)(uintptr_t)redis_server_address(f->redis);
+    f->config.timeout_ms = 2000;
+    f->store = store_new(
+        &(struct store_options){
+            .redis = &f->config, .force = "testforce", .queues = &f->queues, .label = "test" },
+        &err);
+    assert_non_null(f->store);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    store_destroy(&f->store);
+    process_destroy(&f->process);
+    fake_dispatch_destroy(&f->dispatch);
+    redis_server_destroy(&f->redis);
+    free(f);
+    return 0;
+}
+
+static void start(struct fixture *f)
+{
+    f->process = process_new(&(struct process_options){
+        .dispatch_port = fake_dispatch_port(f->dispatch), .redis_address = f->config.address });
+}
+
+/* Applies an urgent event as route does; the function raises its alert. */
+static struct id apply(struct fixture *f, unsigned number)
+{
+    struct sample sample;
+    struct error err = { 0 };
+    struct store_result result;
+    char history[STORE_HISTORY_BYTES];
+    sample_init(&sample, number, number, clock_unix_ms(), DESG__V1__SEVERITY__SEVERITY_URGENT);
+    sample_pack(&sample);
+    const struct store_event event = sample_event(&sample);
+    if (store_apply(f->store, &event, 1, &result, history, &err) != 0)
+        fail_msg("%s", err.text);
+    return id_of_alert(sample.event_id.bytes);
+}
+
+static void wait_posted(struct fixture *f, const struct id *alert)
+{
+    char key[64];
+    char id[ID_TEXT_BYTES];
+    id_text(alert->bytes, id);
+    (void)snprintf(key, sizeof key, "%s.v1", id);
+    if (!fake_dispatch_wait(f->dispatch, "/alerts", key, 1, LONG_MS))
+        fail_msg("alert %s was not posted", id);
+}
+
+static void wait_redis(struct fixture *f, const char *wanted, const char *command)
+{
+    int64_t until_ms = clock_monotonic_ms() + LONG_MS;
+    for (;;) {
+        char *answer = redis_server_ask(f->redis, "%s", command);
+        bool is_there = strcmp(answer, wanted) == 0;
+        if (!is_there && clock_monotonic_ms() > until_ms)
+            fail_msg("'%s' says '%s', not '%s'", command, answer, wanted);
+        free(answer);
+        if (is_there)
+            return;
+        (void)poll(NULL, 0, 20);
+    }
+}
+
+static void wait_state(struct fixture *f, const struct id *alert, const char *wanted)
+{
+    char id[ID_TEXT_BYTES];
+    char command[128];
+    id_text(alert->bytes, id);
+    (void)snprintf(command, sizeof command, "HGET desg:{testforce}:alert:%s state", id);
+    wait_redis(f, wanted, command);
+}
+
+static unsigned acknowledge(struct fixture *f, const struct id *alert)
+{
+    char id[ID_TEXT_BYTES];
+    char body[256];
+    id_text(alert->bytes, id);
+    (void)snprintf(body, sizeof body,
+                   "{\"alert\":\"%s\",\"action\":\"acknowledged\",\"dispatcher\":\"D. Prawf\"}",
+                   id);
+    return process_callback(f->process, body, NULL);
+}
+
+static void from_the_stream_to_dispatch_and_its_state_back(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct id alert = apply(f, 1);
+    wait_posted(f, &alert);
+    wait_state(f, &alert, "accepted");
+    wait_redis(f, "0", "XLEN desg:{testforce}:alerts"); /* acknowledged once journalled */
+    assert_int_equal(acknowledge(f, &alert), 200);
+    wait_state(f, &alert, "acknowledged");
+    wait_redis(f, "0", "ZCARD desg:{testforce}:alerts-open");
+    assert_true(process_metric(f->process, "desg_notify_alerts_total{path_in=\"stream\"}") == 1);
+}
+
+static void provisional_and_stream_are_one_alert(void **state)
+{
+    struct fixture *f = *state;
+    struct sample sample;
+    start(f);
+    struct id alert_id = apply(f, 1);
+    wait_posted(f, &alert_id);
+    sample_init(&sample, 1, 1, clock_unix_ms(), DESG__V1__SEVERITY__SEVERITY_URGENT);
+    sample_pack(&sample);
+    struct courier_alert alert = { .id = alert_id };
+    alert_order_init(&alert.alert, &alert.id, sample.event_id.bytes, sample.event_bytes,
+                     sample.event_length, sample.verdict_bytes, sample.verdict_length);
+    struct courier *courier = courier_new(process_endpoint(f->process));
+    bool is_alerted = courier_order(courier, &alert, LONG_MS);
+    courier_destroy(&courier);
+    assert_true(is_alerted);
+    assert_true(process_wait_status(f->process, "alerts_known", 1, LONG_MS));
+    assert_true(process_wait_status(f->process, "alerts_unaccepted", 0, LONG_MS));
+    assert_true(fake_dispatch_wait(f->dispatch, "/alerts", ".u1", 1, LONG_MS));
+    assert_int_equal(fake_dispatch_count(f->dispatch, "/alerts", ".v1"), 1);
+}
+
+static void redis_dies_and_comes_back_and_alerts_go_on(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct id before = apply(f, 1);
+    wait_posted(f, &before);
+    redis_server_kill(f->redis);
+    assert_int_equal(acknowledge(f, &before), 200); /* does not wait for Redis */
+    redis_server_start(f->redis);
+    struct error err = { 0 };
+    store_destroy(&f->store);
+    f->store = store_new(
+        &(struct store_options){
+            .redis = &f->config, .force = "testforce", .queues = &f->queues, .label = "test" },
+        &err);
+    struct id after = apply(f, 2);
+    wait_posted(f, &after);
+    wait_state(f, &before, "acknowledged"); /* written once Redis was back */
+}
+
+static void killed_before_it_acknowledged_the_stream_it_reads_again(void **state)
+{
+    struct fixture *f = *state;
+    struct id alerts[5];
+    start(f);
+    process_kill(f->process);
+    for (unsigned n = 0; n < 5; n++)
+        alerts[n] = apply(f, n + 1);
+    /* A notify of the same name took them and died at once. */
+    free(redis_server_ask(f->redis, "XREADGROUP GROUP notify notify COUNT 9 STREAMS "
+                                    "desg:{testforce}:alerts >"));
+    process_start(f->process);
+    for (unsigned n = 0; n < 5; n++)
+        wait_posted(f, &alerts[n]); /* after five idle seconds */
+    wait_redis(f, "0", "XLEN desg:{testforce}:alerts");
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(from_the_stream_to_dispatch_and_its_state_back),
+        T(provisional_and_stream_are_one_alert),
+        T(redis_dies_and_comes_back_and_alerts_go_on),
+        T(killed_before_it_acknowledged_the_stream_it_reads_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
