@@ -17,6 +17,7 @@ static enum store_state finding(struct store *self, enum store_state state, cons
 {
     va_list arguments;
     va_start(arguments, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start is above, clang 14 errs */
     (void)vsnprintf(self->problem, sizeof self->problem, format, arguments);
     va_end(arguments);
     return state;
@@ -77,11 +78,11 @@ static enum store_state check_role(struct store *self, int64_t deadline_ms)
                        "common.redis.username and password_file");
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1)
         return finding(self, STORE_AWAY, "Redis gave no role");
-    if (strcmp(reply->element[0]->str, "master") != 0)
+    if (strcmp(store_text(reply->element[0]), "master") != 0)
         return finding(
             self, STORE_REFUSED,
             "this Redis is a %.16s: point common.redis at the master or at its Sentinels",
-            reply->element[0]->str);
+            store_text(reply->element[0]));
     return STORE_READY;
 }
 
@@ -134,7 +135,7 @@ static enum store_state check_settings(struct store *self, int64_t deadline_ms)
 static const redisReply *pair_value(const redisReply *flat, const char *key)
 {
     for (size_t i = 0; i + 1 < flat->elements; i += 2)
-        if (flat->element[i]->type == REDIS_REPLY_STRING && strcmp(flat->element[i]->str, key) == 0)
+        if (strcmp(store_text(flat->element[i]), key) == 0)
             return flat->element[i + 1];
     return NULL;
 }
@@ -153,9 +154,9 @@ static enum store_state load_library(struct store *self, int64_t deadline_ms)
     return STORE_READY;
 }
 
-static unsigned long library_version(const redisReply *name)
+static unsigned long library_version(const char *name)
 {
-    return strtoul(name->str + LIBRARY_PREFIX_BYTES, NULL, 10);
+    return strtoul(name + LIBRARY_PREFIX_BYTES, NULL, 10);
 }
 
 static enum store_state check_library(struct store *self, int64_t deadline_ms)
@@ -171,9 +172,10 @@ static enum store_state check_library(struct store *self, int64_t deadline_ms)
                        "Redis does not let us list functions: allow FUNCTION in the ACL");
     bool is_there = false, is_same = false;
     for (size_t i = 0; i < reply->elements; i++) {
-        const redisReply *name = pair_value(reply->element[i], "library_name");
+        const redisReply *name_reply = pair_value(reply->element[i], "library_name");
         const redisReply *code = pair_value(reply->element[i], "library_code");
-        if (!name || !code)
+        const char *name = name_reply ? store_text(name_reply) : "";
+        if (!code || strncmp(name, "desg_", LIBRARY_PREFIX_BYTES) != 0)
             continue;
         if (library_version(name) > store_functions_version)
             return finding(
@@ -181,11 +183,11 @@ static enum store_state check_library(struct store *self, int64_t deadline_ms)
                 "Redis holds the newer function library %.32s, this program brings " STORE_LIBRARY
                 ": finish the roll-out (start the newer program here too), "
                 "or, to go back, run FUNCTION DELETE %.32s",
-                name->str, name->str);
-        if (strcmp(name->str, STORE_LIBRARY) != 0)
+                name, name);
+        if (strcmp(name, STORE_LIBRARY) != 0)
             continue;
         is_there = true;
-        is_same = strcmp(code->str, store_functions) == 0;
+        is_same = strcmp(store_text(code), store_functions) == 0;
     }
     /* A client that applies nothing leaves the code to those that do. */
     if (is_there && (is_same || !self->queues))

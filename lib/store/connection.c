@@ -20,6 +20,12 @@ void store_reply_free(redisReply **reply_p)
     *reply_p = NULL;
 }
 
+const char *store_text(const redisReply *reply)
+{
+    bool is_text = reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
+    return is_text ? reply->str : "";
+}
+
 static void context_free(redisContext **context_p)
 {
     if (*context_p)
@@ -102,6 +108,7 @@ const char *store_problem(const struct store *self)
 
 static void set_problem(struct store *self, const char *format, va_list arguments)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start is above, clang 14 errs */
     (void)vsnprintf(self->problem, sizeof self->problem, format, arguments);
 }
 
@@ -174,10 +181,10 @@ static int ask_sentinel(struct store *self, const char *sentinel, int64_t budget
                 self->redis->address);
         return -1;
     }
-    const char *host = reply->element[0]->str;
+    const char *host = store_text(reply->element[0]);
     bool is_v6 = strchr(host, ':') != NULL;
     int length = snprintf(address, HOST_MAX_BYTES, "%s%s%s:%s", is_v6 ? "[" : "", host,
-                          is_v6 ? "]" : "", reply->element[1]->str);
+                          is_v6 ? "]" : "", store_text(reply->element[1]));
     return length > 0 && length < HOST_MAX_BYTES ? 0 : -1;
 }
 

@@ -2,7 +2,7 @@
 #ifndef DESG_STORE_INTERNAL_H
 #define DESG_STORE_INTERNAL_H
 
-#include <hiredis.h>
+#include <hiredis/hiredis.h>
 
 #include "store/store.h"
 
@@ -54,6 +54,9 @@ int store_take_history(struct store *self, const redisReply *reply, char *histor
 enum store_state store_examine(struct store *self, int64_t deadline_ms);
 
 void store_reply_free(redisReply **reply_p);
+
+/* The answer's text; "" for what is none. */
+const char *store_text(const redisReply *reply);
 
 /* apply.c */
 struct store_scratch *store_scratch_new(void);

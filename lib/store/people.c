@@ -52,10 +52,10 @@ static redisReply *change(struct store *self, const char *name, const char *cons
                           size_t count, struct error *err)
 {
     redisReply *reply = store_call(self, name, args, count, 2, NULL, err);
-    if (!reply || strcmp(reply->element[1]->str, "refused") != 0)
+    if (!reply || strcmp(store_text(reply->element[1]), "refused") != 0)
         return reply;
     (void)error_set(err, ERROR_INVALID, "%s",
-                    reply->elements > 2 ? reply->element[2]->str : "refused");
+                    reply->elements > 2 ? store_text(reply->element[2]) : "refused");
     store_reply_free(&reply);
     return NULL;
 }
@@ -150,7 +150,7 @@ static json_t *sorted_events(json_t *events)
 {
     size_t count = json_object_size(events), at = 0;
     json_t *list = json_array();
-    json_t **rows = calloc(count + 1, sizeof *rows);
+    json_t **rows = calloc(count + 1, sizeof(void *));
     if (!rows)
         abort(); /* as jansson's callers elsewhere */
     const char *id = NULL;
@@ -161,7 +161,7 @@ static json_t *sorted_events(json_t *events)
             (void)json_object_set_new(event, "event", json_string(id));
         rows[at++] = event;
     }
-    qsort(rows, count, sizeof *rows, by_time);
+    qsort(rows, count, sizeof(void *), by_time);
     for (size_t i = 0; i < count; i++)
         (void)json_array_append(list, rows[i]);
     free(rows);
@@ -172,12 +172,14 @@ static json_t *describe_events(const redisReply *flat)
 {
     AUTO(json_free) json_t *events = json_object();
     for (size_t i = 0; i + 1 < flat->elements; i += 2) {
-        const redisReply *name = flat->element[i];
+        const char *name = store_text(flat->element[i]);
         const redisReply *value = flat->element[i + 1];
-        if (strncmp(name->str, "e:", 2) == 0)
-            add_event(find_event(events, name->str + 2), value);
-        else if (strncmp(name->str, "v:", 2) == 0)
-            add_record(find_event(events, name->str + 2), value);
+        if (value->type != REDIS_REPLY_STRING)
+            continue;
+        if (strncmp(name, "e:", 2) == 0)
+            add_event(find_event(events, name + 2), value);
+        else if (strncmp(name, "v:", 2) == 0)
+            add_record(find_event(events, name + 2), value);
     }
     return sorted_events(events);
 }
@@ -287,7 +289,8 @@ int store_quarantine_show(struct store *self, const struct id *event, json_t **o
         store_call(self, "quarantine_show", (const char *[]){ text }, 1, 2, NULL, err);
     if (!reply)
         return -1;
-    if (reply->elements < 5)
+    if (reply->elements < 5 || reply->element[3]->type != REDIS_REPLY_STRING ||
+        reply->element[4]->type != REDIS_REPLY_STRING)
         return error_set(err, ERROR_INVALID, "event %s is not in quarantine", text);
     json_t *row = NULL;
     if (parse(self, reply->element[2], &row, err) != 0)

@@ -42,11 +42,14 @@ static void take_entry(const redisReply *entry, struct store_alert *out, size_t 
         return;
     const redisReply *fields = entry->element[1];
     for (size_t i = 0; i + 1 < fields->elements; i += 2) {
-        if (strcmp(fields->element[i]->str, "order") != 0)
+        if (strcmp(store_text(fields->element[i]), "order") != 0)
             continue;
         const redisReply *order = fields->element[i + 1];
+        if (order->type != REDIS_REPLY_STRING)
+            return;
         struct store_alert *alert = &out[*count];
-        (void)snprintf(alert->stream_id, sizeof alert->stream_id, "%s", entry->element[0]->str);
+        (void)snprintf(alert->stream_id, sizeof alert->stream_id, "%s",
+                       store_text(entry->element[0]));
         alert->order = malloc(order->len ? order->len : 1);
         if (!alert->order)
             abort(); /* as hiredis does */
@@ -172,7 +175,7 @@ int store_alert_state(struct store *self, const struct id *alert, const char *st
     redisReply *reply = store_call(self, "alert_state", args, count, 2, NULL, err);
     if (!reply)
         return -1;
-    if (strcmp(reply->element[1]->str, "refused") == 0)
+    if (strcmp(store_text(reply->element[1]), "refused") == 0)
         return error_set(err, ERROR_INVALID,
                          "'%.32s' is no state of an alert: write open, accepted, escalated, "
                          "acknowledged or resolved",

@@ -6,7 +6,12 @@
 #include "config/config.h"
 #include "store/plan.h"
 
-enum { ENDPOINT_MAX_BYTES = 200, WORD_MAX_BYTES = 40 };
+enum {
+    ENDPOINT_MAX_BYTES = 200,
+    WORD_MAX_BYTES = 40,
+    MONTH_HOURS = 24 * 30,
+    MONTH_S = 30 * 24 * 3600,
+};
 
 static const cyaml_strval_t severity_words[] = {
     { "any", DESG__V1__SEVERITY__SEVERITY_UNSPECIFIED },
@@ -129,8 +134,8 @@ static int check_grades(const struct store_queues *queues, struct error *err)
                              "route.queues.grades[%u].grade is '%s': write small letters, digits "
                              "and dashes",
                              i, grade->grade);
-        if (config_check_range("route.queues.grades.allowance_s", grade->allowance_s, 1,
-                               30 * 24 * 3600, err) != 0)
+        if (config_check_range("route.queues.grades.allowance_s", grade->allowance_s, 1, MONTH_S,
+                               err) != 0)
             return -1;
         for (unsigned j = 0; j < i; j++)
             if (queues->grades[j].severity == grade->severity)
@@ -159,8 +164,8 @@ int route_config_check(struct route_config *config, struct error *err)
     if (config_check_range("route.urgent_credit", config->urgent_credit, 1, 65536, err) != 0 ||
         config_check_range("route.bulk_credit", config->bulk_credit, 1, 65536, err) != 0 ||
         config_check_range("route.queues.lease_s", queues->lease_s, 10, 3600, err) != 0 ||
-        config_check_range("route.queues.context_hours", queues->context_hours, 1, 24 * 30, err) !=
-            0 ||
+        config_check_range("route.queues.context_hours", queues->context_hours, 1, MONTH_HOURS,
+                           err) != 0 ||
         config_check_range("route.queues.unclassified_alerts_per_minute",
                            queues->unclassified_alerts_per_minute, 1, 1000, err) != 0 ||
         config_check_range("route.queues.tombstone_days", queues->tombstone_days, 1, 3650, err) !=

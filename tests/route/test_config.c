@@ -38,8 +38,10 @@ static void fills_defaults(void **state)
     (void)state;
     struct error err = { 0 };
     struct config *config = load(HEAD, &err);
-    if (!config)
+    if (!config) {
         fail_msg("%s", err.text);
+        return;
+    }
     const struct route_config *route = config->service;
     assert_int_equal(route->urgent_credit, 256);
     assert_int_equal(route->bulk_credit, 1024);
@@ -64,8 +66,10 @@ static void reads_rules_and_grades(void **state)
              "    grades:\n"
              "      - { grade: immediate, severity: life-at-risk, allowance_s: 60 }\n",
         &err);
-    if (!config)
+    if (!config) {
         fail_msg("%s", err.text);
+        return;
+    }
     const struct route_config *route = config->service;
     assert_int_equal(route->notify_endpoints_count, 1);
     assert_int_equal(route->queues.lease_s, 60);

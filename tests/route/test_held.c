@@ -91,19 +91,18 @@ static void needs_an_alert_only_what_is_urgent_fresh_and_not_yet_told(void **sta
 {
     (void)state;
     static const struct {
+        int64_t age_ms;
         Desg__V1__Severity severity;
         Desg__V1__EventKind kind;
-        bool is_alerted, is_replayed;
-        int64_t age_ms;
-        bool expected;
+        bool is_alerted, is_replayed, expected;
     } cases[] = {
-        { 4, DESG__V1__EVENT_KIND__EVENT_KIND_MESSAGE, false, false, 0, true },
-        { 5, DESG__V1__EVENT_KIND__EVENT_KIND_EDIT, false, true, 60000, true },
-        { 3, DESG__V1__EVENT_KIND__EVENT_KIND_MESSAGE, false, false, 0, true },
-        { 2, DESG__V1__EVENT_KIND__EVENT_KIND_MESSAGE, false, false, 0, false },
-        { 4, DESG__V1__EVENT_KIND__EVENT_KIND_MESSAGE, true, false, 0, false },
-        { 4, DESG__V1__EVENT_KIND__EVENT_KIND_MESSAGE, false, true, 11 * 60000, false },
-        { 3, DESG__V1__EVENT_KIND__EVENT_KIND_READ, false, false, 0, false },
+        { 0, 4, DESG__V1__EVENT_KIND__EVENT_KIND_MESSAGE, false, false, true },
+        { 60000, 5, DESG__V1__EVENT_KIND__EVENT_KIND_EDIT, false, true, true },
+        { 0, 3, DESG__V1__EVENT_KIND__EVENT_KIND_MESSAGE, false, false, true },
+        { 0, 2, DESG__V1__EVENT_KIND__EVENT_KIND_MESSAGE, false, false, false },
+        { 0, 4, DESG__V1__EVENT_KIND__EVENT_KIND_MESSAGE, true, false, false },
+        { 660000, 4, DESG__V1__EVENT_KIND__EVENT_KIND_MESSAGE, false, true, false },
+        { 0, 3, DESG__V1__EVENT_KIND__EVENT_KIND_READ, false, false, false },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct sample sample;

@@ -408,7 +408,7 @@ static void answers_done_and_collapses_copies(void **state)
 static void many_batches_are_all_answered_once(void **state)
 {
     struct fixture *f = *state;
-    enum { BATCHES = 30, EACH = 32 };
+    enum { BATCHES = 30, EACH = 32, ALL = BATCHES * EACH };
     static struct sample samples[EACH];
     static Desg__V1__Position positions[EACH];
     static Desg__V1__Item items[EACH];
@@ -421,8 +421,8 @@ static void many_batches_are_all_answered_once(void **state)
         }
         send_items(f, 1, items, EACH);
     }
-    assert_true(until(f, are_answered, BATCHES * EACH));
-    for (unsigned i = 0; i < BATCHES * EACH; i++) {
+    assert_true(until(f, are_answered, ALL));
+    for (unsigned i = 0; i < ALL; i++) {
         assert_int_equal(f->seen[i].answers, 1);
         assert_int_equal(f->seen[i].outcome, DESG__V1__DONE_OUTCOME__DONE_OUTCOME_NEW);
     }

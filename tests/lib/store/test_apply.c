@@ -6,7 +6,7 @@
 #include "desg/v1/alert.pb-c.h"
 #include "desg/v1/verdict.pb-c.h"
 
-enum { MINUTE_MS = 60000, HOUR_MS = 3600000 };
+static const int64_t MINUTE_MS = 60000, HOUR_MS = 3600000;
 
 static void a_new_event_waits_in_its_queue_once(void **state)
 {
@@ -317,10 +317,10 @@ static void context_raises_only_near_a_severe_event(void **state)
     struct sample severe;
     sample_init(&severe, 1, 2, T0 + HOUR_MS, URGENT);
     (void)apply_sample(f, &severe);
-    assert_int_equal(apply_context(f, 3, T0 + 26LL * HOUR_MS, &result), STORE_NEW);
+    assert_int_equal(apply_context(f, 3, T0 + 26 * HOUR_MS, &result), STORE_NEW);
     assert_null(result.standing_verdict); /* 25 hours later */
     assert_int_equal(alerts_in_stream(f), 1);
-    assert_int_equal(apply_context(f, 4, T0 + 24LL * HOUR_MS, &result), STORE_NEW);
+    assert_int_equal(apply_context(f, 4, T0 + 24 * HOUR_MS, &result), STORE_NEW);
     assert_int_equal(alerts_in_stream(f), 2);
     Desg__V1__Verdict *raised =
         desg__v1__verdict__unpack(NULL, result.standing_verdict_length, result.standing_verdict);

@@ -4,7 +4,8 @@
 
 #include "clock/clock.h"
 
-enum { SECOND_MS = 1000, DEADLINE_MS = 10000 };
+enum { DEADLINE_MS = 10000 };
+static const int64_t SECOND_MS = 1000;
 
 struct claim {
     struct id conversation;
@@ -66,12 +67,12 @@ static void nobody_of_the_same_grade_overtakes(void **state)
 {
     struct fixture *f = *state;
     enum { COUNT = 200 };
-    srand(42); /* NOLINT(cert-msc32-c,cert-msc51-cpp): the same order each run */
+    uint32_t chance = 42; /* the same order each run */
     int64_t arrived[COUNT];
     struct id ids[COUNT];
     for (unsigned i = 0; i < COUNT; i++) {
-        arrived[i] = T0 + (rand() % 100000) * 10LL +
-                     i % 7; /* NOLINT(cert-msc30-c,cert-msc50-cpp,concurrency-mt-unsafe) */
+        chance = chance * 1664525U + 1013904223U;
+        arrived[i] = T0 + chance % 1000000;
         ids[i] = waiting(f, i, 1, arrived[i], i % 4 == 0 ? ATTENTION : ROUTINE).conversation;
     }
     int64_t last[2] = { 0, 0 }, last_deadline = 0;
@@ -229,6 +230,27 @@ static void a_close_is_refused_when_something_newer_came(void **state)
     assert_false(claim_from(f, "agent-1", "", NULL).is_there);
 }
 
+/* The agent's own reply comes back as an echo and is the last thing seen. */
+static void a_close_may_name_an_echo_as_the_last_event_seen(void **state)
+{
+    struct fixture *f = *state;
+    struct sample first = waiting(f, 1, 1, T0, ROUTINE), echo;
+    struct claim claim = claim_from(f, "agent-1", "", NULL);
+    sample_init(&echo, 1, 2, T0 + SECOND_MS, ROUTINE);
+    echo.event.kind = DESG__V1__EVENT_KIND__EVENT_KIND_ECHO;
+    (void)apply_sample(f, &echo);
+    (void)waiting(f, 1, 3, T0 + 2 * SECOND_MS, ROUTINE);
+    struct error err = { 0 };
+    assert_int_equal(
+        store_close(f->store, "agent-1", &first.conversation, claim.fence, &echo.event_id, &err),
+        -1); /* a message came after it */
+    echo.event_id = sample_id("ev", 1, 4);
+    (void)apply_sample(f, &echo);
+    assert_int_equal(
+        store_close(f->store, "agent-1", &first.conversation, claim.fence, &echo.event_id, &err),
+        0);
+}
+
 static void a_new_event_reopens_a_closed_conversation_at_its_own_severity(void **state)
 {
     struct fixture *f = *state;
@@ -373,6 +395,7 @@ int main(void)
         T(a_heartbeat_extends_the_lease),
         T(a_new_event_in_a_claimed_conversation_stays_with_its_owner),
         T(a_close_is_refused_when_something_newer_came),
+        T(a_close_may_name_an_echo_as_the_last_event_seen),
         T(a_new_event_reopens_a_closed_conversation_at_its_own_severity),
         T(lists_show_what_waits_without_a_word_of_it),
         T(alerts_move_forward_only),
