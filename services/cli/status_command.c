@@ -58,7 +58,9 @@ static void note_dispatch(json_t *process, const json_t *dispatch)
 
 static void note_detail(json_t *process, const json_t *detail)
 {
-    note_dispatch(process, json_object_get(detail, "dispatch"));
+    const char *service = json_string_value(json_object_get(process, "service"));
+    if (service && strcmp(service, "ingest") == 0)
+        note_dispatch(process, json_object_get(detail, "dispatch"));
     const char *store_state = json_string_value(json_object_get(detail, "store"));
     const char *problem = json_string_value(json_object_get(detail, "problem"));
     if (store_state && strcmp(store_state, "ready") != 0)
