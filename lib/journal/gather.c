@@ -54,7 +54,7 @@ static struct group *add_group(struct gathering *self)
 static struct group *make_room(struct gathering *self, bool is_append, size_t length,
                                struct error *err)
 {
-    size_t cost = length + (is_append ? sizeof(struct append) : sizeof(struct waiting_note));
+    size_t cost = length + WAITING_COST_BYTES;
     if (self->waiting_bytes + cost > GATHERING_MAX_BYTES) {
         (void)error_set(err, ERROR_UNAVAILABLE, "%zu bytes wait for the journal's disk already",
                         self->waiting_bytes);

@@ -17,6 +17,7 @@ enum {
     GROUP_NOTES = 1024,
     GROUP_ARENA_BYTES = 8 << 20,
     GATHERING_MAX_BYTES = 64 << 20,
+    WAITING_COST_BYTES = 256, /* what a record or note counts for besides its bytes */
 };
 
 struct append {

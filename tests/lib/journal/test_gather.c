@@ -114,7 +114,7 @@ static void empty_bodies_are_not_free(void **state)
     while (taken < 10000000 && add(gathering, NULL, 0, &err) == 0)
         taken++;
     assert_int_equal(err.kind, ERROR_UNAVAILABLE);
-    assert_true(taken < GATHERING_MAX_BYTES / sizeof(struct append) + 1);
+    assert_int_equal(taken, GATHERING_MAX_BYTES / WAITING_COST_BYTES);
 }
 
 static void keeps_one_small_group_for_reuse(void **state)
