@@ -280,6 +280,9 @@ void alert_flow_take_order(struct alert_flow *self, uint64_t peer,
         sound.alert.is_provisional = 1;
         const struct flow_waiter waiter = { .alert = sound.id, .peer = peer };
         (void)pthread_mutex_lock(&self->lock);
+        if (!alert_book_find(self->book, &sound.id) &&
+            unclassified_rate_is_above(&self->unclassified, &sound.alert, clock_monotonic_ms()))
+            sound.alert.is_digest_member = 1;
         flow_take(self, &sound.alert, PATH_IN_PROVISIONAL, &waiter);
         (void)pthread_mutex_unlock(&self->lock);
         free(sound.event);

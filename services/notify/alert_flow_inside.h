@@ -9,6 +9,7 @@
 #include "notify/alert_flow.h"
 #include "notify/answer.h"
 #include "notify/standing_test.h"
+#include "notify/unclassified_rate.h"
 
 enum { FLOW_ANSWERS = ANSWER_GONE + 1 };
 
@@ -50,6 +51,7 @@ struct alert_flow {
     struct flow_metrics metrics;
     struct flow_path_state paths[ALERT_PATH_COUNT];
     struct standing_test test;
+    struct unclassified_rate unclassified;
     uint64_t newest_sequence; /* journal records up to here are in the book */
     size_t storing;           /* alert records on their way to the disk */
     struct flow_carry *carries;

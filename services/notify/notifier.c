@@ -337,13 +337,26 @@ static struct outbound_target target_of(const struct notify_target_config *confi
                                      .timeout_ms = config->timeout_ms };
 }
 
+static void warn_if_readable(const char *path, const char *url)
+{
+    static const char *const near[] = { "https://", "http://127.", "http://localhost",
+                                        "http://[::1]" };
+    for (size_t i = 0; i < sizeof near / sizeof near[0]; i++)
+        if (strncmp(url, near[i], strlen(near[i])) == 0)
+            return;
+    log_warn("path_unencrypted", KV("path", path),
+             KV("remedy", "write https, or make sure that a mesh encrypts it"));
+}
+
 static int open_outbound(struct notifier *self, struct error *err)
 {
     struct outbound_target targets[ALERT_PATH_COUNT];
     size_t count = 1;
     targets[ALERT_PATH_FIRST] = target_of(&self->config->dispatch);
+    warn_if_readable("dispatch", self->config->dispatch.url);
     if (self->config->second_path) {
         targets[ALERT_PATH_SECOND] = target_of(self->config->second_path);
+        warn_if_readable("second_path", self->config->second_path->url);
         count = 2;
     } else {
         log_warn("second_path_missing",

@@ -418,6 +418,25 @@ static void digest_members_go_together(void **state)
     assert_int_equal(fake_dispatch_count(f->dispatch, "/alerts", NULL), 1);
 }
 
+static void a_flood_of_unclassified_alerts_shares_a_digest(void **state)
+{
+    enum { ALERTS = 9, ALONE = 5 };
+    struct fixture *f = *state;
+    struct courier_alert alerts[ALERTS];
+    start(f, (struct process_options){ 0 });
+    for (uint32_t n = 0; n < ALERTS; n++)
+        order(f, &alerts[n], n + 1, -1);
+    assert_true(fake_dispatch_wait(f->dispatch, "/alerts", ".v1", ALONE + 1, LONG_MS));
+    struct fake_request digest = fake_dispatch_request(f->dispatch, "/alerts", ".v1", ALONE);
+    for (size_t n = 0; n < ALERTS; n++)
+        assert_int_equal(strstr(digest.body, alerts[n].id_text) != NULL, n >= ALONE);
+    free(digest.body);
+    struct courier_alert urgent; /* a classifier is back: one of them is life at risk */
+    order(f, &urgent, ALERTS, 5);
+    wait_key(f, "/alerts", &urgent, "v1", 1);
+    wait_key(f, "/alerts", &urgent, "u1", 1);
+}
+
 static void the_standing_test_goes_out_and_comes_back(void **state)
 {
     struct fixture *f = *state;
@@ -472,6 +491,7 @@ int main(void)
         T(acknowledged_stays_acknowledged_across_a_kill),
         T(nobody_acknowledges_and_the_ladder_climbs_across_a_restart),
         T(digest_members_go_together),
+        T(a_flood_of_unclassified_alerts_shares_a_digest),
         T(the_standing_test_goes_out_and_comes_back),
         T(what_cannot_be_read_still_reaches_dispatch),
     };
