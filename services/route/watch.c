@@ -10,7 +10,14 @@
 #include "clock/clock.h"
 #include "log/log.h"
 
-enum { PROBE_MS = 250, REFRESH_MS = 5000, BEAT_MS = 1000, PROBLEM_BYTES = 384, QUEUES_MAX = 80 };
+enum {
+    PROBE_MS = 250,
+    REFRESH_MS = 5000,
+    BEAT_MS = 1000,
+    SAME_PROBLEM_LOGGED_MS = 60000, /* a Redis that comes and goes must not fill the log */
+    PROBLEM_BYTES = 384,
+    QUEUES_MAX = 80
+};
 
 struct queue_gauges {
     const char *queue;
@@ -35,6 +42,9 @@ struct watch {
     bool is_stopping;
     enum store_state state;
     char problem[PROBLEM_BYTES];
+    char logged_problem[PROBLEM_BYTES]; /* the last one written to the log */
+    int64_t logged_at_ms;
+    bool is_end_to_be_logged;
     json_t *queue_list;
 };
 
@@ -44,19 +54,32 @@ bool watch_is_silent(const struct watch *self)
 }
 
 /* Under the lock. One line per change: somebody has to act on the first, the rest is noise. */
+static void log_change(struct watch *self)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    if (self->problem[0] == '\0') {
+        if (self->is_end_to_be_logged)
+            log_info("redis_available");
+        self->is_end_to_be_logged = false;
+        return;
+    }
+    if (strcmp(self->logged_problem, self->problem) == 0 &&
+        now_ms - self->logged_at_ms < SAME_PROBLEM_LOGGED_MS)
+        return;
+    memcpy(self->logged_problem, self->problem, sizeof self->logged_problem);
+    self->logged_at_ms = now_ms;
+    self->is_end_to_be_logged = true;
+    log_error("redis_unavailable", KV("problem", (const char *)self->problem));
+}
+
 static void note_problem(struct watch *self, enum store_state state, const char *problem)
 {
     gauge_set(self->redis_state, (int64_t)state);
     self->state = state;
     if (strcmp(self->problem, problem) == 0)
         return;
-    bool was_well = self->problem[0] == '\0';
     (void)snprintf(self->problem, sizeof self->problem, "%s", problem);
-    if (problem[0] != '\0')
-        log_error("redis_unavailable", KV("problem", (const char *)self->problem),
-                  KV("since_well", was_well));
-    else
-        log_info("redis_available");
+    log_change(self);
 }
 
 void watch_report(struct watch *self, const char *problem)
