@@ -172,17 +172,17 @@ static bool is_plausible(const MDB_val *value)
 /* Copies the parts behind the first into out. Returns false if one is missing. */
 static bool copy_parts(struct reading *reading, uint64_t sequence, uint8_t *out, size_t bytes)
 {
-    for (uint16_t part = 1; bytes > 0; part++) {
+    size_t copied = 0;
+    for (uint16_t part = 1; copied < bytes; part++) {
         uint8_t key_bytes[RECORD_PART_KEY_BYTES];
         record_part_key(sequence, part, key_bytes);
         MDB_val key = { sizeof key_bytes, key_bytes };
         MDB_val value;
         if (mdb_cursor_get(reading->reader->records, &key, &value, MDB_SET) != 0 ||
-            value.mv_size == 0 || value.mv_size > bytes || !is_plausible(&value))
+            value.mv_size == 0 || value.mv_size > bytes - copied || !is_plausible(&value))
             return false;
-        memcpy(out, value.mv_data, value.mv_size);
-        out += value.mv_size;
-        bytes -= value.mv_size;
+        memcpy(out + copied, value.mv_data, value.mv_size);
+        copied += value.mv_size;
     }
     return true;
 }
