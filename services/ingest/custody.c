@@ -498,6 +498,8 @@ bool custody_serves(const struct holder *holder, const struct held_event *event)
     if (holder->channel_count == 0)
         return true;
     const char *channel = event->record->split.events[event->index].channel;
+    if (strcmp(channel, "other") == 0) /* damaged or of no channel we know: anybody's */
+        return true;
     for (size_t i = 0; i < holder->channel_count; i++)
         if (strcmp(holder->channels[i], channel) == 0)
             return true;

@@ -643,8 +643,9 @@ void dispatcher_describe(struct dispatcher *self, json_t *detail)
                   s->is_history_known, "rewinds", (json_int_t)s->rewinds, "bypasses",
                   (json_int_t)s->bypasses);
     if (dispatch) {
-        (void)json_object_set(dispatch, "workers", self->snapshot.workers);
-        (void)json_object_set(dispatch, "routes", self->snapshot.routes);
+        /* copies: the admin thread must not share what the next snapshot frees */
+        (void)json_object_set_new(dispatch, "workers", json_deep_copy(self->snapshot.workers));
+        (void)json_object_set_new(dispatch, "routes", json_deep_copy(self->snapshot.routes));
         (void)json_object_set_new(detail, "dispatch", dispatch);
     }
     (void)pthread_mutex_unlock(&self->snapshot.lock);

@@ -546,6 +546,24 @@ static void serves_only_workers_of_the_channel(void **state)
     custody_destroy(&desk.custody);
 }
 
+static void drained_without_peers_at_once_with_them_when_answered(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    history(&desk, "h1", true, 0);
+    commit(&desk, 1);
+    assert_false(custody_is_idle(desk.custody));
+    custody_drain(desk.custody);
+    assert_true(custody_is_idle(desk.custody));
+    worker_up(&desk, 1);
+    assert_true(next(&desk, &batch));
+    assert_false(custody_is_idle(desk.custody));
+    assert_true(answered(&desk, 1, CUSTODY_DONE));
+    assert_true(custody_is_idle(desk.custody));
+    custody_destroy(&desk.custody);
+}
+
 static void memory_is_bounded(void **state)
 {
     (void)state;
@@ -581,6 +599,7 @@ int main(void)
         cmocka_unit_test(what_was_not_sent_waits_again_and_another_peer_gets_it),
         cmocka_unit_test(records_without_events_and_gaps_count_as_done),
         cmocka_unit_test(serves_only_workers_of_the_channel),
+        cmocka_unit_test(drained_without_peers_at_once_with_them_when_answered),
         cmocka_unit_test(memory_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
