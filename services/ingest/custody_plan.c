@@ -252,7 +252,8 @@ void custody_status(const struct custody *self, int64_t now_ms, struct custody_s
 
 bool custody_is_idle(const struct custody *self)
 {
-    return self->event_count == 0 &&
-           (self->is_draining || (self->next_new > self->newest && self->deferred.count == 0 &&
-                                  self->provisional.count == 0 && self->unproven.count == 0));
+    if (self->is_draining) /* without peers nothing can end: it is all in the journal */
+        return self->event_count == 0 || self->holder_count == 0;
+    return self->event_count == 0 && self->next_new > self->newest && self->deferred.count == 0 &&
+           self->provisional.count == 0 && self->unproven.count == 0;
 }
