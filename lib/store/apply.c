@@ -117,9 +117,13 @@ static uint8_t *put_number(uint8_t *at, uint64_t number, size_t bytes)
     return at + bytes;
 }
 
-static uint64_t not_negative(int64_t value)
+/* A time a sender made up stays within what a double (Lua's number) holds exactly. */
+static uint64_t plausible_ms(int64_t value_ms)
 {
-    return value > 0 ? (uint64_t)value : 0;
+    const int64_t highest_ms = (int64_t)1 << 52;
+    if (value_ms < 0)
+        return 0;
+    return (uint64_t)(value_ms < highest_ms ? value_ms : highest_ms);
 }
 
 /* Numbers as HEADER of functions/common.lua has them, then words, then a newline. */
@@ -136,8 +140,8 @@ static size_t write_header(uint8_t out[static HEADER_BYTES], const struct store_
     at = put_number(at, verdict->restricted > 0 ? (uint64_t)verdict->restricted : 0, 1);
     at = put_number(at, (uint64_t)plan->home_rank, 1);
     at = put_number(at, plan->allowance_s * 1000ULL, 4);
-    at = put_number(at, not_negative(event->received_at_ms), 8);
-    at = put_number(at, not_negative(event->platform_time_ms), 8);
+    at = put_number(at, plausible_ms(event->received_at_ms), 8);
+    at = put_number(at, plausible_ms(event->platform_time_ms), 8);
     char queue[WORD_BYTES], grade[WORD_BYTES], category[WORD_BYTES], language[WORD_BYTES],
         home[WORD_BYTES], channel[WORD_BYTES], account[WORD_BYTES];
     int length = snprintf(

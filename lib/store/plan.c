@@ -124,7 +124,7 @@ static Desg__V1__Severity severity_of(const Desg__V1__Verdict *verdict)
 
 static bool is_late(const Desg__V1__Event *event, const struct store_queues *queues)
 {
-    return event->platform_time_ms > 0 &&
+    return event->platform_time_ms > 0 && event->received_at_ms > event->platform_time_ms &&
            event->received_at_ms - event->platform_time_ms > store_tombstone_days(queues) * day_ms;
 }
 

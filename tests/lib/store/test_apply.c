@@ -509,6 +509,21 @@ static void an_event_without_an_id_is_refused_alone(void **state)
     assert_int_equal(results[1].outcome, STORE_NEW);
 }
 
+static void times_nobody_can_mean_do_no_harm(void **state)
+{
+    struct fixture *f = *state;
+    static const int64_t times_ms[] = { INT64_MAX, INT64_MIN, 0, -1 };
+    for (unsigned i = 0; i < 4; i++) {
+        struct sample sample;
+        sample_init(&sample, i, 1, T0, URGENT);
+        sample.event.platform_time_ms = times_ms[i];
+        assert_int_equal(apply_sample(f, &sample), STORE_NEW);
+        assert_int_equal(apply_sample(f, &sample), STORE_DUPLICATE);
+        assert_true(waits_in(f, "urgent", &sample.conversation));
+        assert_field(f, &sample.conversation, "severity", "4");
+    }
+}
+
 static void marks_are_accepted_only_under_the_live_history_and_the_last_mark(void **state)
 {
     struct fixture *f = *state;
@@ -569,6 +584,7 @@ int main(void)
         T(quarantine_keeps_poison_whatever_is_broken),
         T(a_full_batch_and_poison_among_it_are_applied),
         T(an_event_without_an_id_is_refused_alone),
+        T(times_nobody_can_mean_do_no_harm),
         T(marks_are_accepted_only_under_the_live_history_and_the_last_mark),
     };
     return cmocka_run_group_tests_name("store apply", tests, set_up_server, tear_down_server);
