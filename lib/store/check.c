@@ -197,12 +197,12 @@ static enum store_state check_library(struct store *self, int64_t deadline_ms)
 
 enum store_state store_examine(struct store *self, int64_t deadline_ms)
 {
-    enum store_state (*const checks[])(struct store *, int64_t) = { sign_in, check_role,
-                                                                    check_settings, check_library };
-    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
-        enum store_state state = checks[i](self, deadline_ms);
-        if (state != STORE_READY)
-            return state;
-    }
-    return STORE_READY;
+    enum store_state state = sign_in(self, deadline_ms);
+    if (state == STORE_READY)
+        state = check_role(self, deadline_ms);
+    if (state == STORE_READY)
+        state = check_settings(self, deadline_ms);
+    if (state == STORE_READY)
+        state = check_library(self, deadline_ms);
+    return state;
 }
