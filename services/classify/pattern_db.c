@@ -32,7 +32,7 @@ struct file_header {
     uint8_t checksum[CRYPTO_SHA256_BYTES]; /* of what follows the header */
 };
 
-static const char file_magic[16] = "desg-rules-db 1";
+static const char file_magic[16] = "desg-rules-db 2";
 
 void pattern_db_destroy(struct pattern_db **self_p)
 {
@@ -46,15 +46,19 @@ void pattern_db_destroy(struct pattern_db **self_p)
 static int compile(const char *const *expressions, size_t count, hs_database_t **out, size_t *bad,
                    struct error *err)
 {
-    unsigned *ids = calloc(count, sizeof *ids);
-    if (!ids)
+    unsigned *numbers = calloc(count * 2, sizeof *numbers);
+    if (!numbers)
         return error_set(err, ERROR_SYSTEM, "no memory to compile %zu patterns", count);
-    for (size_t i = 0; i < count; i++)
+    unsigned *ids = numbers;
+    unsigned *flags = numbers + count;
+    for (size_t i = 0; i < count; i++) {
         ids[i] = (unsigned)i;
+        flags[i] = HS_FLAG_SOM_LEFTMOST;
+    }
     hs_compile_error_t *problem = NULL;
-    hs_error_t rc = hs_compile_multi(expressions, NULL, ids, (unsigned)count, HS_MODE_BLOCK, NULL,
+    hs_error_t rc = hs_compile_multi(expressions, flags, ids, (unsigned)count, HS_MODE_BLOCK, NULL,
                                      out, &problem);
-    free(ids);
+    free(numbers);
     if (rc == HS_SUCCESS)
         return 0;
     *bad = problem && problem->expression >= 0 ? (size_t)problem->expression : count;
@@ -246,10 +250,9 @@ struct listener {
 static int on_match(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
                     void *arg)
 {
-    (void)from; /* not asked for: finding starts makes patterns with gaps too large to compile */
     (void)flags;
     const struct listener *listener = arg;
-    return listener->found(listener->arg, id, (size_t)to) ? 0 : 1;
+    return listener->found(listener->arg, id, (size_t)from, (size_t)to) ? 0 : 1;
 }
 
 int pattern_db_find(const struct pattern_db *self, struct pattern_scratch *scratch,

@@ -41,8 +41,9 @@ struct pattern_scratch *pattern_scratch_new(const struct pattern_db *db,
                                             struct error *err) MUST_USE;
 void pattern_scratch_destroy(struct pattern_scratch **self_p);
 
-/* Called for each place where a hit of a pattern ends, in order. Returns whether to go on. */
-typedef bool pattern_found(void *arg, uint32_t pattern, size_t to);
+/* Called for each place where a hit of a pattern ends, in order, with the leftmost start of such a
+ * hit. Returns whether to go on. */
+typedef bool pattern_found(void *arg, uint32_t pattern, size_t from, size_t to);
 
 int pattern_db_find(const struct pattern_db *self, struct pattern_scratch *scratch,
                     const char *text, size_t length, pattern_found *found, void *arg,

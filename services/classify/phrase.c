@@ -10,7 +10,7 @@
 #include "classify/normalise.h"
 #include "classify/welsh.h"
 
-enum { DEPTH_MAX = 2, GAP_WORDS_DEFAULT = 4, STEM_MIN_LETTERS = 3 };
+enum { DEPTH_MAX = 2, GAP_WORDS_DEFAULT = 4, GAP_WORDS_MAX = 9, STEM_MIN_LETTERS = 3 };
 
 struct parser {
     const char *phrase;
@@ -19,6 +19,7 @@ struct parser {
     bool is_welsh;
     unsigned depth;
     bool is_group_attached[DEPTH_MAX + 1]; /* by depth: to the word before it */
+    unsigned parts;
     char *out;
     size_t used;
     struct error *err;
@@ -55,19 +56,32 @@ static bool is_gap_sign(const struct parser *self)
     return peek(self, 0) == '.' && peek(self, 1) == '.' && peek(self, 2) == '.';
 }
 
-/* Whether a whole term is one group that may be missing: "(is)?" between spaces. */
-static bool is_lone_optional(const struct parser *self)
+/* How far ahead the bracket that closes the one here stands; 0: none does. */
+static size_t find_close(const struct parser *self)
 {
-    if (peek(self, 0) != '(')
-        return false;
     unsigned depth = 0;
     for (size_t i = 0; self->at + i < self->length; i++) {
         depth += peek(self, i) == '(';
         depth -= peek(self, i) == ')';
         if (depth == 0)
-            return peek(self, i + 1) == '?' && ends_term(peek(self, i + 2));
+            return i;
     }
-    return false;
+    return 0;
+}
+
+/* Whether a whole term is one group that may be missing: "(is)?" between spaces. */
+static bool is_lone_optional(const struct parser *self)
+{
+    size_t close = find_close(self);
+    return close > 0 && peek(self, close + 1) == '?' && ends_term(peek(self, close + 2));
+}
+
+/* Whether a term begins with words that may be missing: "(is)? " or "(is )?". */
+static bool starts_with_optional_words(const struct parser *self)
+{
+    size_t close = find_close(self);
+    return close > 0 && peek(self, close + 1) == '?' &&
+           (peek(self, close - 1) == ' ' || peek(self, close + 2) == ' ');
 }
 
 /* Folds the codepoint here. Returns its bytes in the phrase, or 0 if it is not a letter or digit of
@@ -249,18 +263,60 @@ static int parse_term(struct parser *self)
     return 0;
 }
 
+static int parse_group(struct parser *self);
+
+/* Words that may be missing right after a gap are part of the gap: left in the expression they
+ * would blur where the part begins. Returns how many words they may be, or -1. */
+static int skip_optional_words(struct parser *self)
+{
+    int words = 0;
+    while (peek(self, 0) == ' ')
+        self->at++;
+    while (starts_with_optional_words(self)) {
+        size_t used = self->used;
+        size_t start = self->at;
+        if (parse_group(self) != 0) /* refuses what is wrong in it */
+            return -1;
+        self->used = used;
+        self->out[used] = '\0';
+        words++;
+        for (size_t i = start; i < self->at; i++)
+            words += self->phrase[i] == ' ';
+        while (peek(self, 0) == ' ')
+            self->at++;
+    }
+    return words;
+}
+
+static int begin_part(struct parser *self, int words)
+{
+    if (++self->parts > PHRASE_PARTS_MAX)
+        return refuse(self, "more than seven gaps: write two phrases");
+    int more = skip_optional_words(self);
+    if (more < 0)
+        return -1;
+    words = words + more > GAP_WORDS_MAX ? GAP_WORDS_MAX : words + more;
+    char text[8];
+    (void)snprintf(text, sizeof text, " %c%d ", PHRASE_PART_END, words);
+    return emit(self, text);
+}
+
+/* Between words of the whole phrase a gap begins a new part; inside brackets it is an expression.
+ */
 static int parse_gap(struct parser *self)
 {
     self->at += 3;
-    unsigned words = GAP_WORDS_DEFAULT;
+    int words = GAP_WORDS_DEFAULT;
     if (peek(self, 0) >= '1' && peek(self, 0) <= '9') {
-        words = (unsigned)(peek(self, 0) - '0');
+        words = peek(self, 0) - '0';
         self->at++;
     }
     if (peek(self, 0) != ' ' || ends_term(peek(self, 1)) || peek(self, 1) == '.')
         return refuse(self, "a gap is ... or ...1 to ...9 with a space and a word on either side");
+    if (self->depth == 0)
+        return begin_part(self, words);
     char text[32];
-    (void)snprintf(text, sizeof text, "(?: [^ ]+){0,%u}", words);
+    (void)snprintf(text, sizeof text, "(?: [^ ]+){0,%d}", words);
     return emit(self, text);
 }
 
@@ -277,9 +333,10 @@ static int parse_sequence(struct parser *self)
         }
         if (is_gap_sign(self)) {
             if (!has_anchor)
-                return refuse(self, "a gap needs a word that must be there before it");
+                return refuse(self, "a gap needs a word before it that must be there");
             if (parse_gap(self) != 0)
                 return -1;
+            has_anchor = self->depth > 0; /* the next part needs one of its own */
             continue;
         }
         bool is_optional = is_lone_optional(self);
@@ -302,9 +359,12 @@ int phrase_compile(const char *phrase, bool is_welsh, char out[static PHRASE_REG
                    struct error *err)
 {
     assert(phrase && out && err);
-    struct parser self = {
-        .phrase = phrase, .length = strlen(phrase), .is_welsh = is_welsh, .out = out, .err = err
-    };
+    struct parser self = { .parts = 1,
+                           .phrase = phrase,
+                           .length = strlen(phrase),
+                           .is_welsh = is_welsh,
+                           .out = out,
+                           .err = err };
     if (self.length > PHRASE_MAX_BYTES)
         return refuse(&self, "longer than 300 bytes: write two phrases");
     while (self.length > 0 && phrase[self.length - 1] == ' ')

@@ -11,11 +11,14 @@
 struct rule_set {
     struct rule *rules;
     size_t rule_count;
-    struct pattern_use *uses; /* grouped by pattern */
-    size_t use_count;
-    size_t *first_use; /* by pattern, and one past the last */
-    char **expressions;
+    struct rule_phrase *phrases;
+    size_t phrase_count;
+    struct phrase_use *phrase_uses; /* grouped by phrase */
+    char **expressions;             /* of the patterns */
     size_t pattern_count;
+    struct part_use *part_uses; /* grouped by pattern */
+    size_t *first_part_use;     /* by pattern, and one past the last */
+    size_t slot_count;
     struct pattern_db *patterns;
     char edition[RULE_EDITION_NAME_BYTES];
     bool is_from_cache;
@@ -23,8 +26,14 @@ struct rule_set {
 
 /* One phrase of one rule before equal ones are put together. */
 struct phrase_entry {
+    char *expression; /* all parts, as phrase_compile makes them */
+    struct phrase_use use;
+};
+
+/* One part of one phrase before equal ones are put together. */
+struct part_entry {
     char *expression;
-    struct pattern_use use;
+    struct part_use use;
 };
 
 static void rule_clear(struct rule *rule)
@@ -44,8 +53,10 @@ void rule_set_destroy(struct rule_set **self_p)
     for (size_t i = 0; self->expressions && i < self->pattern_count; i++)
         free(self->expressions[i]);
     free(self->rules);
-    free(self->uses);
-    free(self->first_use);
+    free(self->phrases);
+    free(self->phrase_uses);
+    free(self->part_uses);
+    free(self->first_part_use);
     free(self->expressions);
     pattern_db_destroy(&self->patterns);
     free(self);
@@ -91,7 +102,7 @@ static int add_phrases(struct phrase_entry *entries, size_t *count,
     return 0;
 }
 
-static int by_expression(const void *a, const void *b)
+static int by_phrase(const void *a, const void *b)
 {
     const struct phrase_entry *left = a;
     const struct phrase_entry *right = b;
@@ -101,27 +112,99 @@ static int by_expression(const void *a, const void *b)
     return (left->use.rule > right->use.rule) - (left->use.rule < right->use.rule);
 }
 
-/* Moves the entries' expressions into patterns, each once. */
-static int group_patterns(struct rule_set *self, struct phrase_entry *entries, size_t count)
+static int by_part(const void *a, const void *b)
 {
-    self->uses = calloc(count, sizeof *self->uses);
-    self->first_use = calloc(count + 1, sizeof *self->first_use);
-    self->expressions = calloc(count, sizeof *self->expressions);
-    if (!self->uses || !self->first_use || !self->expressions)
+    const struct part_entry *left = a;
+    const struct part_entry *right = b;
+    int order = strcmp(left->expression, right->expression);
+    if (order != 0)
+        return order;
+    return (left->use.phrase > right->use.phrase) - (left->use.phrase < right->use.phrase);
+}
+
+/* Splits a phrase's expression into its parts and appends them to entries. */
+static int split_phrase(struct rule_set *self, const char *expression, struct part_entry *entries,
+                        size_t *count)
+{
+    struct rule_phrase *phrase = &self->phrases[self->phrase_count];
+    for (const char *next = expression; next;) {
+        const char *end = strchr(next, PHRASE_PART_END);
+        char *copy = end ? strndup(next, (size_t)(end - next)) : strdup(next);
+        if (!copy)
+            return -1;
+        assert(phrase->part_count < PHRASE_PARTS_MAX);
+        entries[(*count)++] =
+            (struct part_entry){ copy,
+                                 { (uint32_t)self->phrase_count, (uint32_t)phrase->part_count } };
+        phrase->part_count++;
+        if (end)
+            phrase->gap_words[phrase->part_count] = (uint8_t)(end[1] - '0');
+        next = end ? end + 2 : NULL;
+    }
+    phrase->first_slot = self->slot_count;
+    self->slot_count += phrase->part_count - 1;
+    return 0;
+}
+
+/* Equal phrases become one, with the uses of all. */
+static int group_phrases(struct rule_set *self, struct phrase_entry *entries, size_t count,
+                         struct part_entry *parts, size_t *part_count)
+{
+    self->phrases = calloc(count, sizeof *self->phrases);
+    self->phrase_uses = calloc(count, sizeof *self->phrase_uses);
+    if (!self->phrases || !self->phrase_uses)
         return -1;
-    qsort(entries, count, sizeof *entries, by_expression);
+    qsort(entries, count, sizeof *entries, by_phrase);
+    for (size_t i = 0; i < count; i++) {
+        bool is_new = i == 0 || strcmp(entries[i - 1].expression, entries[i].expression) != 0;
+        if (is_new) {
+            self->phrases[self->phrase_count].uses = self->phrase_uses + i;
+            if (split_phrase(self, entries[i].expression, parts, part_count) != 0)
+                return -1;
+            self->phrase_count++;
+        }
+        self->phrase_uses[i] = entries[i].use;
+        self->phrases[self->phrase_count - 1].use_count++;
+    }
+    return 0;
+}
+
+/* Equal parts become one pattern. */
+static int group_parts(struct rule_set *self, struct part_entry *entries, size_t count)
+{
+    self->part_uses = calloc(count, sizeof *self->part_uses);
+    self->first_part_use = calloc(count + 1, sizeof *self->first_part_use);
+    self->expressions = calloc(count, sizeof *self->expressions);
+    if (!self->part_uses || !self->first_part_use || !self->expressions)
+        return -1;
+    qsort(entries, count, sizeof *entries, by_part);
     for (size_t i = 0; i < count; i++) {
         size_t last = self->pattern_count;
         if (last == 0 || strcmp(self->expressions[last - 1], entries[i].expression) != 0) {
-            self->first_use[self->pattern_count] = i;
+            self->first_part_use[self->pattern_count] = i;
             self->expressions[self->pattern_count++] = entries[i].expression;
             entries[i].expression = NULL; /* ours now */
         }
-        self->uses[i] = entries[i].use;
+        self->part_uses[i] = entries[i].use;
     }
-    self->use_count = count;
-    self->first_use[self->pattern_count] = count;
+    self->first_part_use[self->pattern_count] = count;
     return 0;
+}
+
+/* Makes phrases and patterns of what the rules hold. */
+static int group(struct rule_set *self, struct phrase_entry *entries, size_t count)
+{
+    struct part_entry *parts = calloc(count * PHRASE_PARTS_MAX, sizeof *parts);
+    size_t part_count = 0;
+    if (!parts)
+        return -1;
+    int rc = group_phrases(self, entries, count, parts, &part_count);
+    if (rc == 0)
+        rc = group_parts(self, parts, part_count);
+    for (size_t i = 0; i < part_count; i++)
+        free(parts[i].expression);
+    free(parts);
+    return rc;
 }
 
 static size_t count_phrases(const struct rule_edition *edition)
@@ -164,7 +247,7 @@ static int build(struct rule_set *self, const struct rule_edition *edition, stru
         (void)error_set(err, ERROR_SYSTEM, "no memory for the rules");
     else
         rc = collect_rules(self, edition, entries, &count, err);
-    if (rc == 0 && group_patterns(self, entries, count) != 0)
+    if (rc == 0 && group(self, entries, count) != 0)
         rc = error_set(err, ERROR_SYSTEM, "no memory for the rules");
     for (size_t i = 0; entries && i < count; i++)
         free(entries[i].expression);
@@ -181,10 +264,11 @@ static int compile(struct rule_set *self, struct error *err)
         return 0;
     if (bad >= self->pattern_count)
         return -1;
-    const struct rule *rule = &self->rules[self->uses[self->first_use[bad]].rule];
+    const struct part_use *use = &self->part_uses[self->first_part_use[bad]];
+    const struct rule *rule = &self->rules[self->phrases[use->phrase].uses[0].rule];
     return error_wrap(err,
-                      "%s:%u: rule %s: a phrase is too big for the pattern compiler: use shorter "
-                      "gaps or fewer alternatives",
+                      "%s:%u: rule %s: a phrase is too big for the pattern compiler: use "
+                      "fewer alternatives",
                       rule->file, rule->line, rule->id);
 }
 
@@ -265,12 +349,28 @@ size_t rule_set_pattern_count(const struct rule_set *self)
     return self->pattern_count;
 }
 
-const struct pattern_use *rule_set_uses(const struct rule_set *self, uint32_t pattern,
-                                        size_t *count)
+const struct part_use *rule_set_part_uses(const struct rule_set *self, uint32_t pattern,
+                                          size_t *count)
 {
     assert(pattern < self->pattern_count);
-    *count = self->first_use[pattern + 1] - self->first_use[pattern];
-    return self->uses + self->first_use[pattern];
+    *count = self->first_part_use[pattern + 1] - self->first_part_use[pattern];
+    return self->part_uses + self->first_part_use[pattern];
+}
+
+const struct rule_phrase *rule_set_phrase(const struct rule_set *self, uint32_t phrase)
+{
+    assert(phrase < self->phrase_count);
+    return &self->phrases[phrase];
+}
+
+size_t rule_set_phrase_count(const struct rule_set *self)
+{
+    return self->phrase_count;
+}
+
+size_t rule_set_slot_count(const struct rule_set *self)
+{
+    return self->slot_count;
 }
 
 const struct pattern_db *rule_set_patterns(const struct rule_set *self)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "classify/pattern_db.h"
+#include "classify/phrase.h"
 #include "classify/rule_edition.h"
 #include "error/error.h"
 
@@ -27,10 +28,25 @@ struct rule {
     unsigned line;
 };
 
-/* A pattern serves every rule that has the same phrase. */
-struct pattern_use {
+/* A phrase serves every rule that has the same one. */
+struct phrase_use {
     uint32_t rule;
     bool is_guard; /* from unless */
+};
+
+/* A phrase is one pattern, or several in this order with at most so many words between them. */
+struct rule_phrase {
+    size_t part_count;
+    uint8_t gap_words[PHRASE_PARTS_MAX]; /* before each part; of the first 0 */
+    size_t first_slot; /* its own numbers for its parts but the last: see rule_set_slot_count */
+    const struct phrase_use *uses;
+    size_t use_count;
+};
+
+/* A pattern serves every phrase that has it as a part. */
+struct part_use {
+    uint32_t phrase;
+    uint32_t part; /* 0: the first */
 };
 
 /* Compiles an edition. cache_path NULL or "": always compile; otherwise what was compiled before is
@@ -48,9 +64,13 @@ void rule_set_destroy(struct rule_set **self_p);
 const char *rule_set_edition(const struct rule_set *self); /* such as 2026-11-22+1f0c55d2 */
 size_t rule_set_count(const struct rule_set *self);
 const struct rule *rule_set_rule(const struct rule_set *self, size_t index);
+const struct rule_phrase *rule_set_phrase(const struct rule_set *self, uint32_t phrase);
+size_t rule_set_phrase_count(const struct rule_set *self);
 size_t rule_set_pattern_count(const struct rule_set *self);
-const struct pattern_use *rule_set_uses(const struct rule_set *self, uint32_t pattern,
-                                        size_t *count);
+const struct part_use *rule_set_part_uses(const struct rule_set *self, uint32_t pattern,
+                                          size_t *count);
+/* How many parts there are that another part must follow: room for remembering where they were. */
+size_t rule_set_slot_count(const struct rule_set *self);
 const struct pattern_db *rule_set_patterns(const struct rule_set *self);
 bool rule_set_is_from_cache(const struct rule_set *self);
 

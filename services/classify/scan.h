@@ -13,8 +13,9 @@
 
 enum {
     SCAN_TEXT_MAX_BYTES = 256 << 10, /* what lies behind is not looked at */
-    SCAN_GUARD_REACH_BYTES = 240,    /* of normalised text, between ends: a guard undoes a hit */
-    SCAN_PLACES_MAX = 1024           /* per window; beyond it places are lost, hits are not */
+    SCAN_GUARD_REACH_BYTES =
+        240,               /* of normalised text between a hit and the guard that undoes it */
+    SCAN_PLACES_MAX = 1024 /* per window; beyond it places are lost, hits are not */
 };
 
 struct scanner;

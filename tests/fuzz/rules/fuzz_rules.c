@@ -20,6 +20,8 @@ static void compile_all(const struct rule_source *rule)
         assert(rc == 0); /* the file was checked */
         size_t length = strlen(expression);
         assert(length > 2 && expression[0] == ' ' && expression[length - 1] == ' ');
+        for (const char *end = expression; (end = strchr(end, PHRASE_PART_END)) != NULL; end++)
+            assert(end[-1] == ' ' && end[1] >= '1' && end[1] <= '9' && end[2] == ' ');
     }
 }
 
