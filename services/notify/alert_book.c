@@ -19,7 +19,7 @@ struct alert_book *alert_book_new(const struct alert_book_options *options)
     self->has_second_path = options->has_second_path;
     self->retention_ms = options->retention_ms;
     for (unsigned path = 0; path < ALERT_PATH_COUNT; path++)
-        pace_init(&self->paces[path], options->seed + 2 * path);
+        pace_init(&self->paces[path], options->seed + 2 * (uint64_t)path);
     return self;
 }
 
@@ -112,9 +112,8 @@ void book_settle(struct alert_book *self, struct alert_entry *entry, int64_t now
     Desg__V1__AlertDigest *digest = entry->digest;
     entry->digest = NULL;
     for (size_t i = 0; i < digest->n_alert_ids; i++) {
-        struct id id;
-        memcpy(id.bytes, digest->alert_ids[i].data, ID_BYTES);
-        struct alert_entry *member = alert_table_find(&self->table, &id);
+        struct alert_entry *member =
+            alert_table_find_bytes(&self->table, digest->alert_ids[i].data);
         if (member)
             book_settle(self, member, now_ms);
     }
@@ -128,9 +127,8 @@ static void members_reach(struct alert_book *self, const struct alert_entry *dig
     if (!digest->digest)
         return;
     for (size_t i = 0; i < digest->digest->n_alert_ids; i++) {
-        struct id id;
-        memcpy(id.bytes, digest->digest->alert_ids[i].data, ID_BYTES);
-        struct alert_entry *member = alert_table_find(&self->table, &id);
+        struct alert_entry *member =
+            alert_table_find_bytes(&self->table, digest->digest->alert_ids[i].data);
         if (!member)
             continue;
         if (member->kind == ALERT_MEMBER && member->state < state)
@@ -320,9 +318,8 @@ static void acknowledge_digest_of(struct alert_book *self, const struct alert_en
     if (!digest || !digest->digest || digest->state >= ALERT_ACKNOWLEDGED)
         return;
     for (size_t i = 0; i < digest->digest->n_alert_ids; i++) {
-        struct id id;
-        memcpy(id.bytes, digest->digest->alert_ids[i].data, ID_BYTES);
-        const struct alert_entry *other = alert_table_find(&self->table, &id);
+        const struct alert_entry *other =
+            alert_table_find_bytes(&self->table, digest->digest->alert_ids[i].data);
         if (other && other->kind == ALERT_MEMBER && other->state < ALERT_ACKNOWLEDGED)
             return;
     }

@@ -86,9 +86,8 @@ struct alert_entry *digest_add(struct alert_book *self, const Desg__V1__AlertDig
     alert_table_set_live(&self->table, entry, true);
     book_want(entry, ALERT_RAISED, 0, opened_ms);
     for (size_t i = 0; i < entry->digest->n_alert_ids; i++) {
-        struct id member_id;
-        memcpy(member_id.bytes, entry->digest->alert_ids[i].data, ID_BYTES);
-        struct alert_entry *member = alert_table_find(&self->table, &member_id);
+        struct alert_entry *member =
+            alert_table_find_bytes(&self->table, entry->digest->alert_ids[i].data);
         if (!member)
             continue;
         member->has_digest = true;

@@ -35,6 +35,10 @@ static void tell(struct alert_flow *self, const struct flow_waiter *waiter, bool
 
 static void wait_for(struct alert_flow *self, const struct flow_waiter *waiter)
 {
+    for (const struct flow_waiter *other = self->waiters; other; other = other->next)
+        if (waiter->peer != 0 && waiter->peer == other->peer &&
+            memcmp(waiter->alert.bytes, other->alert.bytes, ID_BYTES) == 0)
+            return; /* ordered again while the disk is slow */
     struct flow_waiter *copy = malloc(sizeof *copy);
     if (!copy)
         abort();
@@ -69,6 +73,24 @@ void flow_state(struct alert_flow *self, const struct id *alert, const char *sta
     if (json_object_set_new(fields, at, json_string(now)) != 0)
         abort();
     sinks->state(sinks->arg, alert, state, fields);
+}
+
+void flow_state_of_members(struct alert_flow *self, const Desg__V1__AlertDigest *digest,
+                           const char *state, const char *at)
+{
+    char digest_id[ID_TEXT_BYTES];
+    id_text(digest->digest_id.data, digest_id);
+    for (size_t i = 0; i < digest->n_alert_ids; i++) {
+        struct id id;
+        memcpy(id.bytes, digest->alert_ids[i].data, ID_BYTES);
+        const struct alert_entry *member = alert_book_find(self->book, &id);
+        if (!member || member->kind != ALERT_MEMBER)
+            continue; /* one that turned urgent goes its own way */
+        json_t *fields = json_object();
+        if (json_object_set_new(fields, "digest_id", json_string(digest_id)) != 0)
+            abort();
+        flow_state(self, &id, state, at, fields);
+    }
 }
 
 /* --- journalling an alert --- */
@@ -314,6 +336,11 @@ static void acknowledge(struct alert_flow *self, struct alert_entry *entry,
     char id[ID_TEXT_BYTES];
     id_text(entry->id.bytes, id);
     int64_t now_ms = clock_monotonic_ms();
+    if (entry->digest) /* before the book closes it */
+        flow_state_of_members(
+            self, entry->digest,
+            alert_state_name(message->is_outcome ? ALERT_RESOLVED : ALERT_ACKNOWLEDGED),
+            message->is_outcome ? "resolved_at_ms" : "acknowledged_at_ms");
     bool is_new = alert_book_acknowledge(self->book, entry, message->is_outcome, now_ms);
     entry->acknowledgements++;
     if (entry->kind == ALERT_STANDING_TEST)
@@ -530,7 +557,7 @@ static void carry_oldest(struct alert_flow *self, uint64_t before)
     size_t live = 0;
     while (alert_book_live(self->book, live))
         live++;
-    struct alert_entry **oldest = calloc(live + 1, sizeof *oldest);
+    struct alert_entry **oldest = calloc(live + 1, sizeof(struct alert_entry *));
     if (!oldest)
         abort();
     size_t count = 0;
@@ -539,7 +566,7 @@ static void carry_oldest(struct alert_flow *self, uint64_t before)
         if (entry->storage == ALERT_STORED && entry->sequence != 0 && entry->sequence < before)
             oldest[count++] = entry;
     }
-    qsort(oldest, count, sizeof *oldest, by_sequence);
+    qsort(oldest, count, sizeof(struct alert_entry *), by_sequence);
     for (size_t i = 0; i < count && i < CARRIES_MAX; i++)
         carry(self, oldest[i]);
     free(oldest);

@@ -82,4 +82,8 @@ void flow_show(struct alert_flow *self, int64_t now_ms);
 void flow_state(struct alert_flow *self, const struct id *alert, const char *state, const char *at,
                 json_t *fields);
 
+/* The same for each alert that goes with a digest. */
+void flow_state_of_members(struct alert_flow *self, const Desg__V1__AlertDigest *digest,
+                           const char *state, const char *at);
+
 #endif

@@ -59,7 +59,7 @@ static int render_digest(struct alert_flow *self, const Desg__V1__AlertDigest *d
                          size_t *length, char key[static ALERT_KEY_BYTES], struct error *err)
 {
     size_t count = digest->n_alert_ids;
-    const Desg__V1__Alert **members = calloc(count + 1, sizeof *members);
+    const Desg__V1__Alert **members = calloc(count + 1, sizeof(Desg__V1__Alert *));
     Desg__V1__Alert *stubs = calloc(count + 1, sizeof *stubs);
     if (!members || !stubs)
         abort();
@@ -180,24 +180,6 @@ static void note_accepted(struct alert_flow *self, const struct flow_post *post,
     flow_state(self, &entry->id, alert_state_name(entry->state), "accepted_at_ms", fields);
 }
 
-/* Members of an accepted digest are accepted with it. */
-static void note_members(struct alert_flow *self, const struct alert_outcome *outcome)
-{
-    const Desg__V1__AlertDigest *digest = outcome->entry->digest;
-    if (!digest || !outcome->is_state_changed)
-        return;
-    char digest_id[ID_TEXT_BYTES];
-    id_text(digest->digest_id.data, digest_id);
-    for (size_t i = 0; i < digest->n_alert_ids; i++) {
-        struct id id;
-        memcpy(id.bytes, digest->alert_ids[i].data, ID_BYTES);
-        json_t *fields = json_object();
-        if (json_object_set_new(fields, "digest_id", json_string(digest_id)) != 0)
-            abort();
-        flow_state(self, &id, alert_state_name(ALERT_ACCEPTED), "accepted_at_ms", fields);
-    }
-}
-
 static void run_answered(struct inbox_item *item)
 {
     struct flow_post *post = (struct flow_post *)item;
@@ -222,7 +204,9 @@ static void run_answered(struct inbox_item *item)
     }
     if (outcome.entry && outcome.is_accepted) {
         note_accepted(self, post, &outcome, now_ms);
-        note_members(self, &outcome);
+        if (outcome.entry->digest && outcome.is_state_changed)
+            flow_state_of_members(self, outcome.entry->digest, alert_state_name(ALERT_ACCEPTED),
+                                  "accepted_at_ms");
     }
     (void)pthread_mutex_unlock(&self->lock);
     flow_post_free(item);
@@ -278,6 +262,8 @@ static void step(struct alert_flow *self, const struct alert_step *due, int64_t 
                   KV("age_ms", now_ms - due->entry->opened_ms),
                   KV("remedy", "a supervisor must tell dispatch by another way"));
         flow_state(self, &due->entry->id, "escalated", "escalated_at_ms", NULL);
+        if (due->entry->digest)
+            flow_state_of_members(self, due->entry->digest, "escalated", "escalated_at_ms");
     } else {
         log_warn("alert_unacknowledged", KV("alert", id), KV("step", due->step),
                  KV("action", action), KV("age_ms", now_ms - due->entry->opened_ms));

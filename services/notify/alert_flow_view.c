@@ -153,7 +153,7 @@ json_t *alert_flow_list(struct alert_flow *self, size_t limit)
     size_t live = 0;
     while (alert_book_live(self->book, live))
         live++;
-    const struct alert_entry **open = calloc(live + 1, sizeof *open);
+    const struct alert_entry **open = calloc(live + 1, sizeof(struct alert_entry *));
     if (!open)
         abort();
     size_t count = 0;
@@ -162,7 +162,7 @@ json_t *alert_flow_list(struct alert_flow *self, size_t limit)
         count +=
             open[count]->state < ALERT_ACKNOWLEDGED && open[count]->kind != ALERT_STANDING_TEST;
     }
-    qsort(open, count, sizeof *open, by_age);
+    qsort(open, count, sizeof(struct alert_entry *), by_age);
     for (size_t i = 0; i < count && i < limit; i++)
         if (json_array_append_new(list, show_alert(open[i])) != 0)
             abort();

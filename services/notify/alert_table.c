@@ -39,19 +39,26 @@ void alert_table_clear(struct alert_table *self)
     *self = (struct alert_table){ 0 };
 }
 
-static struct alert_entry **bucket_of(const struct alert_table *self, const struct id *id)
+static struct alert_entry **bucket_of(const struct alert_table *self,
+                                      const uint8_t id[static ID_BYTES])
 {
     uint64_t hash = 0;
-    memcpy(&hash, id->bytes, sizeof hash); /* ids are HMAC output: evenly spread as they are */
+    memcpy(&hash, id, sizeof hash); /* ids are HMAC output: evenly spread as they are */
     return &self->buckets[hash & (self->bucket_count - 1)];
+}
+
+struct alert_entry *alert_table_find_bytes(const struct alert_table *self,
+                                           const uint8_t id[static ID_BYTES])
+{
+    struct alert_entry *entry = *bucket_of(self, id);
+    while (entry && memcmp(entry->id.bytes, id, ID_BYTES) != 0)
+        entry = entry->next;
+    return entry;
 }
 
 struct alert_entry *alert_table_find(const struct alert_table *self, const struct id *id)
 {
-    struct alert_entry *entry = *bucket_of(self, id);
-    while (entry && memcmp(entry->id.bytes, id->bytes, ID_BYTES) != 0)
-        entry = entry->next;
-    return entry;
+    return alert_table_find_bytes(self, id->bytes);
 }
 
 static void grow(struct alert_table *self)
@@ -64,7 +71,7 @@ static void grow(struct alert_table *self)
         while (old[i]) {
             struct alert_entry *entry = old[i];
             old[i] = entry->next;
-            struct alert_entry **bucket = bucket_of(self, &entry->id);
+            struct alert_entry **bucket = bucket_of(self, entry->id.bytes);
             entry->next = *bucket;
             *bucket = entry;
         }
@@ -77,7 +84,7 @@ struct alert_entry *alert_table_add(struct alert_table *self, const struct id *i
         grow(self);
     struct alert_entry *entry = allocate(1, sizeof *entry);
     entry->id = *id;
-    struct alert_entry **bucket = bucket_of(self, id);
+    struct alert_entry **bucket = bucket_of(self, id->bytes);
     entry->next = *bucket;
     *bucket = entry;
     self->count++;
@@ -87,7 +94,7 @@ struct alert_entry *alert_table_add(struct alert_table *self, const struct id *i
 void alert_table_remove(struct alert_table *self, struct alert_entry *entry)
 {
     alert_table_set_live(self, entry, false);
-    struct alert_entry **link = bucket_of(self, &entry->id);
+    struct alert_entry **link = bucket_of(self, entry->id.bytes);
     while (*link != entry)
         link = &(*link)->next;
     *link = entry->next;

@@ -20,6 +20,8 @@ void alert_table_init(struct alert_table *self);
 void alert_table_clear(struct alert_table *self);
 
 struct alert_entry *alert_table_find(const struct alert_table *self, const struct id *id);
+struct alert_entry *alert_table_find_bytes(const struct alert_table *self,
+                                           const uint8_t id[static ID_BYTES]);
 /* A new entry, zeroed but for its id; id must not be there. */
 struct alert_entry *alert_table_add(struct alert_table *self, const struct id *id);
 void alert_table_remove(struct alert_table *self, struct alert_entry *entry);

@@ -87,16 +87,12 @@ static int read_secrets(struct target *target, struct error *err)
 
 /* --- one exchange --- */
 
-static void add_header(struct exchange *exchange, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void add_header(struct exchange *exchange, const char *format, ...)
+/* One line, in up to three parts. */
+static void add_header(struct exchange *exchange, const char *start, const char *middle,
+                       const char *end)
 {
     char line[HEADER_MAX_BYTES];
-    va_list args;
-    va_start(args, format);
-    int length = vsnprintf(line, sizeof line, format, args);
-    va_end(args);
+    int length = snprintf(line, sizeof line, "%s%s%s", start, middle, end);
     assert(length > 0 && (size_t)length < sizeof line); /* secrets are bounded at start */
     struct curl_slist *longer = curl_slist_append(exchange->headers, line);
     if (!longer)
@@ -108,14 +104,14 @@ static void add_header(struct exchange *exchange, const char *format, ...)
 static void add_headers(struct exchange *exchange, const struct target *target)
 {
     const struct outbound_post *post = exchange->post;
-    add_header(exchange, "Content-Type: %s", post->content_type);
-    add_header(exchange, "Expect:"); /* do not wait for 100-continue */
-    if (post->key[0] != '\0') {
-        const char *quote = target->options.quote_key ? "\"" : "";
-        add_header(exchange, "Idempotency-Key: %s%s%s", quote, post->key, quote);
-    }
+    bool is_quoted = target->options.quote_key;
+    add_header(exchange, "Content-Type: ", post->content_type, "");
+    add_header(exchange, "Expect:", "", ""); /* do not wait for 100-continue */
+    if (post->key[0] != '\0')
+        add_header(exchange, is_quoted ? "Idempotency-Key: \"" : "Idempotency-Key: ", post->key,
+                   is_quoted ? "\"" : "");
     if (target->token)
-        add_header(exchange, "Authorization: Bearer %s", target->token);
+        add_header(exchange, "Authorization: Bearer ", target->token, "");
     if (!target->signature_secret)
         return;
     uint8_t mac[CRYPTO_SHA256_BYTES];
@@ -123,7 +119,7 @@ static void add_headers(struct exchange *exchange, const struct target *target)
     crypto_hmac_sha256(target->signature_secret, strlen(target->signature_secret), post->body,
                        post->length, mac);
     crypto_hex(mac, sizeof mac, hex);
-    add_header(exchange, "X-Hub-Signature-256: sha256=%s", hex);
+    add_header(exchange, "X-Hub-Signature-256: sha256=", hex, "");
 }
 
 /* Keeps the start of the answer and reads past the rest. */

@@ -29,6 +29,7 @@ struct process {
     char socket[PATH_BYTES];
     char endpoint[PATH_BYTES];
     char log[PATH_BYTES];
+    char tsan_options[PATH_BYTES];
     uint16_t callback_port;
 };
 
@@ -88,6 +89,15 @@ static void write_config(struct process *self, const struct process_options *opt
                self->directory, redis, self->endpoint, options->dispatch_port, second, secret,
                options->ladder ? options->ladder : "[ { after_s: 3600, action: supervisor } ]",
                journal, options->more ? options->more : "  test_interval_s: 0\n");
+}
+
+/* libzmq hands messages over by atomics that ThreadSanitizer cannot see in it. */
+static void write_tsan_options(struct process *self)
+{
+    char path[PATH_BYTES - 16];
+    (void)snprintf(path, sizeof path, "%s/tsan", self->directory);
+    write_file(path, "called_from_lib:libzmq.so\ncalled_from_lib:libczmq.so\nrace:libzmq.so\n");
+    (void)snprintf(self->tsan_options, sizeof self->tsan_options, "suppressions=%s", path);
 }
 
 /* --- control socket --- */
@@ -192,6 +202,8 @@ void process_start(struct process *self)
     if (self->pid < 0)
         die("fork");
     if (self->pid == 0) {
+        (void)setenv("TSAN_OPTIONS", self->tsan_options,
+                     0); /* before exec in a child of one thread */
         int log = open(self->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
         if (log >= 0 && dup2(log, STDERR_FILENO) >= 0)
             (void)execl(DESG_NOTIFY_PROGRAM, "desg-notify", "--config", self->config, (char *)NULL);
@@ -222,6 +234,7 @@ struct process *process_new(const struct process_options *options)
     (void)snprintf(self->endpoint, sizeof self->endpoint, "ipc://%s/hop", self->directory);
     (void)snprintf(self->log, sizeof self->log, "%s/log", self->directory);
     write_config(self, options);
+    write_tsan_options(self);
     process_start(self);
     return self;
 }
@@ -257,12 +270,25 @@ static int remove_one(const char *path, const struct stat *info, int kind, struc
     return remove(path);
 }
 
+/* A sanitizer's word about the program is a failure of the test. */
+static bool is_sane(struct process *self)
+{
+    char *log = process_log(self);
+    bool is_so = !strstr(log, "Sanitizer") && !strstr(log, "runtime error");
+    free(log);
+    return is_so;
+}
+
 void process_destroy(struct process **self_p)
 {
     struct process *self = *self_p;
     if (!self)
         return;
     process_kill(self);
+    if (!is_sane(self)) {
+        dump_log(self);
+        die("a sanitizer found something");
+    }
     if (getenv("DESG_TEST_SHOW_LOG"))
         dump_log(self);
     (void)nftw(self->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);

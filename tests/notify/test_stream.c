@@ -65,19 +65,25 @@ static void start(struct fixture *f)
         .dispatch_port = fake_dispatch_port(f->dispatch), .redis_address = f->config.address });
 }
 
-/* Applies an urgent event as route does; the function raises its alert. */
-static struct id apply(struct fixture *f, unsigned number)
+/* Applies an event as route does; the function raises its alert. */
+static struct id apply_as(struct fixture *f, unsigned number, Desg__V1__Severity severity)
 {
     struct sample sample;
     struct error err = { 0 };
     struct store_result result;
     char history[STORE_HISTORY_BYTES];
-    sample_init(&sample, number, number, clock_unix_ms(), DESG__V1__SEVERITY__SEVERITY_URGENT);
+    sample_init(&sample, number, number, clock_unix_ms(), severity);
+    sample.verdict.is_unclassified = severity == DESG__V1__SEVERITY__SEVERITY_REVIEW;
     sample_pack(&sample);
     const struct store_event event = sample_event(&sample);
     if (store_apply(f->store, &event, 1, &result, history, &err) != 0)
         fail_msg("%s", err.text);
     return id_of_alert(sample.event_id.bytes);
+}
+
+static struct id apply(struct fixture *f, unsigned number)
+{
+    return apply_as(f, number, DESG__V1__SEVERITY__SEVERITY_URGENT);
 }
 
 static void wait_posted(struct fixture *f, const struct id *alert)
@@ -198,6 +204,28 @@ static void killed_before_it_acknowledged_the_stream_it_reads_again(void **state
     wait_redis(f, "0", "XLEN desg:{testforce}:alerts");
 }
 
+static void a_digest_speaks_for_its_members_in_redis(void **state)
+{
+    enum { ALONE = 5, ALERTS = 14 }; /* a minute may turn on the way: then ten go alone */
+    struct fixture *f = *state;
+    struct id alerts[ALERTS];
+    start(f);
+    for (unsigned n = 0; n < ALERTS; n++)
+        alerts[n] = apply_as(f, n + 1, DESG__V1__SEVERITY__SEVERITY_REVIEW);
+    for (unsigned n = 0; n < ALERTS; n++)
+        wait_state(f, &alerts[n], "accepted");
+    size_t posts = fake_dispatch_count(f->dispatch, "/alerts", ".v1");
+    assert_true(posts > ALONE && posts < ALERTS);
+    struct fake_request digest = fake_dispatch_request(f->dispatch, "/alerts", ".v1", posts - 1);
+    assert_non_null(strstr(digest.body, "uk.police.desk.alert.digest.v1"));
+    struct id digest_id;
+    digest.key[ID_TEXT_BYTES - 1] = '\0';
+    assert_int_equal(id_parse(digest.key, &digest_id), 0);
+    free(digest.body);
+    assert_int_equal(acknowledge(f, &digest_id), 200);
+    wait_state(f, &alerts[ALERTS - 1], "acknowledged");
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -205,6 +233,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(from_the_stream_to_dispatch_and_its_state_back),
         T(provisional_and_stream_are_one_alert),
+        T(a_digest_speaks_for_its_members_in_redis),
         T(redis_dies_and_comes_back_and_alerts_go_on),
         T(killed_before_it_acknowledged_the_stream_it_reads_again),
     };
