@@ -43,7 +43,17 @@ static int emit(struct parser *self, const char *text)
 
 static char peek(const struct parser *self, size_t ahead)
 {
-    return self->at + ahead < self->length ? self->phrase[self->at + ahead] : '\0';
+    if (self->at + ahead >= self->length)
+        return '\0';
+    return self->phrase[self->at + ahead];
+}
+
+/* What stands before here; before the phrase there is a space. */
+static char previous(const struct parser *self)
+{
+    if (self->at == 0)
+        return ' ';
+    return self->phrase[self->at - 1];
 }
 
 static bool ends_term(char c)
@@ -61,8 +71,10 @@ static size_t find_close(const struct parser *self)
 {
     unsigned depth = 0;
     for (size_t i = 0; self->at + i < self->length; i++) {
-        depth += peek(self, i) == '(';
-        depth -= peek(self, i) == ')';
+        if (peek(self, i) == '(')
+            depth++;
+        else if (peek(self, i) == ')')
+            depth--;
         if (depth == 0)
             return i;
     }
@@ -118,7 +130,7 @@ static size_t joint_bytes(const struct parser *self)
  * At the start of an alternative it depends on what its group is attached to: he('s|'ll). */
 static bool is_attached(const struct parser *self)
 {
-    char before = self->at > 0 ? self->phrase[self->at - 1] : ' ';
+    char before = previous(self);
     if (before == '(' || before == '|')
         return self->is_group_attached[self->depth];
     return before != ' ';
@@ -137,7 +149,7 @@ static int parse_mutating(struct parser *self)
 {
     if (!self->is_welsh)
         return refuse(self, "~ is for Welsh: set the rule's language to cy or take it out");
-    char before = self->at > 0 ? self->phrase[self->at - 1] : ' ';
+    char before = previous(self);
     if (!strchr(" (|'-", before))
         return refuse(self, "~ stands before the first letter of a word");
     self->at++;
@@ -145,10 +157,11 @@ static int parse_mutating(struct parser *self)
     size_t length = 0;
     char folded[NORMALISE_CODEPOINT_BYTES + 1];
     for (size_t step; (step = read_letter(self, folded)) > 0; self->at += step) {
-        if (length + strlen(folded) > WELSH_WORD_BYTES - 4)
-            return refuse(self, "the word after ~ is too long: at most 60 letters");
-        memcpy(word + length, folded, strlen(folded));
-        length += strlen(folded);
+        for (const char *letter = folded; *letter != '\0'; letter++) {
+            if (length == WELSH_WORD_BYTES - 4)
+                return refuse(self, "the word after ~ is too long: at most 60 letters");
+            word[length++] = *letter;
+        }
     }
     if (length < 2)
         return refuse(self, "~ needs a word of two letters or more after it, such as ~cyllell");
@@ -189,7 +202,7 @@ static int parse_group(struct parser *self)
 {
     if (self->depth == DEPTH_MAX)
         return refuse(self, "brackets inside brackets inside brackets: write two phrases");
-    bool is_after_space = self->at == 0 || self->phrase[self->at - 1] == ' ';
+    bool is_after_space = previous(self) == ' ';
     bool is_space_last = false;
     self->is_group_attached[self->depth + 1] = is_attached(self);
     self->depth++;
@@ -199,7 +212,7 @@ static int parse_group(struct parser *self)
     for (;;) {
         if (parse_alternative(self, is_after_space) != 0)
             return -1;
-        if (self->phrase[self->at - 1] == ' ') {
+        if (previous(self) == ' ') {
             is_space_last = true;
             if (emit(self, " ") != 0)
                 return -1;

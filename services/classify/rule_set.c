@@ -194,7 +194,8 @@ static int group_parts(struct rule_set *self, struct part_entry *entries, size_t
 /* Makes phrases and patterns of what the rules hold. */
 static int group(struct rule_set *self, struct phrase_entry *entries, size_t count)
 {
-    struct part_entry *parts = calloc(count * PHRASE_PARTS_MAX, sizeof *parts);
+    assert(count > 0); /* every rule has a phrase */
+    struct part_entry *parts = calloc(count, PHRASE_PARTS_MAX * sizeof *parts);
     size_t part_count = 0;
     if (!parts)
         return -1;
@@ -240,6 +241,7 @@ static int build(struct rule_set *self, const struct rule_edition *edition, stru
 {
     size_t most = count_phrases(edition);
     size_t count = 0;
+    assert(most > 0 && edition->rules_count > 0); /* a file has rules, a rule has phrases */
     self->rules = calloc(edition->rules_count, sizeof *self->rules);
     struct phrase_entry *entries = calloc(most, sizeof *entries);
     int rc = -1;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "alert/alert.h"
+#include "classify/answers.h"
 #include "classify/event_decode.h"
 #include "classify/lane.h"
 #include "clock/clock.h"
@@ -14,18 +15,10 @@ enum {
     URGENT,
     BULK,
     LANES,
-    SOURCES_MAX = 256,
     ALERTS_PER_ORDER = 64,
     HELD_TICK_MS = 25,
     SILENT_ROUTE_MS = 2000,
     VERDICTS_BYTES = LINK_BATCH_MAX_ITEMS * VERDICT_PACKED_MAX_BYTES
-};
-
-/* Whose journal an event came from: answers go back there. */
-struct source {
-    struct id id;
-    link_peer peer;
-    uint64_t used; /* for giving the least used away */
 };
 
 /* Events of one batch while they are worked on. */
@@ -42,16 +35,6 @@ struct portion {
     size_t verdicts_used;
 };
 
-/* One answer Busy while it is put together. */
-struct busy_list {
-    struct id source;
-    uint64_t incarnation;
-    Desg__V1__Position positions[LINK_BATCH_MAX_ITEMS];
-    Desg__V1__BusyItem items[LINK_BATCH_MAX_ITEMS];
-    Desg__V1__BusyItem *list[LINK_BATCH_MAX_ITEMS];
-    size_t count;
-};
-
 struct worker {
     const struct classify_config *config;
     zloop_t *loop;
@@ -64,104 +47,24 @@ struct worker {
     link_peer notify_peers[LANE_PEERS_MAX];
     size_t notify_peer_count;
     size_t notify_turn;
-    struct source sources[SOURCES_MAX];
-    size_t source_count;
-    uint64_t source_uses;
+    struct answers *answers;
     struct portion portion;
-    struct busy_list busy;
     int held_timer; /* -1: none */
     int64_t heard_route_at_ms;
 };
 
-/* --- answers to ingest --- */
-
-static struct source *slot_for(struct worker *self, const struct id *id)
+static void hand_back(struct worker *self, const struct id *source, uint64_t incarnation,
+                      const Desg__V1__Item *item, const struct lane *lane, const char *reason)
 {
-    struct source *oldest = &self->sources[0];
-    for (size_t i = 0; i < self->source_count; i++) {
-        struct source *entry = &self->sources[i];
-        if (memcmp(&entry->id, id, sizeof *id) == 0)
-            return entry;
-        oldest = entry->used < oldest->used ? entry : oldest;
-    }
-    return self->source_count < SOURCES_MAX ? &self->sources[self->source_count++] : oldest;
-}
-
-static void learn_source(struct worker *self, const struct id *id, link_peer peer)
-{
-    *slot_for(self, id) = (struct source){ *id, peer, ++self->source_uses };
-}
-
-static link_peer peer_of_source(const struct worker *self, const uint8_t *id, size_t length)
-{
-    for (size_t i = 0; length == ID_BYTES && i < self->source_count; i++) {
-        if (memcmp(self->sources[i].id.bytes, id, ID_BYTES) == 0)
-            return self->sources[i].peer;
-    }
-    return 0;
-}
-
-static void forget_ingest(struct worker *self, link_peer peer)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < self->source_count; i++) {
-        if (self->sources[i].peer != peer)
-            self->sources[kept++] = self->sources[i];
-    }
-    self->source_count = kept;
-}
-
-/* An answer that cannot go back is only lost work: ingest asks again. */
-static void answer_source(struct worker *self, const ProtobufCBinaryData *source,
-                          const Desg__V1__Packet *packet)
-{
-    struct error err = { 0 };
-    link_peer peer = peer_of_source(self, source->data, source->len);
-    if (peer == 0 || link_send(self->ingest, peer, packet, &err) != 0)
-        tally_answer_lost(self->tally);
-}
-
-static void send_busy(struct worker *self, const char *reason)
-{
-    struct busy_list *list = &self->busy;
-    if (list->count == 0)
-        return;
-    Desg__V1__Busy busy = DESG__V1__BUSY__INIT;
-    busy.source = (ProtobufCBinaryData){ ID_BYTES, list->source.bytes };
-    busy.incarnation = list->incarnation;
-    busy.n_items = list->count;
-    busy.items = list->list;
-    busy.reason = (char *)reason;
-    Desg__V1__Packet packet = link_packet_busy(&busy);
-    answer_source(self, &busy.source, &packet);
-    list->count = 0;
-}
-
-/* Adds to the answer in the making; one for another source, or a full one, goes out first. */
-static void add_busy(struct worker *self, const struct id *source, uint64_t incarnation,
-                     const Desg__V1__Position *position, bool is_alerted, const char *reason)
-{
-    struct busy_list *list = &self->busy;
-    if (list->count == LINK_BATCH_MAX_ITEMS || incarnation != list->incarnation ||
-        memcmp(&list->source, source, sizeof *source) != 0)
-        send_busy(self, reason);
-    list->source = *source;
-    list->incarnation = incarnation;
-    Desg__V1__BusyItem *item = &list->items[list->count];
-    *item = (Desg__V1__BusyItem)DESG__V1__BUSY_ITEM__INIT;
-    list->positions[list->count] = *position;
-    item->position = &list->positions[list->count];
-    item->is_alerted = is_alerted;
-    list->list[list->count++] = item;
+    answers_add_busy(self->answers, source, incarnation, item->position, item->is_alerted, reason);
+    tally_no_route(self->tally, lane->number, 1);
 }
 
 static void give_back(struct worker *self, struct lane *lane, struct held **link,
                       const char *reason)
 {
     struct held *held = hold_take(&lane->hold, link);
-    add_busy(self, &held->source, held->incarnation, &held->position, held->item.is_alerted,
-             reason);
-    tally_no_route(self->tally, lane->number, 1);
+    hand_back(self, &held->source, held->incarnation, &held->item, lane, reason);
     free(held);
 }
 
@@ -181,12 +84,14 @@ struct alert_batch {
     Desg__V1__Alert alerts[ALERTS_PER_ORDER];
     Desg__V1__Alert *list[ALERTS_PER_ORDER];
     struct id alert_ids[ALERTS_PER_ORDER];
+    struct held *held[ALERTS_PER_ORDER]; /* whom each is for; NULL: nobody waits for it */
     size_t count;
     size_t bytes;
     bool is_full;
 };
 
-static bool add_alert(struct worker *self, struct alert_batch *batch, const Desg__V1__Item *item)
+static bool add_alert(struct worker *self, struct alert_batch *batch, const Desg__V1__Item *item,
+                      struct held *held)
 {
     struct id event_id;
     batch->bytes += item->event.len + item->verdict.len;
@@ -199,6 +104,7 @@ static bool add_alert(struct worker *self, struct alert_batch *batch, const Desg
                      item->event.len, item->verdict.data, item->verdict.len);
     alert->is_provisional = true;
     alert->is_replayed = item->is_replayed;
+    batch->held[batch->count] = held;
     batch->list[batch->count++] = alert;
     batch->is_full = batch->count == ALERTS_PER_ORDER;
     return true;
@@ -229,21 +135,20 @@ static void alert_due(struct worker *self, struct hold *hold, int64_t now_ms)
     struct alert_batch batch;
     batch.count = batch.bytes = 0;
     batch.is_full = false;
-    struct held *ordered[ALERTS_PER_ORDER];
     for (struct held *held = hold->first; held && !batch.is_full; held = held->next) {
         bool needs_alert = held->alert_until_ms == 0 && !held->item.is_alerted;
         if (!needs_alert || !hold_is_due(hold, held, now_ms))
             continue;
-        if (self->notify_peer_count > 0 && add_alert(self, &batch, &held->item))
-            ordered[batch.count - 1] = held;
+        if (self->notify_peer_count > 0)
+            (void)add_alert(self, &batch, &held->item, held); /* without an id nobody can alert */
         if (!batch.is_full)                /* what no longer fitted comes with the next tick */
             held->alert_until_ms = now_ms; /* given back at once unless notify takes it */
     }
     if (batch.count == 0 || !send_alerts(self, &batch))
         return;
     for (size_t i = 0; i < batch.count; i++) {
-        ordered[i]->alert_id = batch.alert_ids[i];
-        ordered[i]->alert_until_ms = now_ms + HOLD_ALERT_WAIT_MS;
+        batch.held[i]->alert_id = batch.alert_ids[i];
+        batch.held[i]->alert_until_ms = now_ms + HOLD_ALERT_WAIT_MS;
     }
 }
 
@@ -286,7 +191,7 @@ static void expire(struct worker *self, struct lane *lane, int64_t now_ms)
         else
             link = &(*link)->next;
     }
-    send_busy(self, reason);
+    answers_send_busy(self->answers, reason);
 }
 
 static int on_held_tick(zloop_t *loop, int timer, void *arg)
@@ -314,10 +219,9 @@ static void overflow(struct worker *self, struct lane *lane, const struct id *so
     batch.count = batch.bytes = 0;
     batch.is_full = false;
     if (lane->number == DESG__V1__LANE__LANE_URGENT && !item->is_alerted &&
-        self->notify_peer_count > 0 && add_alert(self, &batch, item))
+        self->notify_peer_count > 0 && add_alert(self, &batch, item, NULL))
         (void)send_alerts(self, &batch); /* not taken: the answer says "not alerted" anyway */
-    add_busy(self, source, incarnation, item->position, item->is_alerted, reason);
-    tally_no_route(self->tally, lane->number, 1);
+    hand_back(self, source, incarnation, item, lane, reason);
 }
 
 static void hold_items(struct worker *self, struct lane *lane, const struct id *source,
@@ -330,7 +234,7 @@ static void hold_items(struct worker *self, struct lane *lane, const struct id *
         if (!hold_add(&lane->hold, source, incarnation, items[i], now_ms))
             overflow(self, lane, source, incarnation, items[i]);
     }
-    send_busy(self, "too many wait for route");
+    answers_send_busy(self->answers, "too many wait for route");
     report_held(self);
     if (self->held_timer < 0)
         self->held_timer = zloop_timer(self->loop, HELD_TICK_MS, 0, on_held_tick, self);
@@ -437,7 +341,7 @@ static void on_ingest_packet(void *arg, link_peer peer, const Desg__V1__Packet *
     const Desg__V1__Batch *batch = packet->batch;
     struct id source;
     memcpy(source.bytes, batch->source.data, ID_BYTES);
-    learn_source(self, &source, peer);
+    answers_learn(self->answers, &source, peer);
     for (size_t first = 0; first < batch->n_items; first += LINK_BATCH_MAX_ITEMS) {
         size_t left = batch->n_items - first;
         take_portion(self, peer, batch, first,
@@ -455,7 +359,7 @@ static void on_ingest_down(void *arg, link_peer peer, bool is_drain)
 {
     struct worker *self = arg;
     log_info("ingest_went", KV("peer", peer), KV("drained", is_drain));
-    forget_ingest(self, peer);
+    answers_forget(self->answers, peer);
 }
 
 /* --- from route --- */
@@ -485,7 +389,7 @@ static void on_lane_packet(struct worker *self, struct lane *lane, link_peer pee
         return;
     }
     self->heard_route_at_ms = clock_monotonic_ms();
-    answer_source(self, source, packet);
+    answers_pass(self->answers, source, packet);
     lane_answered(lane, peer, events);
     if (lane->hold.count > 0)
         send_held(self);
@@ -570,7 +474,7 @@ static void on_notify_packet(void *arg, link_peer peer, const Desg__V1__Packet *
         else
             link = &held->next;
     }
-    send_busy(self, no_route_reason(lane));
+    answers_send_busy(self->answers, no_route_reason(lane));
     report_held(self);
 }
 
@@ -649,7 +553,10 @@ static int connect_links(struct worker *self, const struct worker_options *given
     options.handler = (struct link_handler){ on_ingest_up, on_ingest_down, on_ingest_packet };
     self->ingest = link_connect(&options, (const char *const *)config->ingest_endpoints,
                                 config->ingest_endpoints_count, err);
-    return self->ingest ? 0 : -1;
+    if (!self->ingest)
+        return -1;
+    answers_connect(self->answers, self->ingest);
+    return 0;
 }
 
 struct worker *worker_new(const struct worker_options *options, struct triage **triage,
@@ -671,11 +578,13 @@ struct worker *worker_new(const struct worker_options *options, struct triage **
     hold_init(&self->lanes[BULK].hold);
     self->lanes[URGENT].number = DESG__V1__LANE__LANE_URGENT;
     self->lanes[BULK].number = DESG__V1__LANE__LANE_BULK;
+    self->answers = answers_new(options->tally, err);
     self->portion.verdicts = malloc(VERDICTS_BYTES);
     self->decoder = event_decoder_new(err);
     if (!self->portion.verdicts)
         (void)error_set(err, ERROR_SYSTEM, "no memory for verdicts");
-    if (!self->portion.verdicts || !self->decoder || connect_links(self, options, err) != 0)
+    if (!self->portion.verdicts || !self->decoder || !self->answers ||
+        connect_links(self, options, err) != 0)
         worker_destroy(&self);
     return self;
 }
@@ -691,6 +600,7 @@ void worker_destroy(struct worker **self_p)
         link_destroy(&self->lanes[i].link);
         hold_clear(&self->lanes[i].hold);
     }
+    answers_destroy(&self->answers);
     event_decoder_destroy(&self->decoder);
     triage_destroy(&self->triage);
     free(self->portion.verdicts);

@@ -148,18 +148,18 @@ static void takes_long_text_in_windows_that_overlap(void **state)
 static void goes_on_when_one_letter_becomes_many(void **state)
 {
     struct normalised *self = *state;
-    enum { COUNT = 5000 };
-    char *text = malloc(COUNT * 3 + 1); /* U+FDFA becomes 18 letters */
+    static const size_t count = 5000;
+    char *text = malloc(count * 3 + 1); /* U+FDFA becomes 18 letters */
     assert_non_null(text);
-    for (size_t i = 0; i < COUNT; i++)
+    for (size_t i = 0; i < count; i++)
         memcpy(text + i * 3, "\xEF\xB7\xBA", 4);
     size_t from = 0;
-    while (from < COUNT * 3) {
-        size_t end = normalise(self, text, COUNT * 3, from, NORMALISE_RUNS_TWO);
+    while (from < count * 3) {
+        size_t end = normalise(self, text, count * 3, from, NORMALISE_RUNS_TWO);
         assert_true(self->length <= NORMALISE_WINDOW_BYTES);
-        if (end == COUNT * 3)
+        if (end == count * 3)
             break;
-        size_t next = normalise_next_window(text, COUNT * 3, from, end);
+        size_t next = normalise_next_window(text, count * 3, from, end);
         assert_true(next > from);
         from = next;
     }

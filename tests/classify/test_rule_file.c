@@ -34,8 +34,10 @@ static void reads_every_key(void **state)
                    "    phrases:\n      - \"~cyllell\"\n      - \"(un|dau)\"\n"
                    "    unless: [\"ffilm\"]\n    match: [\"gyllell\"]\n    no_match: [\"tri\"]\n",
               &err);
-    if (!file)
+    if (!file) {
         fail_msg("%s", err.text);
+        return;
+    }
     const struct rule_source *rule = &file->rules[0];
     assert_string_equal(file->edition, "2026-01-31");
     assert_string_equal(rule->id, "a.b.cy");

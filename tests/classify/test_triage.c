@@ -189,11 +189,11 @@ static void guards_undo_hits_near_them_only(void **state)
     judge_text(triage, "in that film the man has a knife", &verdict);
     assert_int_equal(verdict.message.severity, DESG__V1__SEVERITY__SEVERITY_ROUTINE);
     char text[1000];
-    int start = snprintf(text, sizeof text, "we saw a film ");
-    memset(text + start, 'z', SCAN_GUARD_REACH_BYTES * 2); /* shrinks to two letters */
-    for (int i = 0; i < SCAN_GUARD_REACH_BYTES * 2; i++)
+    static const size_t far = 2 * (size_t)SCAN_GUARD_REACH_BYTES;
+    size_t start = (size_t)snprintf(text, sizeof text, "we saw a film ");
+    for (size_t i = 0; i < far; i++)
         text[start + i] = "abcd "[i % 5];
-    (void)snprintf(text + start + SCAN_GUARD_REACH_BYTES * 2, 100, " and now he has a knife");
+    (void)snprintf(text + start + far, 100, " and now he has a knife");
     judge_text(triage, text, &verdict);
     assert_int_equal(verdict.message.severity, DESG__V1__SEVERITY__SEVERITY_URGENT);
     triage_destroy(&triage);
@@ -202,12 +202,12 @@ static void guards_undo_hits_near_them_only(void **state)
 static void a_flood_of_hits_is_never_less_than_one(void **state)
 {
     struct triage *triage = rules_triage(*state, NULL);
-    enum { COUNT = 3000 };
-    char *text = malloc(COUNT * 8 + 64);
+    static const size_t count = 3000;
+    char *text = malloc(count * 8 + 64);
     assert_non_null(text);
-    for (size_t i = 0; i < COUNT; i++)
+    for (size_t i = 0; i < count; i++)
         memcpy(text + i * 8, "a knife ", 9);
-    memcpy(text + COUNT * 8, "film kill me", 13);
+    memcpy(text + count * 8, "film kill me", 13);
     struct verdict verdict;
     judge_text(triage, text, &verdict);
     assert_int_equal(verdict.message.severity, DESG__V1__SEVERITY__SEVERITY_LIFE_AT_RISK);
