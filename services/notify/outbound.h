@@ -33,19 +33,19 @@ struct outbound_target {
 
 /* One POST: filled by the caller, handed over, handed back with the answer. */
 struct outbound_post {
-    unsigned target;
     const char *content_type; /* a literal */
     char *body;               /* malloc'ed; freed by outbound_post_clear */
     size_t length;
-    char key[OUTBOUND_KEY_BYTES]; /* Idempotency-Key; "" for none */
     /* On the outbound thread, exactly once; the post is the caller's again. */
     void (*done)(void *arg, struct outbound_post *post);
     void *arg;
+    char key[OUTBOUND_KEY_BYTES]; /* Idempotency-Key; "" for none */
+    unsigned target;
     /* The answer. */
     unsigned http_status;                 /* 0: no whole answer */
     char error[OUTBOUND_ERROR_BYTES];     /* why not, such as timeout; "" with a status */
-    int64_t retry_after_ms;               /* 0: not said */
     char receipt[OUTBOUND_RECEIPT_BYTES]; /* the receiver's id for it: printable ASCII or "" */
+    int64_t retry_after_ms;               /* 0: not said */
     int64_t took_ms;
     struct outbound_post *next; /* outbound's own */
 };

@@ -44,19 +44,13 @@ static void pause_ms(int ms)
     (void)poll(NULL, 0, ms);
 }
 
-static void write_file(const char *path, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void write_file(const char *path, const char *format, ...)
+static void write_file(const char *path, const char *text)
 {
     FILE *file = fopen(path, "we");
     if (!file)
         die(path);
-    va_list args;
-    va_start(args, format);
-    if (vfprintf(file, format, args) < 0 || fclose(file) != 0 || chmod(path, 0600) != 0)
+    if (fputs(text, file) < 0 || fclose(file) != 0 || chmod(path, 0600) != 0)
         die(path);
-    va_end(args);
 }
 
 static void write_config(struct process *self, const struct process_options *options)
@@ -69,7 +63,7 @@ static void write_config(struct process *self, const struct process_options *opt
     (void)snprintf(journal, sizeof journal, "%s/journal", self->directory);
     if (mkdir(journal, 0700) != 0)
         die(journal);
-    write_file(secret, "%s\n", SECRET);
+    write_file(secret, SECRET);
     if (options->redis_address)
         (void)snprintf(redis, sizeof redis, "  redis: { address: \"%s\", timeout_ms: 1000 }\n",
                        options->redis_address);
@@ -80,15 +74,17 @@ static void write_config(struct process *self, const struct process_options *opt
         (void)snprintf(second, sizeof second,
                        "  second_path: { url: \"http://127.0.0.1:%u/second\" }\n",
                        options->dispatch_port);
-    write_file(self->config,
-               "common:\n  force: testforce\n  run_directory: %s\n  grace_ms: 8000\n%s"
-               "notify:\n  endpoint: %s\n  listen: 127.0.0.1:0\n"
-               "  dispatch: { url: \"http://127.0.0.1:%u/alerts\" }\n%s"
-               "  callback_secret_files: [ %s ]\n  ladder: %s\n"
-               "  journal: { directory: %s, size_mib: 16 }\n%s",
-               self->directory, redis, self->endpoint, options->dispatch_port, second, secret,
-               options->ladder ? options->ladder : "[ { after_s: 3600, action: supervisor } ]",
-               journal, options->more ? options->more : "  test_interval_s: 0\n");
+    char config[4096];
+    (void)snprintf(config, sizeof config,
+                   "common:\n  force: testforce\n  run_directory: %s\n  grace_ms: 8000\n%s"
+                   "notify:\n  endpoint: %s\n  listen: 127.0.0.1:0\n"
+                   "  dispatch: { url: \"http://127.0.0.1:%u/alerts\" }\n%s"
+                   "  callback_secret_files: [ %s ]\n  ladder: %s\n"
+                   "  journal: { directory: %s, size_mib: 16 }\n%s",
+                   self->directory, redis, self->endpoint, options->dispatch_port, second, secret,
+                   options->ladder ? options->ladder : "[ { after_s: 3600, action: supervisor } ]",
+                   journal, options->more ? options->more : "  test_interval_s: 0\n");
+    write_file(self->config, config);
 }
 
 /* libzmq hands messages over by atomics that ThreadSanitizer cannot see in it. */
