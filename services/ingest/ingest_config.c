@@ -174,15 +174,26 @@ static int check_endpoints(const struct ingest_config *config, struct error *err
     return 0;
 }
 
+/* Whoever reads the id key can test whether a known number wrote in: guarded like any secret. */
+static int check_id_key(const struct ingest_config *config, struct error *err)
+{
+    char *key = config_read_secret("ingest.id_key_file", config->id_key_file, err);
+    if (!key)
+        return -1;
+    explicit_bzero(key, strlen(key));
+    free(key);
+    return 0;
+}
+
 int ingest_config_check(void *config, struct error *err)
 {
     struct ingest_config *self = config;
     self->journal.size_mib = config_default_u32(self->journal.size_mib, 1024);
     self->journal.retention_hours = config_default_u32(self->journal.retention_hours, 72);
     if (fill_http_defaults(&self->http, err) != 0 || check_http(&self->http, err) != 0 ||
-        check_endpoints(self, err) != 0)
+        check_endpoints(self, err) != 0 || check_id_key(self, err) != 0)
         return -1;
-    if (config_check_range("ingest.journal.size_mib", self->journal.size_mib, 1, 1 << 20, err) !=
+    if (config_check_range("ingest.journal.size_mib", self->journal.size_mib, 4, 1 << 20, err) !=
             0 ||
         config_check_range("ingest.journal.retention_hours", self->journal.retention_hours, 1, 8760,
                            err) != 0)

@@ -203,6 +203,31 @@ static void refuses_numbers_and_proxies_that_cannot_work(void **state)
     }
 }
 
+static void refuses_an_id_key_that_is_no_secret(void **state)
+{
+    const struct fixture *f = *state;
+    const char *channels =
+        with_paths(f, "[" CHANNEL("facebook", "meta", "/hooks/facebook", "[S]") "]");
+    struct error err = { 0 };
+    assert_int_equal(chmod(f->secret, 0644), 0);
+    assert_null(load(f, "", channels, &err));
+    assert_int_equal(err.kind, ERROR_CONFIG);
+    assert_non_null(strstr(err.text, "ingest.id_key_file: anyone may read"));
+    assert_int_equal(unlink(f->secret), 0);
+    assert_null(load(f, "", channels, &err));
+    assert_non_null(strstr(err.text, "ingest.id_key_file: cannot read"));
+}
+
+static void refuses_a_journal_too_small_to_work(void **state)
+{
+    const struct fixture *f = *state;
+    struct error err = { 0 };
+    assert_int_equal(setenv("DESG_INGEST_JOURNAL_SIZE_MIB", "3", 1), 0);
+    assert_null(load(f, "", with_paths(f, "[" CHANNEL("a", "meta", "/a", "[S]") "]"), &err));
+    assert_int_equal(unsetenv("DESG_INGEST_JOURNAL_SIZE_MIB"), 0);
+    assert_non_null(strstr(err.text, "ingest.journal.size_mib"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +236,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(refuses_channels_that_cannot_work, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_numbers_and_proxies_that_cannot_work, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(refuses_an_id_key_that_is_no_secret, setup, teardown),
+        cmocka_unit_test_setup_teardown(refuses_a_journal_too_small_to_work, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
