@@ -1,6 +1,6 @@
 """A whole day at full speed: each message in a queue once, each urgent one accepted by dispatch."""
 import ledger
-from desk import SEED, make_plan
+from desk import SEED, make_plan, wait_until
 
 
 def test_a_day_of_messages_leaves_a_clean_ledger(make_desk):
@@ -20,7 +20,6 @@ def test_the_days_alerts_are_acknowledged_and_come_back_to_the_desk(make_desk):
     desk.post(player, desk.item("he has a knife and he is going to stab my brother right now", urgent=True))
     book = desk.settle(player)
     assert book["urgent"] == 1
-    from desk import wait_until
     wait_until(lambda: desk.json("alerts") == [], 15, "no alert is open any more")
     alert, = desk.json("alerts", "--all")
     assert alert["state"] == "acknowledged" and alert["dispatcher"] == "sim-dispatcher-7"
@@ -35,3 +34,10 @@ def test_a_second_start_finds_everything_again(make_desk):
     desk.start()
     after = desk.settle(player)
     assert after["events"] == before["events"] and after["urgent"] == before["urgent"]
+
+
+def test_the_standing_test_comes_back_from_dispatch(make_desk):
+    desk = make_desk(workers=0, changes={"notify": {"test_interval_s": 300}})
+    wait_until(lambda: desk.status("notify")["detail"]["standing_test"]["came_back_at_ms"], 15, "the first test message")
+    assert desk.metrics("notify")["desg_notify_standing_test_failed"] == 0
+    assert desk.json("alerts", "--all") == [], "a test is no alert of the desk's"
