@@ -75,20 +75,38 @@ def test_a_missing_or_empty_or_readable_secret_stops_the_start(desk):
         assert kept.strip().decode() not in told
 
 
-def test_a_rules_file_with_a_bad_pattern(desk):
+BAD_RULES = """edition: "2026-11-22"
+category: burglary
+rules:
+  - id: burglary.probe.en
+    language: en
+    severity: urgent
+    weight: 0.9
+    flags: []
+    restricted: none
+    context_sensitive: false
+    phrases:
+      - "a good one here"
+      - "%s"
+"""
+
+
+@pytest.mark.parametrize("phrase, line", [("he (has a knife", 13), ("knife[0-9]+", 13), ("x\n bad: [", 13)],
+                         ids=["open-bracket", "regular-expression", "broken-yaml"])
+def test_a_rules_file_with_a_bad_pattern(desk, phrase, line):
     rules = desk.state / "rules"
     shutil.copytree(TOP / "services" / "classify" / "rules", rules)
-    bad = rules / "bad.yaml"
-    good = (rules / "burglary.yaml").read_text("utf-8")
-    bad.write_text(good.replace("rules:", "rules:", 1) + "\n  - broken: [\n", "utf-8")
+    text = BAD_RULES % phrase if "\n" not in phrase else BAD_RULES.replace('"%s"', "[unclosed")
+    (rules / "bad.yaml").write_text(text, "utf-8")
     config = desk.config()
     config["classify"]["rules_directory"] = str(rules)
     path = desk.state / "wrong.yaml"
     path.write_text(json.dumps(config), "utf-8")
     done = start(desk, "classify", path)
     assert done.returncode == CONFIG and "bad.yaml:" in done.stderr, done.stderr
-    number = int(done.stderr.split("bad.yaml:")[1].split(":")[0])
-    assert abs(number - len(good.splitlines())) <= 3, "the line"
+    told = done.stderr.split("bad.yaml:")[1]
+    assert abs(int(told.split(":")[0]) - line) <= 1, told
+    assert len(told) > 30, "a remedy"
 
 
 def test_rules_that_go_bad_while_running_leave_the_old_ones_at_work(make_desk, state):
