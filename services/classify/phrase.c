@@ -309,7 +309,7 @@ static int begin_part(struct parser *self, int words)
     if (more < 0)
         return -1;
     words = words + more > GAP_WORDS_MAX ? GAP_WORDS_MAX : words + more;
-    char text[8];
+    char text[32];
     (void)snprintf(text, sizeof text, " %c%d ", PHRASE_PART_END, words);
     return emit(self, text);
 }
