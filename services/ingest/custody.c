@@ -6,6 +6,8 @@
 
 #include "ingest/custody_state.h"
 
+enum { UNALERTED_RETRY_MAX_MS = 5000 };
+
 struct custody_limits custody_default_limits(void)
 {
     return (struct custody_limits){
@@ -39,7 +41,7 @@ struct custody *custody_new(const struct custody_limits *limits, uint64_t oldest
         ranges_add(&self->unproven, oldest, newest);
     self->hello_at_ms = now_ms - limits->hello_ms;
     self->mark_at_ms = now_ms;
-    self->tokens_at_ms = now_ms;
+    self->ticked_at_ms = now_ms;
     self->hedge_tokens = 8;
     TAILQ_INIT(&self->waiting.queue);
     TAILQ_INIT(&self->suspects.queue);
@@ -270,6 +272,14 @@ static struct held_record *hold(struct custody *self, const struct custody_recor
     return record;
 }
 
+/* Triage knew it already: its patience begins anew, or it would go to route unclassified at once.
+ */
+static void offer_seen_again(struct held_event *event, int64_t now_ms)
+{
+    event->state = HELD_WAITING;
+    event->offered_at_ms = now_ms;
+}
+
 static void start_event(struct custody *self, struct held_event *event)
 {
     if (event->deaths >= 2) {
@@ -349,6 +359,7 @@ static struct holder *add_holder(struct custody *self, uint64_t peer, uint32_t c
         *holder = (struct holder){ .peer = peer };
         self->holder_count++;
     }
+    holder->is_draining = holder->is_draining && credit == 0;
     if (credit > holder->credit) {
         struct position *held = realloc(holder->held, credit * sizeof *held);
         if (!held)
@@ -392,6 +403,18 @@ void custody_route_up(struct custody *self, uint64_t route, uint32_t credit)
     if (holder)
         holder->is_route = true;
     self->is_hello_wanted = true;
+}
+
+void custody_drains(struct custody *self, uint64_t peer)
+{
+    struct holder *holder = custody_holder(self, peer);
+    if (holder)
+        holder->is_draining = true;
+}
+
+bool custody_takes_more(const struct holder *holder)
+{
+    return !holder->is_draining && !holder->is_alone && holder->count < holder->credit;
 }
 
 /* Removes the position from what peer holds. Returns whether it was there. */
@@ -442,7 +465,7 @@ static void drop_holder(struct custody *self, struct holder *holder)
 
 /* What triage had seen and passed on, or not, when its worker went: again at once, duplicates are
  * free. */
-static void send_seen_again(struct custody *self, uint64_t worker)
+static void send_seen_again(struct custody *self, uint64_t worker, int64_t now_ms)
 {
     struct held_record *record;
     LIST_FOREACH(record, &self->records, all)
@@ -450,14 +473,13 @@ static void send_seen_again(struct custody *self, uint64_t worker)
         struct held_event *event = &record->events[i];
         if (event->peer != worker || event->state != HELD_SEEN)
             continue;
-        event->state = HELD_WAITING;
+        offer_seen_again(event, now_ms);
         custody_enqueue(&self->waiting, event, true);
     }
 }
 
 void custody_worker_down(struct custody *self, uint64_t worker, bool is_drain, int64_t now_ms)
 {
-    (void)now_ms;
     struct holder *holder = custody_holder(self, worker);
     if (!holder)
         return;
@@ -475,7 +497,7 @@ void custody_worker_down(struct custody *self, uint64_t worker, bool is_drain, i
         }
     }
     drop_holder(self, holder);
-    send_seen_again(self, worker);
+    send_seen_again(self, worker, now_ms);
 }
 
 void custody_route_down(struct custody *self, uint64_t route, int64_t now_ms)
@@ -570,6 +592,16 @@ static void on_refused(struct custody *self, struct held_event *event)
     }
 }
 
+/* It may be urgent and nobody was told. A probe takes the oldest first, so in the journal it would
+ * wait until Redis is back: it is tried on its own, as long as memory allows. */
+static bool is_alert_owed(const struct custody *self, const struct held_event *event)
+{
+    bool may_be_urgent = event->severity >= DESG__V1__SEVERITY__SEVERITY_REVIEW ||
+                         event->severity == DESG__V1__SEVERITY__SEVERITY_UNSPECIFIED;
+    return may_be_urgent && !event->is_alerted && !event->record->is_replayed &&
+           !self->is_draining && self->event_count < self->limits.held_events_max / 2;
+}
+
 static void on_busy(struct custody *self, struct held_event *event, bool is_alerted, int64_t now_ms)
 {
     if (!self->is_route_busy)
@@ -579,7 +611,12 @@ static void on_busy(struct custody *self, struct held_event *event, bool is_aler
         event->is_alerted = true;
         note(self, event);
     }
-    settle(self, event, HELD_DEFERRED);
+    if (!is_alert_owed(self, event)) {
+        settle(self, event, HELD_DEFERRED);
+    } else if (!event->list) { /* else it is on its way again already */
+        event->state = event->state == HELD_ROUTED ? HELD_ROUTED : HELD_SEEN;
+        event->sent_at_ms = now_ms;
+    }
 }
 
 bool custody_answered(struct custody *self, uint64_t peer, uint64_t sequence, uint32_t index,
@@ -623,8 +660,12 @@ static void offer_held_again(struct custody *self)
     {
         record->active = record->count;
         for (size_t i = 0; i < record->count; i++) {
-            record->events[i].state = HELD_WAITING;
-            start_event(self, &record->events[i]);
+            struct held_event *event = &record->events[i];
+            if (event->state == HELD_SEEN || event->state == HELD_DONE ||
+                event->state == HELD_DEFERRED)
+                offer_seen_again(event, self->ticked_at_ms);
+            event->state = HELD_WAITING;
+            start_event(self, event);
         }
     }
 }
@@ -721,7 +762,7 @@ static bool has_other_worker(const struct custody *self, const struct held_event
 {
     for (size_t i = 0; i < self->holder_count; i++) {
         const struct holder *holder = &self->holders[i];
-        if (!holder->is_route && holder->peer != event->peer && holder->count < holder->credit &&
+        if (!holder->is_route && holder->peer != event->peer && custody_takes_more(holder) &&
             custody_serves(holder, event))
             return true;
     }
@@ -735,12 +776,13 @@ static int64_t doubled(int64_t base_ms, uint32_t sends, int64_t most_ms)
     return base_ms < most_ms ? base_ms : most_ms;
 }
 
-static void tick_unseen(struct custody *self, struct held_event *event, int64_t now_ms)
+static void tick_unseen(struct custody *self, struct held_event *event, bool has_route,
+                        int64_t now_ms)
 {
     const struct held_record *record = event->record;
     int64_t patience_ms =
         record->is_replayed ? self->limits.bypass_replayed_ms : self->limits.bypass_ms;
-    if (now_ms - event->offered_at_ms >= patience_ms) {
+    if (has_route && now_ms - event->offered_at_ms >= patience_ms) {
         custody_bypass(self, event);
     } else if (event->state == HELD_SENT && !event->is_suspect && event->list == NULL &&
                now_ms - event->sent_at_ms >= doubled(self->limits.hedge_ms, event->sends, 2000) &&
@@ -756,7 +798,9 @@ static void tick_unanswered(struct custody *self, struct held_event *event, int6
     int64_t base_ms = event->state == HELD_ROUTED ? 1000
                       : is_urgent                 ? self->limits.hedge_ms
                                                   : self->limits.retry_ms;
-    if (now_ms - event->sent_at_ms < doubled(base_ms, event->sends, self->limits.retry_max_ms))
+    bool is_owed = self->is_route_busy && is_alert_owed(self, event);
+    int64_t most_ms = is_owed ? UNALERTED_RETRY_MAX_MS : self->limits.retry_max_ms;
+    if (now_ms - event->sent_at_ms < doubled(base_ms, event->sends, most_ms))
         return;
     if (event->state == HELD_ROUTED) {
         self->counts.retries++;
@@ -766,7 +810,7 @@ static void tick_unanswered(struct custody *self, struct held_event *event, int6
     if (is_urgent && !take_hedge_token(self))
         return;
     is_urgent ? self->counts.hedges++ : self->counts.retries++;
-    event->state = HELD_WAITING;
+    offer_seen_again(event, now_ms);
     custody_enqueue(&self->waiting, event, true);
 }
 
@@ -783,12 +827,20 @@ static void take_back_lost_credits(struct custody *self, struct holder *holder, 
     }
 }
 
+static bool has_staying(const struct custody *self, bool is_route)
+{
+    for (size_t i = 0; i < self->holder_count; i++)
+        if (self->holders[i].is_route == is_route && !self->holders[i].is_draining)
+            return true;
+    return false;
+}
+
 void custody_tick(struct custody *self, int64_t now_ms)
 {
-    self->hedge_tokens += 0.002 * (double)(now_ms - self->tokens_at_ms);
+    self->hedge_tokens += 0.002 * (double)(now_ms - self->ticked_at_ms);
     if (self->hedge_tokens > 64)
         self->hedge_tokens = 64;
-    self->tokens_at_ms = now_ms;
+    self->ticked_at_ms = now_ms;
     if (now_ms - self->provisional_at_ms >= self->limits.retry_ms) {
         self->provisional_at_ms = now_ms;
         if (custody_count_holders(self, false) > 0)
@@ -796,12 +848,15 @@ void custody_tick(struct custody *self, int64_t now_ms)
     }
     for (size_t i = 0; i < self->holder_count; i++)
         take_back_lost_credits(self, &self->holders[i], now_ms);
+    bool has_route = has_staying(self, true);
+    if (!has_route && has_staying(self, false))
+        offer_bypassed_again(self, now_ms);
     struct held_record *record;
     LIST_FOREACH(record, &self->records, all)
     for (size_t i = 0; i < record->count; i++) {
         struct held_event *event = &record->events[i];
         if (event->state == HELD_WAITING || event->state == HELD_SENT)
-            tick_unseen(self, event, now_ms);
+            tick_unseen(self, event, has_route, now_ms);
         else if (event->state == HELD_SEEN || event->state == HELD_ROUTED)
             tick_unanswered(self, event, now_ms);
     }

@@ -77,6 +77,9 @@ void custody_worker_down(struct custody *self, uint64_t worker, bool is_drain, i
 void custody_route_up(struct custody *self, uint64_t route, uint32_t credit);
 void custody_route_down(struct custody *self, uint64_t route, int64_t now_ms);
 
+/* peer, a worker or a route, said that it is going: it answers for what it has and gets no more. */
+void custody_drains(struct custody *self, uint64_t peer);
+
 void custody_seen(struct custody *self, uint64_t worker, uint64_t sequence, uint32_t index,
                   Desg__V1__Severity severity, int64_t now_ms);
 /* Credits that answers of peer gave back since this was last asked. */

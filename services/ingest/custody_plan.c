@@ -81,7 +81,7 @@ static void hand_over(struct custody *self, struct holder *holder, struct held_e
 static bool is_open(const struct custody *self, const struct holder *holder, bool is_route,
                     int64_t now_ms)
 {
-    return holder->is_route == is_route && !holder->is_alone && holder->count < holder->credit &&
+    return holder->is_route == is_route && custody_takes_more(holder) &&
            holder->peer != self->reserved_worker && now_ms >= holder->blocked_until_ms;
 }
 
@@ -128,7 +128,7 @@ static bool next_suspect(struct custody *self, int64_t now_ms, struct custody_ba
     struct holder *least = NULL;
     for (size_t i = 0; i < self->holder_count; i++) {
         struct holder *holder = &self->holders[i];
-        if (!holder->is_route && !holder->is_alone && holder->credit > 0 &&
+        if (!holder->is_route && !holder->is_alone && !holder->is_draining && holder->credit > 0 &&
             now_ms >= holder->blocked_until_ms && custody_serves(holder, event) &&
             (!least || holder->count < least->count))
             least = holder;

@@ -68,6 +68,7 @@ struct holder {
     uint64_t peer;
     bool is_route;
     bool is_alone; /* holds one suspect and gets nothing else */
+    bool is_draining;
     uint32_t credit;
     uint32_t count;
     uint32_t returned;
@@ -131,7 +132,7 @@ struct custody {
     uint64_t reserved_worker; /* gets nothing more until a suspect can go to it alone; 0: none */
 
     double hedge_tokens;
-    int64_t tokens_at_ms;
+    int64_t ticked_at_ms; /* the newest time we know of without being told */
 
     struct pending_note *notes;
     size_t note_count;
@@ -145,6 +146,8 @@ size_t custody_count_holders(const struct custody *self, bool is_route);
 bool custody_serves(const struct holder *holder, const struct held_event *event);
 void custody_enqueue(struct held_list *list, struct held_event *event, bool is_first);
 void custody_dequeue(struct held_event *event);
+/* Whether holder may be given more at all. */
+bool custody_takes_more(const struct holder *holder);
 /* What was handed to holder did not leave: it waits again, first in its line. */
 void custody_take_back(struct custody *self, struct holder *holder, uint64_t sequence,
                        uint32_t index);

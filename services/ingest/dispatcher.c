@@ -55,7 +55,7 @@ struct dispatcher {
     struct splitter *splitter;
     struct journal *journal;
     struct id source;
-    int64_t started_unix_ms;
+    uint64_t found_at_start; /* newest sequence then: up to it, records are replayed */
 
     pthread_t thread;
     bool is_running;
@@ -237,6 +237,9 @@ static bool on_answers(struct dispatcher *self, uint64_t peer, const Desg__V1__P
     case DESG__V1__PACKET__KIND_REFUSED:
         on_refused(self, peer, packet->refused);
         return true;
+    case DESG__V1__PACKET__KIND_DRAIN:
+        custody_drains(self->custody, peer);
+        return true;
     default:
         return false;
     }
@@ -362,8 +365,9 @@ static void load_record(struct dispatcher *self, const struct journal_record *re
 {
     struct split split = { 0 };
     int64_t now_unix_ms = clock_unix_ms();
+    /* By sequence: a clock set back must not make a new message look like an old one. */
     bool is_replayed =
-        record->stored_at_ms < self->started_unix_ms || now_unix_ms - record->stored_at_ms > OLD_MS;
+        record->sequence <= self->found_at_start || now_unix_ms - record->stored_at_ms > OLD_MS;
     if (record->is_damaged) {
         counter_add(self->metrics.damaged, 1);
         splitter_damaged(self->splitter, &self->source, record->sequence, record->stored_at_ms,
@@ -718,7 +722,6 @@ struct dispatcher *dispatcher_new(const struct dispatcher_options *options, stru
     self->service = options->service;
     self->config = options->config;
     self->splitter = options->splitter;
-    self->started_unix_ms = clock_unix_ms();
     (void)pthread_mutex_init(&self->snapshot.lock, NULL);
     (void)pthread_mutex_init(&self->retries.lock, NULL);
     self->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -782,6 +785,7 @@ int dispatcher_start(struct dispatcher *self, struct journal *journal, struct er
     self->journal = journal;
     self->source = journal_source(journal);
     journal_stats(journal, &stats);
+    self->found_at_start = stats.newest_sequence;
     atomic_store(&self->committed, stats.newest_sequence);
     struct custody_limits limits = custody_default_limits();
     self->custody =

@@ -564,6 +564,142 @@ static void drained_without_peers_at_once_with_them_when_answered(void **state)
     custody_destroy(&desk.custody);
 }
 
+/* Passes time in the dispatcher's ticks and returns whether anything went to route meanwhile. */
+static bool goes_to_route_within(struct desk *desk, int64_t ms)
+{
+    struct custody_batch batch;
+    bool is_bypassed = false;
+    for (int64_t passed = 0; passed < ms; passed += 25) {
+        pass(desk, 25);
+        while (next(desk, &batch))
+            is_bypassed |= batch.is_to_route;
+    }
+    return is_bypassed;
+}
+
+static void what_triage_saw_goes_back_to_triage_not_to_route_unclassified(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    history(&desk, "h1", true, 0);
+    custody_route_up(desk.custody, 7, 256);
+    worker_up(&desk, 1);
+    commit(&desk, 1);
+    assert_true(next(&desk, &batch));
+    seen(&desk, 1, 1, ROUTINE);
+    assert_false(goes_to_route_within(&desk, 11000)); /* its DONE is lost: sent again after 10 s */
+    assert_int_equal(status_of(&desk).retries, 1);
+    seen(&desk, 1, 1, ROUTINE);
+    pass(&desk, 3000);
+    custody_worker_down(desk.custody, 1, false, desk.now_ms);
+    worker_up(&desk, 2);
+    assert_false(goes_to_route_within(&desk, 1000));
+    seen(&desk, 2, 1, ROUTINE);
+    pass(&desk, 3000);
+    history(&desk, "h2", true, 0); /* all of it again */
+    assert_false(goes_to_route_within(&desk, 1000));
+    assert_true(goes_to_route_within(&desk, 2000)); /* but no longer than any other */
+    custody_destroy(&desk.custody);
+}
+
+static void without_a_route_nothing_leaves_the_line_to_triage(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    custody_worker_up(desk.custody, 1, 1, NULL, 0, desk.now_ms);
+    commit(&desk, 2);
+    assert_true(next(&desk, &batch));
+    assert_int_equal(batch.count, 1);
+    pass(&desk, 2500); /* it was stopped for a while */
+    seen(&desk, 1, 1, ROUTINE);
+    assert_true(next(&desk, &batch));
+    assert_false(batch.is_to_route);
+    assert_int_equal(batch.items[0].sequence, 2);
+    custody_destroy(&desk.custody);
+}
+
+static void what_a_lost_route_held_goes_to_triage(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    custody_route_up(desk.custody, 7, 256);
+    custody_worker_up(desk.custody, 1, 1, NULL, 0, desk.now_ms);
+    commit(&desk, 2);
+    assert_true(next(&desk, &batch));
+    pass(&desk, 2500);
+    assert_true(next(&desk, &batch));
+    assert_true(batch.is_to_route);
+    custody_route_down(desk.custody, 7, desk.now_ms);
+    seen(&desk, 1, 1, ROUTINE);
+    pass(&desk, 25);
+    assert_true(next(&desk, &batch));
+    assert_false(batch.is_to_route);
+    assert_int_equal(batch.items[0].sequence, 2);
+    custody_destroy(&desk.custody);
+}
+
+static void an_urgent_one_nobody_alerted_is_not_put_behind_the_rest(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    history(&desk, "h1", true, 0);
+    worker_up(&desk, 1);
+    commit(&desk, 41);
+    while (next(&desk, &batch)) {
+    }
+    for (uint64_t s = 1; s <= 41; s++) {
+        seen(&desk, 1, s, s == 41 ? URGENT : ROUTINE);
+        (void)answered(&desk, s, CUSTODY_BUSY); /* Redis is silent and notify away */
+    }
+    bool is_offered = false;
+    for (int64_t passed = 0; passed < 1000 && !is_offered; passed += 25) {
+        pass(&desk, 25);
+        is_offered = next(&desk, &batch) && batch.items[0].sequence == 41;
+    }
+    assert_true(is_offered); /* without waiting for a probe, which takes the oldest first */
+    (void)custody_answered(desk.custody, 1, 41, 0, CUSTODY_BUSY, "", true, desk.now_ms);
+    assert_int_equal(status_of(&desk).held_events, 0); /* alerted: it can wait with the others */
+    assert_int_equal(status_of(&desk).deferred, 41);
+    custody_destroy(&desk.custody);
+}
+
+static void an_unclassified_one_nobody_alerted_is_tried_again(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    history(&desk, "h1", true, 0);
+    custody_route_up(desk.custody, 7, 256);
+    commit(&desk, 1);
+    pass(&desk, 2100);
+    assert_true(next(&desk, &batch));
+    assert_true(batch.is_to_route);
+    (void)custody_answered(desk.custody, 7, 1, 0, CUSTODY_BUSY, "", false, desk.now_ms);
+    assert_true(goes_to_route_within(&desk, 3000));
+    (void)custody_answered(desk.custody, 7, 1, 0, CUSTODY_BUSY, "", true, desk.now_ms);
+    assert_int_equal(status_of(&desk).deferred, 1);
+    custody_destroy(&desk.custody);
+}
+
+static void who_drains_gets_nothing_more(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    worker_up(&desk, 1);
+    custody_drains(desk.custody, 1);
+    commit(&desk, 1);
+    assert_false(next(&desk, &batch));
+    worker_up(&desk, 2);
+    assert_true(next(&desk, &batch));
+    assert_int_equal(batch.peer, 2);
+    custody_destroy(&desk.custody);
+}
+
 static void memory_is_bounded(void **state)
 {
     (void)state;
@@ -600,6 +736,12 @@ int main(void)
         cmocka_unit_test(records_without_events_and_gaps_count_as_done),
         cmocka_unit_test(serves_only_workers_of_the_channel),
         cmocka_unit_test(drained_without_peers_at_once_with_them_when_answered),
+        cmocka_unit_test(what_triage_saw_goes_back_to_triage_not_to_route_unclassified),
+        cmocka_unit_test(without_a_route_nothing_leaves_the_line_to_triage),
+        cmocka_unit_test(what_a_lost_route_held_goes_to_triage),
+        cmocka_unit_test(an_urgent_one_nobody_alerted_is_not_put_behind_the_rest),
+        cmocka_unit_test(an_unclassified_one_nobody_alerted_is_tried_again),
+        cmocka_unit_test(who_drains_gets_nothing_more),
         cmocka_unit_test(memory_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
