@@ -258,6 +258,22 @@ static void judge(struct worker *self, const Desg__V1__Event *event, Desg__V1__I
     *severity = verdict.message.severity;
 }
 
+/* A replayed event brings the verdict it was applied with: newer rules never rewrite what was
+ * decided. Only "unclassified" gives way. */
+static bool keep_verdict(const Desg__V1__Item *item, Desg__V1__Severity *severity)
+{
+    if (item->verdict.len == 0)
+        return false;
+    Desg__V1__Verdict *kept =
+        desg__v1__verdict__unpack(NULL, item->verdict.len, item->verdict.data);
+    bool is_kept = kept && !kept->is_unclassified &&
+                   kept->severity != DESG__V1__SEVERITY__SEVERITY_UNSPECIFIED;
+    if (is_kept)
+        *severity = kept->severity;
+    desg__v1__verdict__free_unpacked(kept, NULL);
+    return is_kept;
+}
+
 static void take_item(struct worker *self, const Desg__V1__Item *given)
 {
     struct portion *portion = &self->portion;
@@ -274,7 +290,8 @@ static void take_item(struct worker *self, const Desg__V1__Item *given)
     *item = *given;
     *seen = (Desg__V1__SeenItem)DESG__V1__SEEN_ITEM__INIT;
     seen->position = given->position;
-    judge(self, event, item, &seen->severity);
+    if (!keep_verdict(given, &seen->severity))
+        judge(self, event, item, &seen->severity);
     portion->seen_list[portion->seen_count++] = seen;
     size_t lane = triage_is_urgent_lane(seen->severity) ? URGENT : BULK;
     portion->lists[lane][portion->counts[lane]++] = item;

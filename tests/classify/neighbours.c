@@ -354,7 +354,15 @@ static size_t make_event(uint64_t sequence, const char *text, uint8_t *out, size
 
 void ingest_send(struct neighbours *self, uint64_t first, const char *const *texts, size_t count)
 {
+    ingest_send_kept(self, first, texts, count, NULL);
+}
+
+void ingest_send_kept(struct neighbours *self, uint64_t first, const char *const *texts,
+                      size_t count, const Desg__V1__Verdict *kept)
+{
     enum { EVENTS_MAX = 64, EVENT_BYTES = 1024 };
+    uint8_t verdict[256];
+    size_t verdict_bytes = kept ? desg__v1__verdict__pack(kept, verdict) : 0;
     static uint8_t bytes[EVENTS_MAX][EVENT_BYTES];
     Desg__V1__Position positions[EVENTS_MAX];
     Desg__V1__Item items[EVENTS_MAX];
@@ -367,6 +375,7 @@ void ingest_send(struct neighbours *self, uint64_t first, const char *const *tex
         items[i].position = &positions[i];
         items[i].event.data = bytes[i];
         items[i].event.len = make_event(first + i, texts[i], bytes[i], EVENT_BYTES);
+        items[i].verdict = (ProtobufCBinaryData){ verdict_bytes, verdict };
         list[i] = &items[i];
     }
     Desg__V1__Batch batch = DESG__V1__BATCH__INIT;

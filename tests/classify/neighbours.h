@@ -67,6 +67,10 @@ void run_for(struct neighbours *self, int ms);
 /* Sends messages with these texts as one batch, sequences from first on. A NULL text is rubbish. */
 void ingest_send(struct neighbours *self, uint64_t first, const char *const *texts, size_t count);
 
+/* The same, each with this verdict kept from before, as a replay brings it. */
+void ingest_send_kept(struct neighbours *self, uint64_t first, const char *const *texts,
+                      size_t count, const Desg__V1__Verdict *kept);
+
 /* How often somebody heard a kind of packet about an event; sequence 0: any. */
 size_t heard(const struct neighbour *self, int kind, uint64_t sequence);
 const struct heard *heard_first(const struct neighbour *self, int kind, uint64_t sequence);

@@ -90,6 +90,30 @@ static void sends_each_event_on_by_its_lane(void **state)
     assert_int_equal(classify_end(all, SIGTERM), 0);
 }
 
+static void a_kept_verdict_stands_and_unclassified_gives_way(void **state)
+{
+    struct neighbours *all = *state;
+    static const char *const harmless[] = { "good morning" };
+    static const char *const harmful[] = { "he will kill me" };
+    Desg__V1__Verdict kept = DESG__V1__VERDICT__INIT;
+    kept.severity = DESG__V1__SEVERITY__SEVERITY_URGENT;
+    route_open(all, 256);
+    classify_start(all, NULL);
+    await(all, is_everywhere, "classify at ingest and route");
+    ingest_send_kept(all, 11, harmless, 1, &kept); /* newer rules would say routine */
+    kept.is_unclassified = true;
+    kept.severity = DESG__V1__SEVERITY__SEVERITY_REVIEW;
+    ingest_send_kept(all, 12, harmful, 1, &kept);
+    await(all, has_two_done, "both events done");
+    assert_int_equal(heard_first(&all->ingest, SEEN, 11)->severity,
+                     DESG__V1__SEVERITY__SEVERITY_URGENT);
+    assert_int_equal(heard_first(&all->urgent, BATCH, 11)->severity,
+                     DESG__V1__SEVERITY__SEVERITY_URGENT);
+    assert_int_equal(heard_first(&all->ingest, SEEN, 12)->severity,
+                     DESG__V1__SEVERITY__SEVERITY_LIFE_AT_RISK);
+    assert_int_equal(classify_end(all, SIGTERM), 0);
+}
+
 static bool has_refused(const struct neighbours *all)
 {
     return heard(&all->ingest, REFUSED, 21) == 1 && heard(&all->ingest, DONE, 0) == 2;
@@ -306,6 +330,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BETWEEN_NEIGHBOURS(sends_each_event_on_by_its_lane),
+        BETWEEN_NEIGHBOURS(a_kept_verdict_stands_and_unclassified_gives_way),
         BETWEEN_NEIGHBOURS(refuses_what_is_no_event_and_takes_the_others),
         BETWEEN_NEIGHBOURS(alerts_and_gives_back_when_there_is_no_route),
         BETWEEN_NEIGHBOURS(gives_back_unalerted_when_notify_is_silent),
