@@ -140,8 +140,6 @@ int committer_adopt(struct journal *self, struct ledger *ledger, struct error *e
     ledger_clear(&self->ledger);
     self->ledger = *ledger;
     *ledger = (struct ledger){ 0 };
-    if (self->released < self->ledger.released)
-        self->released = self->ledger.released;
     pthread_mutex_unlock(&self->mutex);
     publish(self, &commit, &space);
     ahead_begin(&self->ahead, &self->file);

@@ -97,6 +97,7 @@ static int start(struct journal *self, struct error *err)
     if (file_begin_incarnation(&self->file, &ledger, err) != 0)
         return -1;
     self->source = ledger.source;
+    self->released = ledger.released; /* from here on memory knows better than a file reopened */
     if (committer_adopt(self, &ledger, err) != 0)
         return -1;
     sigset_t all;
@@ -302,6 +303,14 @@ void journal_release(struct journal *self, uint64_t sequence)
             wake_committer(self);
         }
     }
+    pthread_mutex_unlock(&self->mutex);
+}
+
+void journal_retain(struct journal *self, uint64_t sequence)
+{
+    pthread_mutex_lock(&self->mutex);
+    if (sequence < self->released)
+        self->released = sequence;
     pthread_mutex_unlock(&self->mutex);
 }
 

@@ -12,7 +12,7 @@
  * CRC-32C over header and body and is sealed if there is a keyring; a damaged one is reported by
  * journal_read as is_damaged, logged and counted, and reading goes on behind it.
  * One process at a time (flock on <directory>/lock). Threads: journal_append, _note, _release,
- * _read, _stats from any. */
+ * _retain, _read, _stats from any. */
 #ifndef DESG_JOURNAL_H
 #define DESG_JOURNAL_H
 
@@ -89,6 +89,9 @@ void journal_note(struct journal *self, uint64_t sequence, uint32_t index, uint1
 /* Records up to and including sequence are finished: deleted once older than retention (or when
  * getting full). */
 void journal_release(struct journal *self, uint64_t sequence);
+/* Takes a release back: what lies behind sequence has to be done again and is kept until released
+ * anew. */
+void journal_retain(struct journal *self, uint64_t sequence);
 
 struct journal_note {
     uint32_t index;

@@ -298,19 +298,25 @@ static void on_history(struct dispatcher *self, const Desg__V1__History *history
         return;
     self->known_mark_incarnation = history->mark_incarnation;
     self->known_mark_sequence = history->mark_sequence;
-    if (custody_fence(self->custody) != fence)
-        log_rewind(self, history->history, mark);
+    if (custody_fence(self->custody) == fence)
+        return;
+    journal_retain(self->journal, mark); /* a full journal would delete what is to be replayed */
+    log_rewind(self, history->history, mark);
 }
 
 static void on_marked(struct dispatcher *self, const Desg__V1__Marked *marked)
 {
+    uint64_t fence = custody_fence(self->custody);
     if (!custody_marked(self->custody, marked->number, marked->history, marked->sequence,
                         marked->is_stored) ||
         !marked->is_stored)
         return;
     self->known_mark_incarnation = marked->incarnation;
     self->known_mark_sequence = marked->sequence;
-    journal_release(self->journal, marked->sequence);
+    if (custody_fence(self->custody) != fence)
+        journal_retain(self->journal, marked->sequence); /* the first mark: all is replayed */
+    else
+        journal_release(self->journal, marked->sequence);
 }
 
 static void on_route_packet(void *arg, link_peer peer, const Desg__V1__Packet *packet)

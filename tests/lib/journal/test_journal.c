@@ -367,6 +367,27 @@ static void what_was_released_is_known_after_a_restart(void **state)
     assert_int_equal(stats.released_sequence, 5);
 }
 
+static void what_has_to_be_replayed_is_not_finished_any_more(void **state)
+{
+    struct fixture *f = *state;
+    fixture_open(f);
+    append_numbers(f, 1, 5);
+    fixture_await(f, 5);
+    journal_release(f->journal, 5);
+    fixture_reopen(f);
+    journal_retain(f->journal, 2); /* Redis fell back to where only 2 are applied */
+    journal_retain(f->journal, 4); /* never goes forward */
+    struct journal_stats stats;
+    journal_stats(f->journal, &stats);
+    assert_int_equal(stats.released_sequence, 2);
+    fixture_reopen(f);
+    journal_stats(f->journal, &stats);
+    assert_int_equal(stats.released_sequence, 2);
+    journal_release(f->journal, 3);
+    journal_stats(f->journal, &stats);
+    assert_int_equal(stats.released_sequence, 3);
+}
+
 /* ---- notes ---- */
 
 struct seen_notes {
@@ -676,6 +697,7 @@ int main(void)
         TEST(a_number_is_not_used_again_when_all_is_deleted),
         TEST(a_restored_copy_has_its_own_incarnation),
         TEST(what_was_released_is_known_after_a_restart),
+        TEST(what_has_to_be_replayed_is_not_finished_any_more),
         TEST(notes_replace_each_other_and_stay),
         TEST(notes_alone_go_with_the_heartbeat),
         TEST(notes_that_cannot_be_kept_are_counted),
