@@ -88,7 +88,7 @@ def is_settled(suite):
                 return False
         elif name == "notify":
             status = suite.status(name)
-            if not status or status["detail"].get("unaccepted", 0):
+            if not status or status["detail"].get("alerts_unaccepted", 0):
                 return False
     return not (suite.redis_cli("XLEN", "desg:{gwent}:alerts") or 0)
 

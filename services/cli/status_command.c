@@ -61,20 +61,25 @@ static void note_detail(json_t *process, const json_t *detail)
     const char *service = json_string_value(json_object_get(process, "service"));
     if (service && strcmp(service, "ingest") == 0)
         note_dispatch(process, json_object_get(detail, "dispatch"));
-    const char *store_state = json_string_value(json_object_get(detail, "store"));
-    const char *problem = json_string_value(json_object_get(detail, "problem"));
-    if (store_state && strcmp(store_state, "ready") != 0)
-        add_note(process, problem && *problem ? problem : store_state);
+    const json_t *redis = json_object_get(detail, "redis");
+    const char *redis_state = json_string_value(json_object_get(redis, "state"));
+    const char *problem = json_string_value(json_object_get(redis, "problem"));
+    if (redis_state && strcmp(redis_state, "ready") != 0)
+        add_note(process, problem && *problem ? problem : redis_state);
     const json_t *journal = json_object_get(detail, "journal");
     const char *state = json_string_value(json_object_get(journal, "state"));
     if (state && strcmp(state, "roomy") != 0)
         add_note(process, state);
-    int64_t open = number_at(detail, "unaccepted");
+    int64_t open = number_at(detail, "alerts_unaccepted");
     if (open > 0) {
         char text[64];
         (void)snprintf(text, sizeof text, "%" PRId64 " alerts not accepted by dispatch", open);
         add_note(process, text);
     }
+    const char *dispatch =
+        json_string_value(json_object_get(json_object_get(detail, "dispatch"), "state"));
+    if (dispatch && strcmp(dispatch, "up") != 0)
+        add_note(process, "dispatch does not take alerts");
 }
 
 static json_t *ask_process(const char *run_directory, const char *name)
