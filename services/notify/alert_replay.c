@@ -47,7 +47,9 @@ static void apply_alert(struct alert_book *self, const Desg__V1__Alert *alert, u
     struct alert_entry *entry = NULL;
     if (alert->alert_id.len != ID_BYTES)
         return;
-    if (alert_book_take(self, alert, at_ms, at_unix_ms, &entry) == ALERT_NEW)
+    /* Also of one known already: a member of an acknowledged digest that turned urgent waits for
+     * its record. */
+    if (alert_book_take(self, alert, at_ms, at_unix_ms, &entry) != ALERT_KNOWN)
         alert_book_stored(self, &entry->id, sequence);
 }
 

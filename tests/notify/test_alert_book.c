@@ -861,6 +861,31 @@ static void a_digest_is_the_same_after_a_restart(void **state)
     assert_int_equal(alert_book_find(f->book, &a.id)->state, ALERT_RESOLVED);
 }
 
+static void a_member_that_turned_urgent_is_still_posted_after_a_restart(void **state)
+{
+    struct fixture *f = *state;
+    struct order member;
+    struct order urgent;
+    order_init(&member, 1, -1);
+    order_init(&urgent, 1, 5);
+    member.alert.is_digest_member = 1;
+    apply_alert(f, &member, 1, START_MS - 9000);
+    struct alert_entry *digest = NULL;
+    assert_true(alert_book_next_digest(f->book, START_MS - 4000, UNIX_MS, &digest));
+    struct id digest_id = digest->id;
+    alert_book_stored(f->book, &digest_id, 2);
+    apply_acknowledged(f, &digest_id, "", START_MS - 3000);
+    struct alert_post post = { 0 };
+    while (alert_book_next_post(f->book, START_MS - 3000, &post))
+        (void)answer(f, &post, ANSWER_ACCEPTED, 0);
+    assert_false(alert_book_find(f->book, &member.id)->is_live);
+    apply_alert(f, &urgent, 4, START_MS - 2000); /* journalled, then we died */
+    post = post_or_fail(f);
+    assert_int_equal(post.body, ALERT_RAISED);
+    assert_memory_equal(post.entry->id.bytes, urgent.id.bytes, ID_BYTES);
+    assert_int_equal(alert_book_needed_from(f->book, 99), 4);
+}
+
 static void damaged_or_orphaned_facts_are_passed_over(void **state)
 {
     struct fixture *f = *state;
@@ -961,6 +986,7 @@ int main(void)
         T(a_restart_goes_on_where_the_journal_ends),
         T(a_ladder_goes_on_after_a_restart),
         T(a_digest_is_the_same_after_a_restart),
+        T(a_member_that_turned_urgent_is_still_posted_after_a_restart),
         T(damaged_or_orphaned_facts_are_passed_over),
         T(closed_alerts_are_forgotten_after_the_retention_time),
         T(many_alerts_keep_their_places),
