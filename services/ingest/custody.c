@@ -71,6 +71,14 @@ static struct held_event *find_event(struct custody *self, uint64_t sequence, ui
     return record && index < record->count ? &record->events[index] : NULL;
 }
 
+bool custody_event_id(struct custody *self, uint64_t sequence, uint32_t index, struct id *out)
+{
+    const struct held_event *event = find_event(self, sequence, index);
+    if (event)
+        *out = event->record->split.events[index].id;
+    return event != NULL;
+}
+
 static void forget_record(struct custody *self, struct held_record *record)
 {
     struct held_record **link = bucket_of(self, record->sequence);
@@ -227,13 +235,19 @@ void custody_absent(struct custody *self, uint64_t first, uint64_t last)
     add_done(self, first, last);
 }
 
+static bool is_verdict_of(const struct custody_note *kept, const struct split *split)
+{
+    return kept->verdict && kept->verdict_length > 0 && kept->index < split->count &&
+           memcmp(&kept->event_id, &split->events[kept->index].id, sizeof kept->event_id) == 0;
+}
+
 static void apply_note(struct held_event *event, const struct custody_note *kept)
 {
     event->is_alerted |= kept->is_alerted;
     event->is_suspect |= kept->is_suspect || kept->deaths > 0;
     if (kept->deaths > event->deaths)
         event->deaths = kept->deaths;
-    if (!kept->verdict || kept->verdict_length == 0 || event->verdict)
+    if (event->verdict || !is_verdict_of(kept, &event->record->split))
         return;
     event->verdict = malloc(kept->verdict_length);
     if (!event->verdict)
@@ -246,7 +260,7 @@ static bool has_all_verdicts(const struct custody_record *from)
 {
     size_t kept = 0;
     for (size_t i = 0; i < from->note_count; i++)
-        kept += from->notes[i].verdict != NULL;
+        kept += is_verdict_of(&from->notes[i], from->split);
     return kept >= from->split->count;
 }
 

@@ -53,6 +53,7 @@ void custody_committed(struct custody *self, uint64_t newest);
  * journal kept per event. */
 struct custody_note {
     uint32_t index;
+    struct id event_id;     /* whom the verdict is of; it counts for no other */
     const uint8_t *verdict; /* NULL: none kept */
     size_t verdict_length;
     bool is_alerted;
@@ -67,6 +68,8 @@ struct custody_record {
     size_t note_count;
 };
 void custody_load(struct custody *self, const struct custody_record *record, int64_t now_ms);
+/* The id of an event in memory. False: it is not there. */
+bool custody_event_id(struct custody *self, uint64_t sequence, uint32_t index, struct id *out);
 /* first..last are not in the journal (any more): nothing to do for them. */
 void custody_absent(struct custody *self, uint64_t first, uint64_t last);
 

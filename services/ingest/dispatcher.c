@@ -14,7 +14,8 @@
 #include "log/log.h"
 
 enum {
-    NOTE_VERDICT = 1, /* journal note kinds: the verdict that stands, per event */
+    NOTE_VERDICT = 3, /* journal note kinds: per event its id and the verdict that stands. (1 was
+                         a verdict without the id.) */
     NOTE_CUSTODY = 2, /* one byte of NOTE_* bits and deaths */
     NOTE_ALERTED_BIT = 0x80,
     NOTE_SUSPECT_BIT = 0x40,
@@ -164,19 +165,34 @@ static void answer(struct dispatcher *self, uint64_t peer, const Desg__V1__Posit
                            is_alerted, clock_monotonic_ms());
 }
 
+/* With the event's id: a later version may split the record into other events. */
+static void keep_verdict(struct dispatcher *self, const Desg__V1__DoneItem *item,
+                         const struct id *event)
+{
+    uint8_t bytes[JOURNAL_NOTE_MAX_BYTES];
+    if (item->verdict.len == 0 || item->verdict.len > sizeof bytes - ID_BYTES)
+        return; /* it will be classified anew */
+    memcpy(bytes, event->bytes, ID_BYTES);
+    memcpy(bytes + ID_BYTES, item->verdict.data, item->verdict.len);
+    journal_note(self->journal, item->position->sequence, item->position->index, NOTE_VERDICT,
+                 bytes, ID_BYTES + item->verdict.len);
+}
+
 static void done_item(struct dispatcher *self, uint64_t peer, const Desg__V1__DoneItem *item,
                       const char *history)
 {
     bool is_provisional = item->outcome == DESG__V1__DONE_OUTCOME__DONE_OUTCOME_PROVISIONAL;
     enum custody_answer kind = is_provisional ? CUSTODY_PROVISIONAL : CUSTODY_DONE;
+    struct id event;
+    bool is_held =
+        custody_event_id(self->custody, item->position->sequence, item->position->index, &event);
     counter_add(self->metrics.answers[kind], 1);
     bool is_done =
         custody_answered(self->custody, peer, item->position->sequence, item->position->index, kind,
                          history, false, clock_monotonic_ms());
     bool is_judged = item->outcome != DESG__V1__DONE_OUTCOME__DONE_OUTCOME_QUARANTINED;
-    if (is_done && is_judged && item->verdict.len > 0)
-        journal_note(self->journal, item->position->sequence, item->position->index, NOTE_VERDICT,
-                     item->verdict.data, item->verdict.len);
+    if (is_held && is_done && is_judged)
+        keep_verdict(self, item, &event);
 }
 
 static void on_done(struct dispatcher *self, uint64_t peer, const Desg__V1__Done *done)
@@ -344,9 +360,10 @@ static size_t read_notes(const struct journal_record *record, struct custody_not
     for (size_t i = 0; i < record->note_count && count < NOTES_MAX; i++) {
         const struct journal_note *kept = &record->notes[i];
         struct custody_note note = { .index = kept->index };
-        if (kept->kind == NOTE_VERDICT) {
-            note.verdict = kept->bytes;
-            note.verdict_length = kept->length;
+        if (kept->kind == NOTE_VERDICT && kept->length > ID_BYTES) {
+            memcpy(note.event_id.bytes, kept->bytes, ID_BYTES);
+            note.verdict = kept->bytes + ID_BYTES;
+            note.verdict_length = kept->length - ID_BYTES;
         } else if (kept->kind == NOTE_CUSTODY && kept->length == 1) {
             note.is_alerted = kept->bytes[0] & NOTE_ALERTED_BIT;
             note.is_suspect = kept->bytes[0] & NOTE_SUSPECT_BIT;

@@ -501,6 +501,27 @@ static void kept_verdicts_travel_with_the_event(void **state)
     custody_destroy(&desk.custody);
 }
 
+/* A later version may split the same record otherwise, and a damaged one becomes another event. */
+static void a_verdict_stays_with_its_event_not_with_its_place(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(1);
+    struct custody_batch batch;
+    struct id id = { { 0 } };
+    struct custody_note note = { .event_id = { { 7 } },
+                                 .verdict = (const uint8_t *)"v",
+                                 .verdict_length = 1 };
+    worker_up(&desk, 1);
+    pass(&desk, 2000);
+    load(&desk, 1, 1, true, &note, 1); /* the verdict is of an event that is not there any more */
+    assert_true(custody_event_id(desk.custody, 1, 0, &id));
+    assert_int_equal(id.bytes[0], 0);
+    assert_false(custody_event_id(desk.custody, 1, 1, &id));
+    assert_true(next(&desk, &batch));
+    assert_null(batch.items[0].verdict);
+    custody_destroy(&desk.custody);
+}
+
 static void what_was_not_sent_waits_again_and_another_peer_gets_it(void **state)
 {
     (void)state;
@@ -732,6 +753,7 @@ int main(void)
         cmocka_unit_test(a_lower_or_missing_mark_replays_under_the_same_history),
         cmocka_unit_test(found_at_start_waits_for_the_history_but_not_for_ever),
         cmocka_unit_test(kept_verdicts_travel_with_the_event),
+        cmocka_unit_test(a_verdict_stays_with_its_event_not_with_its_place),
         cmocka_unit_test(what_was_not_sent_waits_again_and_another_peer_gets_it),
         cmocka_unit_test(records_without_events_and_gaps_count_as_done),
         cmocka_unit_test(serves_only_workers_of_the_channel),
