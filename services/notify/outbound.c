@@ -67,10 +67,22 @@ static void replace_secret(char **secret, char *fresh)
     *secret = fresh;
 }
 
+static char *read_token(const char *path, struct error *err)
+{
+    char *token = config_read_secret("token_file", path, err);
+    if (!token || (strlen(token) <= HEADER_MAX_BYTES - 64 && !strpbrk(token, "\r\n")))
+        return token;
+    (void)error_set(err, ERROR_CONFIG, "%s: the token is too long or has several lines", path);
+    explicit_bzero(token, strlen(token));
+    free(token);
+    return NULL;
+}
+
+/* Also before each post, as files are rotated: what is unfit leaves the last good one. */
 static int read_secrets(struct target *target, struct error *err)
 {
     if (target->options.token_file) {
-        char *token = config_read_secret("token_file", target->options.token_file, err);
+        char *token = read_token(target->options.token_file, err);
         replace_secret(&target->token, token);
         if (!token)
             return -1;
@@ -93,7 +105,7 @@ static void add_header(struct exchange *exchange, const char *start, const char 
 {
     char line[HEADER_MAX_BYTES];
     int length = snprintf(line, sizeof line, "%s%s%s", start, middle, end);
-    assert(length > 0 && (size_t)length < sizeof line); /* secrets are bounded at start */
+    assert(length > 0 && (size_t)length < sizeof line); /* secrets are bounded when read */
     struct curl_slist *longer = curl_slist_append(exchange->headers, line);
     if (!longer)
         abort();
@@ -334,13 +346,7 @@ static int add_target(struct outbound *self, const struct outbound_target *optio
                          "'%s' is not an address to post to: %s; write such as "
                          "https://dispatch.example/v1/alerts",
                          options->url, curl_url_strerror(code));
-    if (read_secrets(target, err) != 0)
-        return -1;
-    if ((target->token && strlen(target->token) > HEADER_MAX_BYTES - 64) ||
-        (target->token && strpbrk(target->token, "\r\n")))
-        return error_set(err, ERROR_CONFIG, "%s: the token is too long or has several lines",
-                         options->token_file);
-    return 0;
+    return read_secrets(target, err);
 }
 
 static int start(struct outbound *self, const struct outbound_target *targets, size_t count,

@@ -176,9 +176,20 @@ static void quotes_signs_and_shows_its_token(void **state)
     request = fake_dispatch_request(f->dispatch, "/alerts", NULL, 1);
     assert_string_equal(request.authorization, "Bearer token-two");
     free(request.body);
-    assert_int_equal(unlink(f->token_file), 0); /* the mount blinks: the last good one stays */
+    char long_token[9000];
+    memset(long_token, 'x', sizeof long_token - 1);
+    long_token[sizeof long_token - 1] = '\0';
+    const char *const unfit[] = { long_token, "two\nlines" }; /* the last good one stays */
+    for (unsigned i = 0; i < 2; i++) {
+        write_file(f->token_file, unfit[i]);
+        (void)post_and_wait(f);
+        request = fake_dispatch_request(f->dispatch, "/alerts", NULL, 2 + i);
+        assert_string_equal(request.authorization, "Bearer token-two");
+        free(request.body);
+    }
+    assert_int_equal(unlink(f->token_file), 0); /* the mount blinks: the same */
     (void)post_and_wait(f);
-    request = fake_dispatch_request(f->dispatch, "/alerts", NULL, 2);
+    request = fake_dispatch_request(f->dispatch, "/alerts", NULL, 4);
     assert_string_equal(request.authorization, "Bearer token-two");
     free(request.body);
 }
