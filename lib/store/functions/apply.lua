@@ -81,9 +81,9 @@ end
 local function save(ctx, c, key, e)
   local record = struct.pack(RECORD, e.n, ctx.now) .. e.header .. e.verdict
   if e.bytes then
-    redis.call('HSET', key, 'work', cmsgpack.pack(c), 'v:' .. e.id, record, 'e:' .. e.id, e.bytes)
+    redis.call('HSET', key, 'work', pack_work(c), 'v:' .. e.id, record, 'e:' .. e.id, e.bytes)
   else
-    redis.call('HSET', key, 'work', cmsgpack.pack(c), 'v:' .. e.id, record)
+    redis.call('HSET', key, 'work', pack_work(c), 'v:' .. e.id, record)
   end
 end
 

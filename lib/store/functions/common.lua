@@ -84,14 +84,43 @@ local function enqueue(prefix, queue, score, conversation, known)
   redis.call('ZADD', prefix .. 'queue:' .. queue, score, conversation)
 end
 
--- A conversation's own state is one packed table in field "work" of its hash: one read, one write.
+-- A conversation's own state is field "work" of its hash: one read, one write. Its values are packed one
+-- after the other without their names: two thirds of the time to write, half to read. A new field goes to
+-- the end of all three lists. Named in the constructor, even as nil, a field has its room at once.
+local function pack_work(c)
+  return cmsgpack.pack(c.state, c.n, c.closed_n, c.closed_at, c.severity, c.category, c.grade, c.rank, c.queue,
+    c.score, c.since, c.language, c.restricted, c.home_rank, c.home_queue, c.severe_at, c.first, c.last,
+    c.last_event, c.channel, c.account, c.owner, c.fence, c.lease)
+end
+
+local function unpack_work(packed)
+  local state, n, closed_n, closed_at, severity, category, grade, rank, queue, score, since, language, restricted,
+    home_rank, home_queue, severe_at, first, last, last_event, channel, account, owner, fence, lease =
+    cmsgpack.unpack(packed)
+  if type(state) == 'table' then
+    return state -- written with names, as builds before 22 November 2026 did
+  end
+  return { state = state, n = n, closed_n = closed_n, closed_at = closed_at, severity = severity,
+    category = category, grade = grade, rank = rank, queue = queue, score = score, since = since,
+    language = language, restricted = restricted, home_rank = home_rank, home_queue = home_queue,
+    severe_at = severe_at, first = first, last = last, last_event = last_event, channel = channel,
+    account = account, owner = owner, fence = fence, lease = lease }
+end
+
+local function new_work()
+  return { state = nil, n = 0, closed_n = 0, closed_at = nil, severity = nil, category = nil, grade = nil, rank = nil,
+    queue = nil, score = nil, since = nil, language = nil, restricted = 0, home_rank = 0, home_queue = nil,
+    severe_at = nil, first = nil, last = nil, last_event = nil, channel = nil, account = nil, owner = nil,
+    fence = nil, lease = nil }
+end
+
 local function read_work(prefix, id)
   local packed = redis.call('HGET', prefix .. 'conv:' .. id, 'work')
-  return packed and cmsgpack.unpack(packed)
+  return packed and unpack_work(packed)
 end
 
 local function write_work(prefix, id, c)
-  redis.call('HSET', prefix .. 'conv:' .. id, 'work', cmsgpack.pack(c))
+  redis.call('HSET', prefix .. 'conv:' .. id, 'work', pack_work(c))
 end
 
 -- Conversations whose lease ran out go back to their queue at the age they always had.

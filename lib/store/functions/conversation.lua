@@ -9,7 +9,7 @@ local LANGUAGE_ORDER = { ['-'] = 0, unsure = 1, en = 2, mixed = 3, cy = 4 }
 local function load_conversation(prefix, id, event)
   local key = prefix .. 'conv:' .. id
   local found = redis.call('HMGET', key, 'work', 'v:' .. event)
-  local c = found[1] and cmsgpack.unpack(found[1]) or { n = 0, closed_n = 0, restricted = 0, home_rank = 0 }
+  local c = found[1] and unpack_work(found[1]) or new_work()
   return c, found[2], key
 end
 
