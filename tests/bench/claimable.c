@@ -34,7 +34,7 @@ static int compare(const void *a, const void *b)
 
 static void note(struct claimable *self, const char *key, size_t length, int64_t at_ns)
 {
-    struct entry wanted;
+    struct entry wanted = { 0 };
     if (length < ID_TEXT_BYTES - 1 ||
         id_parse(key + length - (ID_TEXT_BYTES - 1), &wanted.conversation) != 0)
         return;
