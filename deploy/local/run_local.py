@@ -97,6 +97,10 @@ class Table:
         yield f"{'QUEUE':<16}{'WAITING':>8}{'OLDEST':>9}{'CLAIMED':>9}"
         for queue in status.get("queues", []):
             yield f"{queue['name']:<16}{queue['depth']:>8}{queue['oldest_waiting_ms'] / 1000:>8.0f}s{queue['claimed']:>9}"
+        alerts = states.get("notify", {}).get("detail", {})
+        yield ""
+        yield (f"ALERTS          {alerts.get('alerts_open', '-')} open, {alerts.get('alerts_unaccepted', '-')} not accepted by "
+               f"dispatch, {alerts.get('alerts_unacknowledged', '-')} not acknowledged")
 
     def draw(self, headline):
         out = self.desk.desg("status", "--json")
