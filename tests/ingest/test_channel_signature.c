@@ -311,6 +311,24 @@ static void xs_challenge_never_signs_what_could_be_a_body(void **state)
     }
 }
 
+/* Anybody may ask for the signature of a challenge: it proves nothing of a body that could be one.
+ */
+static void a_signed_challenge_is_no_signature_of_a_body(void **state)
+{
+    (void)state;
+    const struct channel channel = channel_of(&channel_x, "consumer-secret-for-docs");
+    static const char *const tokens[] = { "crc-7f3a", "help.bomb-at-the-school", "12345" };
+    for (size_t i = 0; i < COUNT(tokens); i++) {
+        const struct channel_answer answer =
+            shake(&channel, (struct pairs){ { { "crc_token", tokens[i] } } });
+        assert_int_equal(answer.status, 200);
+        char signature[64] = "";
+        assert_int_equal(sscanf(answer.text, "{\"response_token\":\"%63[^\"]", signature), 1);
+        const struct pairs pairs = { { { "x-twitter-webhooks-signature", signature } } };
+        assert_int_equal(check(&channel, &pairs, tokens[i]), CHANNEL_SIGNATURE_WRONG);
+    }
+}
+
 static void write_file(const char *path, const char *text)
 {
     FILE *file = fopen(path, "we");
@@ -371,6 +389,7 @@ int main(void)
         cmocka_unit_test(metas_check_is_echoed_to_who_knows_the_token),
         cmocka_unit_test(xs_challenge_is_signed_with_the_current_secret),
         cmocka_unit_test(xs_challenge_never_signs_what_could_be_a_body),
+        cmocka_unit_test(a_signed_challenge_is_no_signature_of_a_body),
         cmocka_unit_test(a_channel_reads_its_secrets_or_does_not_exist),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
