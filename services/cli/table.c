@@ -49,7 +49,7 @@ static void copy_clean(const char *text, char *out)
     size_t used = 0;
     for (const unsigned char *at = (const unsigned char *)text; *at && used < TABLE_CELL_BYTES - 1;
          at++)
-        out[used++] = is_control(at) ? '.' : (char)*at;
+        out[used++] = (char)(is_control(at) ? '.' : *at);
     out[used] = '\0';
 }
 
@@ -114,7 +114,7 @@ void table_print(const json_t *rows, const struct column *columns)
     char cell[TABLE_CELL_BYTES];
     size_t index;
     const json_t *row;
-    while (columns[count].key && count < COLUMNS_MAX) {
+    while (count < COLUMNS_MAX && columns[count].key) {
         widths[count] = width_of(columns[count].title);
         json_array_foreach(rows, index, row)
         {

@@ -274,6 +274,7 @@ static struct held_record *hold(struct custody *self, const struct custody_recor
     record->sequence = from->sequence;
     record->loaded_at_ms = now_ms;
     record->is_replayed = from->is_replayed;
+    record->is_old = from->is_old;
     record->split = *from->split;
     *from->split = (struct split){ 0 };
     record->count = count;
@@ -612,8 +613,8 @@ static bool is_alert_owed(const struct custody *self, const struct held_event *e
 {
     bool may_be_urgent = event->severity >= DESG__V1__SEVERITY__SEVERITY_REVIEW ||
                          event->severity == DESG__V1__SEVERITY__SEVERITY_UNSPECIFIED;
-    return may_be_urgent && !event->is_alerted && !event->record->is_replayed &&
-           !self->is_draining && self->event_count < self->limits.held_events_max / 2;
+    return may_be_urgent && !event->is_alerted && !event->record->is_old && !self->is_draining &&
+           self->event_count < self->limits.held_events_max / 2;
 }
 
 static void on_busy(struct custody *self, struct held_event *event, bool is_alerted, int64_t now_ms)
@@ -728,11 +729,9 @@ bool custody_marked(struct custody *self, uint64_t number, const char *history, 
 {
     if (number != self->mark_number)
         return false;
-    if (!is_stored)
-        self->is_hello_wanted = true;
-    else if (self->candidate[0] != '\0' && strcmp(history, self->candidate) == 0)
+    if (is_stored && self->candidate[0] != '\0' && strcmp(history, self->candidate) == 0)
         rewind_to(self, history, sequence);
-    else if (strcmp(history, self->history) != 0)
+    else if (!is_stored || strcmp(history, self->history) != 0)
         self->is_hello_wanted = true;
     else if (sequence > self->marked && sequence <= self->done_through)
         self->marked = sequence;

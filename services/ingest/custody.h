@@ -52,10 +52,10 @@ void custody_committed(struct custody *self, uint64_t newest);
 /* A record read from the journal. Takes over split (it is empty afterwards). Notes: what the
  * journal kept per event. */
 struct custody_note {
-    uint32_t index;
-    struct id event_id;     /* whom the verdict is of; it counts for no other */
     const uint8_t *verdict; /* NULL: none kept */
     size_t verdict_length;
+    struct id event_id; /* whom the verdict is of; it counts for no other */
+    uint32_t index;
     bool is_alerted;
     bool is_suspect; /* a worker died or refused while it held it among others */
     uint8_t deaths;  /* workers that died holding it alone */
@@ -63,6 +63,7 @@ struct custody_note {
 struct custody_record {
     uint64_t sequence;
     bool is_replayed; /* received before this start, or long ago */
+    bool is_old;      /* so long ago that nobody is alerted of it while Redis is away */
     struct split *split;
     const struct custody_note *notes;
     size_t note_count;

@@ -11,8 +11,8 @@
 #include "ingest/deliveries.h"
 #include "ingest/dispatcher.h"
 #include "ingest/http_intake.h"
-#include "ingest/retry.h"
 #include "ingest/ingest_config.h"
+#include "ingest/retry.h"
 #include "journal/journal.h"
 #include "log/log.h"
 
