@@ -50,6 +50,7 @@ struct held_record {
     uint64_t sequence;
     int64_t loaded_at_ms;
     bool is_replayed;
+    bool is_old;
     bool was_deferred;
     struct split split;
     size_t count;

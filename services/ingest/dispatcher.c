@@ -389,8 +389,8 @@ static void load_record(struct dispatcher *self, const struct journal_record *re
     struct split split = { 0 };
     int64_t now_unix_ms = clock_unix_ms();
     /* By sequence: a clock set back must not make a new message look like an old one. */
-    bool is_replayed =
-        record->sequence <= self->found_at_start || now_unix_ms - record->stored_at_ms > OLD_MS;
+    bool is_old = now_unix_ms - record->stored_at_ms > OLD_MS;
+    bool is_replayed = record->sequence <= self->found_at_start || is_old;
     if (record->is_damaged) {
         counter_add(self->metrics.damaged, 1);
         splitter_damaged(self->splitter, &self->source, record->sequence, record->stored_at_ms,
@@ -402,6 +402,7 @@ static void load_record(struct dispatcher *self, const struct journal_record *re
     struct custody_record loaded = {
         .sequence = record->sequence,
         .is_replayed = is_replayed,
+        .is_old = is_old,
         .split = &split,
         .notes = notes,
         .note_count = read_notes(record, notes),

@@ -688,6 +688,40 @@ static void an_urgent_one_nobody_alerted_is_not_put_behind_the_rest(void **state
     custody_destroy(&desk.custody);
 }
 
+static void offer_one_found_at_start(struct desk *desk, bool is_old)
+{
+    struct custody_batch batch;
+    struct split split = make_split(1);
+    const struct custody_record record = {
+        .sequence = 1, .is_replayed = true, .is_old = is_old, .split = &split
+    };
+    worker_up(desk, 1);
+    pass(desk, 2000);
+    custody_load(desk->custody, &record, desk->now_ms);
+    assert_true(next(desk, &batch));
+    seen(desk, 1, 1, URGENT);
+    (void)answered(desk, 1, CUSTODY_BUSY);
+}
+
+/* Received just before a restart, and notify is not up yet: still urgent. Hours old: nobody alerts
+ * of it before Redis is back. */
+static void a_restart_does_not_make_an_unalerted_one_wait(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(1);
+    struct custody_batch batch;
+    offer_one_found_at_start(&desk, false);
+    pass(&desk, 1000);
+    assert_true(next(&desk, &batch));
+    custody_destroy(&desk.custody);
+    desk = desk_new(1);
+    offer_one_found_at_start(&desk, true);
+    pass(&desk, 1000);
+    assert_false(next(&desk, &batch));
+    assert_int_equal(status_of(&desk).deferred, 1);
+    custody_destroy(&desk.custody);
+}
+
 static void an_unclassified_one_nobody_alerted_is_tried_again(void **state)
 {
     (void)state;
@@ -762,6 +796,7 @@ int main(void)
         cmocka_unit_test(without_a_route_nothing_leaves_the_line_to_triage),
         cmocka_unit_test(what_a_lost_route_held_goes_to_triage),
         cmocka_unit_test(an_urgent_one_nobody_alerted_is_not_put_behind_the_rest),
+        cmocka_unit_test(a_restart_does_not_make_an_unalerted_one_wait),
         cmocka_unit_test(an_unclassified_one_nobody_alerted_is_tried_again),
         cmocka_unit_test(who_drains_gets_nothing_more),
         cmocka_unit_test(memory_is_bounded),
