@@ -3,6 +3,7 @@
 An event that was answered 200 and is not in Redis exactly once is missing (or doubled); an urgent one must be in dispatch's
 ledger under its alert id, alone or named by a digest.
 """
+import concurrent.futures
 import hashlib
 import hmac
 import http.client
@@ -23,11 +24,10 @@ class Held:
     def __init__(self, suite):
         self.events = []
         prefix = "desg:{gwent}:conv:"
-        for key in suite.redis_cli("KEYS", prefix + "*") or []:
-            shown = suite.desg("show", key[len(prefix):], "--json")
-            if shown.returncode != 0:
-                raise RuntimeError(f"desg show {key}: {shown.stderr}")
-            conversation = json.loads(shown.stdout)
+        ids = [key[len(prefix):] for key in suite.redis_cli("KEYS", prefix + "*") or []]
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            conversations = list(pool.map(lambda name: self._show(suite, name), ids))
+        for conversation in conversations:
             for event in conversation["events"]:
                 event["queue"] = conversation.get("queue", "")
                 event["state"] = conversation.get("state", "")
@@ -37,6 +37,13 @@ class Held:
         for event in self.events:
             for key in self._keys(event):
                 self.index.setdefault(key, []).append(event)
+
+    @staticmethod
+    def _show(suite, name):
+        shown = suite.desg("show", name, "--json")
+        if shown.returncode != 0:
+            raise RuntimeError(f"desg show {name}: {shown.stderr}")
+        return json.loads(shown.stdout)
 
     @staticmethod
     def _keys(event):
