@@ -117,14 +117,9 @@ static bool gather(struct custody *self, struct holder *holder, struct held_list
     return batch->count > 0;
 }
 
-/* A suspect goes alone to a worker that holds nothing; one worker is kept free for it. */
-static bool next_suspect(struct custody *self, int64_t now_ms, struct custody_batch *batch)
+static struct holder *least_loaded(struct custody *self, const struct held_event *event,
+                                   int64_t now_ms)
 {
-    struct held_event *event = TAILQ_FIRST(&self->suspects.queue);
-    if (!event) {
-        self->reserved_worker = 0;
-        return false;
-    }
     struct holder *least = NULL;
     for (size_t i = 0; i < self->holder_count; i++) {
         struct holder *holder = &self->holders[i];
@@ -133,13 +128,25 @@ static bool next_suspect(struct custody *self, int64_t now_ms, struct custody_ba
             (!least || holder->count < least->count))
             least = holder;
     }
+    return least;
+}
+
+/* A suspect goes alone to a worker that holds nothing; one worker is kept free for it. One that no
+ * worker serves holds up neither. */
+static bool next_suspect(struct custody *self, int64_t now_ms, struct custody_batch *batch)
+{
+    struct held_event *event = NULL;
+    struct holder *least = NULL;
+    self->reserved_worker = 0;
+    TAILQ_FOREACH(event, &self->suspects.queue, entry)
+    if ((least = least_loaded(self, event, now_ms)))
+        break;
     if (!least)
         return false;
     if (least->count > 0) {
         self->reserved_worker = least->peer;
         return false;
     }
-    self->reserved_worker = 0;
     *batch = (struct custody_batch){ .peer = least->peer };
     hand_over(self, least, event, batch, now_ms);
     least->is_alone = true;

@@ -319,6 +319,30 @@ static void two_deaths_alone_quarantine_and_others_flow(void **state)
     custody_destroy(&desk.custody);
 }
 
+static void a_suspect_no_worker_serves_does_not_hold_up_the_next(void **state)
+{
+    (void)state;
+    static const char *const only_x[] = { "x" };
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    const struct custody_note note = { .is_suspect = true };
+    struct split split = make_split(1);
+    split.events[0].channel = "web";
+    const struct custody_record record = {
+        .sequence = 1, .is_replayed = true, .split = &split, .notes = &note, .note_count = 1
+    };
+    custody_load(desk.custody, &record, desk.now_ms);
+    load(&desk, 2, 1, true, &note, 1);
+    custody_worker_up(desk.custody, 1, 64, only_x, 1, desk.now_ms);
+    assert_true(next(&desk, &batch));
+    assert_int_equal(batch.items[0].sequence, 2);
+    seen(&desk, 1, 2, ROUTINE);
+    load(&desk, 3, 1, true, NULL, 0); /* nor does it keep the worker free for nothing */
+    assert_true(next(&desk, &batch));
+    assert_int_equal(batch.items[0].sequence, 3);
+    custody_destroy(&desk.custody);
+}
+
 static void a_drained_worker_casts_no_suspicion(void **state)
 {
     (void)state;
@@ -778,6 +802,7 @@ int main(void)
         cmocka_unit_test(unseen_goes_to_another_worker_never_the_same),
         cmocka_unit_test(hedges_stay_within_their_budget),
         cmocka_unit_test(two_deaths_alone_quarantine_and_others_flow),
+        cmocka_unit_test(a_suspect_no_worker_serves_does_not_hold_up_the_next),
         cmocka_unit_test(a_drained_worker_casts_no_suspicion),
         cmocka_unit_test(refused_twice_is_quarantined),
         cmocka_unit_test(deaths_noted_before_a_restart_count),
