@@ -90,7 +90,7 @@ struct claimable *claimable_start(struct requests *requests, const char *socket_
     (void)snprintf(pattern, sizeof pattern, "__keyspace@0__:desg:{%s}:conv:*", force);
     ask(self->redis, "CONFIG SET notify-keyspace-events %s", "Kh");
     ask(self->redis, "PSUBSCRIBE %s", pattern);
-    const struct timeval limit = { .tv_usec = POLL_MS * 1000 };
+    const struct timeval limit = { .tv_usec = POLL_MS * 1000L };
     if (redisSetTimeout(self->redis, limit) != REDIS_OK ||
         pthread_create(&self->thread, NULL, run, self) != 0)
         give_up("cannot watch Redis");

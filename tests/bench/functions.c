@@ -5,6 +5,7 @@
  *
  * --redis SOCKET (private: it is emptied) --calls N (16 events each) --rounds N: prints a JSON
  * object a round. */
+#include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -196,6 +197,7 @@ static const char *end_of_command(const char *at, bool *is_apply)
 
 static void cut(struct bench *self)
 {
+    assert(self->calls > 0);
     self->commands = calloc(self->calls, sizeof *self->commands);
     self->command_lengths = calloc(self->calls, sizeof *self->command_lengths);
     const char *end = self->stream.data + self->stream.length;
@@ -239,14 +241,23 @@ static void record_calls(struct bench *self)
 
 /* ---- measuring ---- */
 
+/* Frees the answer. */
+static long long number_in(redisReply *reply)
+{
+    if (!reply)
+        give_up("Redis gave no answer");
+    if (reply->type == REDIS_REPLY_ERROR)
+        give_up("Redis: %s", reply->str);
+    long long value = reply->integer;
+    freeReplyObject(reply);
+    return value;
+}
+
 static long long ask(const struct bench *self, const char *command)
 {
     redisContext *redis = redisConnectUnix(self->socket_path);
     redisReply *reply = redis && !redis->err ? redisCommand(redis, command) : NULL;
-    if (!reply || reply->type == REDIS_REPLY_ERROR)
-        give_up("Redis: %s", reply ? reply->str : "no answer");
-    long long value = reply->integer;
-    freeReplyObject(reply);
+    long long value = number_in(reply);
     redisFree(redis);
     return value;
 }
@@ -256,11 +267,8 @@ static long long count_events(const struct bench *self)
     redisContext *redis = redisConnectUnix(self->socket_path);
     static const char script[] = "local n = 0 for i = 0, 4095 do n = n + redis.call('HLEN', "
                                  "string.format('desg:{bench}:index:%03x', i)) end return n";
-    redisReply *reply = redisCommand(redis, "EVAL %s 0", script);
-    if (!reply || reply->type != REDIS_REPLY_INTEGER)
-        give_up("Redis: %s", reply ? reply->str : "no answer");
-    long long value = reply->integer;
-    freeReplyObject(reply);
+    redisReply *reply = redis && !redis->err ? redisCommand(redis, "EVAL %s 0", script) : NULL;
+    long long value = number_in(reply);
     redisFree(redis);
     return value;
 }
@@ -334,7 +342,7 @@ static double measure(const struct bench *self, size_t lanes, size_t depth)
         (void)pthread_join(threads[i], NULL);
     double took_s = (double)(now_ns() - began_ns) / 1e9;
     long long applied = count_events(self);
-    if (applied != (long long)(self->calls * PER_CALL))
+    if ((size_t)applied != self->calls * PER_CALL)
         give_up("Redis holds %lld events of %zu", applied, self->calls * PER_CALL);
     return (double)applied / took_s;
 }
@@ -346,9 +354,9 @@ int main(int argc, char **argv)
     memset(text, 'x', TEXT_BYTES);
     bench.socket_path = option_text(argc, argv, "--redis", "");
     bench.calls = (size_t)option_number(argc, argv, "--calls", 1000);
-    bench.events = calloc(bench.calls * PER_CALL, sizeof *bench.events);
+    bench.events = bench.calls > 0 ? calloc(bench.calls * PER_CALL, sizeof *bench.events) : NULL;
     if (!bench.events)
-        give_up("no memory for the events");
+        give_up("--calls: write 1 or more, of what fits into memory");
     for (size_t i = 0; i < bench.calls * PER_CALL; i++)
         make_event(&bench.events[i], i, text);
     record_calls(&bench);
