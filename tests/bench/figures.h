@@ -17,7 +17,7 @@ double option_number(int argc, char **argv, const char *name, double fallback);
 bool option_is_set(int argc, char **argv, const char *name);
 
 /* Ends the program with a line that says why. */
-_Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void give_up(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /* Invented messages: a file of lines "1<tab>text" (urgent) and "0<tab>text". */
 struct texts {
