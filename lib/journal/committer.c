@@ -29,16 +29,15 @@ static void publish_metrics(const struct journal_metrics *metrics,
 
 static void log_state(const struct journal *self, enum journal_state was)
 {
-    static const char *const names[] = { "roomy", "getting_full", "full", "dead" };
     static const enum log_level levels[] = { LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR,
                                              LOG_LEVEL_ERROR };
     const struct journal_stats *stats = &self->stats;
-    log_write(levels[stats->state], "journal_state_changed",
-              LOG_FIELDS(KV("directory", self->directory), KV("from", names[was]),
-                         KV("to", names[stats->state]), KV("used_bytes", stats->used_bytes),
-                         KV("reusable_bytes", stats->reusable_bytes),
-                         KV("max_bytes", stats->max_bytes),
-                         KV("disk_free_bytes", stats->disk_free_bytes)));
+    log_write(
+        levels[stats->state], "journal_state_changed",
+        LOG_FIELDS(KV("directory", self->directory), KV("from", journal_state_name(was)),
+                   KV("to", journal_state_name(stats->state)), KV("used_bytes", stats->used_bytes),
+                   KV("reusable_bytes", stats->reusable_bytes), KV("max_bytes", stats->max_bytes),
+                   KV("disk_free_bytes", stats->disk_free_bytes)));
 }
 
 /* Fills space; what cannot be measured stays as it was. An LMDB result. */

@@ -369,3 +369,12 @@ void journal_stats(struct journal *self, struct journal_stats *out)
     out->released_sequence = self->released;
     pthread_mutex_unlock(&self->mutex);
 }
+
+const char *journal_state_name(enum journal_state state)
+{
+    static const char *const names[] = { [JOURNAL_ROOMY] = "roomy",
+                                         [JOURNAL_GETTING_FULL] = "getting-full",
+                                         [JOURNAL_FULL] = "full",
+                                         [JOURNAL_DEAD] = "dead" };
+    return names[state];
+}

@@ -56,6 +56,9 @@ enum journal_state {
 
 enum journal_outcome { JOURNAL_STORED, JOURNAL_FAILED };
 
+/* roomy, getting-full, full, dead: the word for /status and logs. */
+const char *journal_state_name(enum journal_state state);
+
 /* Called once per append on the committer thread. sequence is 0 on failure. */
 typedef void journal_stored(void *arg, enum journal_outcome outcome, uint64_t sequence);
 

@@ -12,6 +12,7 @@ struct custody_limits custody_default_limits(void)
 {
     return (struct custody_limits){
         .held_events_max = 4096,
+        .held_bytes_max = 64 << 20,
         .hedge_ms = 250,
         .bypass_ms = 2000,
         .bypass_replayed_ms = 60000,
@@ -88,6 +89,7 @@ static void forget_record(struct custody *self, struct held_record *record)
     LIST_REMOVE(record, all);
     self->record_count--;
     self->event_count -= record->count;
+    self->held_bytes -= record->bytes;
     if (record->was_deferred)
         self->event_count_deferred -= record->count;
     for (size_t i = 0; i < record->count; i++) {
@@ -284,6 +286,9 @@ static struct held_record *hold(struct custody *self, const struct custody_recor
     LIST_INSERT_HEAD(&self->records, record, all);
     self->record_count++;
     self->event_count += count;
+    for (size_t i = 0; i < count; i++)
+        record->bytes += record->split.events[i].length;
+    self->held_bytes += record->bytes;
     return record;
 }
 

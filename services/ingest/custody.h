@@ -26,7 +26,8 @@ struct custody;
 
 /* Times in milliseconds; custody_default_limits() gives design.md's. */
 struct custody_limits {
-    size_t held_events_max;     /* memory bound */
+    size_t held_events_max; /* memory bounds: both */
+    size_t held_bytes_max;
     int64_t hedge_ms;           /* unseen, or urgent without DONE: again another way */
     int64_t bypass_ms;          /* unseen so long: to route as unclassified */
     int64_t bypass_replayed_ms; /* the same for what was received before the start */

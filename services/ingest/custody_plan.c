@@ -25,7 +25,8 @@ static bool may_load_unproven(const struct custody *self, int64_t now_ms)
 bool custody_next_load(struct custody *self, int64_t now_ms, uint64_t *first, uint64_t *last,
                        size_t *max_records)
 {
-    if (self->is_draining || self->event_count >= self->limits.held_events_max)
+    if (self->is_draining || self->event_count >= self->limits.held_events_max ||
+        self->held_bytes >= self->limits.held_bytes_max)
         return false;
     bool is_new = self->next_new <= self->newest;
     bool is_deferred = may_load_deferred(self, now_ms);

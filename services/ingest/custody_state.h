@@ -53,6 +53,7 @@ struct held_record {
     bool is_old;
     bool was_deferred;
     struct split split;
+    size_t bytes; /* of its events */
     size_t count;
     size_t active;
     struct held_event events[];
@@ -122,6 +123,7 @@ struct custody {
     LIST_HEAD(, held_record) records;
     size_t record_count;
     size_t event_count;
+    size_t held_bytes;
     size_t event_count_deferred; /* of records read again */
 
     struct held_list waiting;  /* for any worker */

@@ -410,6 +410,19 @@ static void load_record(struct dispatcher *self, const struct journal_record *re
     custody_load(self->custody, &loaded, clock_monotonic_ms());
 }
 
+/* What retention deleted lies before the oldest record. A hole behind it is damage, and a person
+ * must know. */
+static void pass_over(struct dispatcher *self, uint64_t first, uint64_t last)
+{
+    struct journal_stats stats;
+    journal_stats(self->journal, &stats);
+    if (first >= stats.oldest_sequence) {
+        counter_add(self->metrics.damaged, last - first + 1);
+        log_error("journal_gap_found", KV("first_sequence", first), KV("last_sequence", last));
+    }
+    custody_absent(self->custody, first, last);
+}
+
 static bool load_some(struct dispatcher *self)
 {
     uint64_t first = 0;
@@ -426,7 +439,7 @@ static bool load_some(struct dispatcher *self)
     for (size_t i = 0; i < self->page.count && self->page.records[i].sequence <= last; i++) {
         const struct journal_record *record = &self->page.records[i];
         if (record->sequence > expected)
-            custody_absent(self->custody, expected, record->sequence - 1);
+            pass_over(self, expected, record->sequence - 1);
         load_record(self, record);
         expected = record->sequence + 1;
     }
@@ -435,7 +448,7 @@ static bool load_some(struct dispatcher *self)
     bool is_past =
         self->page.count == 0 || self->page.records[self->page.count - 1].sequence > last;
     if (is_past && expected <= last)
-        custody_absent(self->custody, expected, last);
+        pass_over(self, expected, last);
     journal_page_clear(&self->page);
     return true;
 }

@@ -481,12 +481,13 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **s
         *socket_context = NULL;
         return;
     }
-    const union MHD_ConnectionInfo *peer =
+    /* Since libmicrohttpd 1.0 each call answers in the same place: take what is wanted out of it
+     * before the next. */
+    const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const union MHD_ConnectionInfo *fd =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    *socket_context =
-        peer && fd ? client_open(self->clients, fd->connect_fd, peer->client_addr) : NULL;
+    const struct sockaddr *peer = info ? info->client_addr : NULL;
+    info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    *socket_context = peer && info ? client_open(self->clients, info->connect_fd, peer) : NULL;
 }
 
 static enum MHD_Result on_accept(void *arg, const struct sockaddr *peer, socklen_t length)

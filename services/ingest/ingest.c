@@ -99,7 +99,7 @@ static void stop(void **self_p)
 static int open_journal(struct ingest *self, struct error *err)
 {
     const struct ingest_journal_config *config = &self->config->journal;
-    if (config->keys_file) {
+    if (config->keys_file && config->keys_file[0] != '\0') {
         self->keyring = keyring_load(config->keys_file, err);
         if (!self->keyring)
             return -1;
@@ -210,15 +210,6 @@ static bool is_ready(void *arg)
     return !atomic_load(&self->is_draining);
 }
 
-static const char *state_name(enum journal_state state)
-{
-    static const char *const names[] = { [JOURNAL_ROOMY] = "roomy",
-                                         [JOURNAL_GETTING_FULL] = "getting-full",
-                                         [JOURNAL_FULL] = "full",
-                                         [JOURNAL_DEAD] = "dead" };
-    return names[state];
-}
-
 static json_t *describe_journal(struct journal *journal)
 {
     struct journal_stats stats;
@@ -229,14 +220,14 @@ static json_t *describe_journal(struct journal *journal)
     (void)snprintf(incarnation, sizeof incarnation, "%016" PRIx64, journal_incarnation(journal));
     journal_stats(journal, &stats);
     return json_pack(
-        "{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "state", state_name(stats.state),
-        "source", source, "incarnation", incarnation, "oldest_sequence",
-        (json_int_t)stats.oldest_sequence, "newest_sequence", (json_int_t)stats.newest_sequence,
-        "released_sequence", (json_int_t)stats.released_sequence, "records",
-        (json_int_t)stats.records, "used_bytes", (json_int_t)stats.used_bytes, "max_bytes",
-        (json_int_t)stats.max_bytes, "reusable_bytes", (json_int_t)stats.reusable_bytes,
-        "disk_free_bytes", (json_int_t)stats.disk_free_bytes, "last_commit_unix_ms",
-        (json_int_t)stats.last_commit_unix_ms, "damaged_records",
+        "{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "state",
+        journal_state_name(stats.state), "source", source, "incarnation", incarnation,
+        "oldest_sequence", (json_int_t)stats.oldest_sequence, "newest_sequence",
+        (json_int_t)stats.newest_sequence, "released_sequence", (json_int_t)stats.released_sequence,
+        "records", (json_int_t)stats.records, "used_bytes", (json_int_t)stats.used_bytes,
+        "max_bytes", (json_int_t)stats.max_bytes, "reusable_bytes",
+        (json_int_t)stats.reusable_bytes, "disk_free_bytes", (json_int_t)stats.disk_free_bytes,
+        "last_commit_unix_ms", (json_int_t)stats.last_commit_unix_ms, "damaged_records",
         (json_int_t)stats.damaged_records);
 }
 

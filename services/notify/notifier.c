@@ -564,13 +564,12 @@ static void put(json_t *object, const char *name, json_t *value)
 
 static void notifier_describe(void *arg, json_t *detail)
 {
-    static const char *const states[] = { "roomy", "getting full", "full", "dead" };
     struct notifier *self = arg;
     struct journal_stats stats;
     alert_flow_describe(self->flow, detail);
     journal_stats(self->journal, &stats);
     json_t *journal = json_object();
-    put(journal, "state", json_string(states[stats.state]));
+    put(journal, "state", json_string(journal_state_name(stats.state)));
     put(journal, "oldest_sequence", json_integer((json_int_t)stats.oldest_sequence));
     put(journal, "newest_sequence", json_integer((json_int_t)stats.newest_sequence));
     put(journal, "released_sequence", json_integer((json_int_t)stats.released_sequence));

@@ -790,6 +790,23 @@ static void memory_is_bounded(void **state)
     custody_destroy(&desk.custody);
 }
 
+static void memory_is_bounded_in_bytes_too(void **state)
+{
+    (void)state;
+    struct custody_limits limits = custody_default_limits();
+    limits.held_bytes_max = 50; /* an event of make_split has 5 */
+    struct desk desk = { .now_ms = 1000000 };
+    desk.custody = custody_new(&limits, 0, 0, desk.now_ms);
+    uint64_t first = 0;
+    uint64_t last = 0;
+    size_t most = 0;
+    custody_committed(desk.custody, 100);
+    for (uint64_t s = 1; custody_next_load(desk.custody, desk.now_ms, &first, &last, &most); s++)
+        load(&desk, s, 1, false, NULL, 0);
+    assert_int_equal(status_of(&desk).held_events, 10);
+    custody_destroy(&desk.custody);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -825,6 +842,7 @@ int main(void)
         cmocka_unit_test(an_unclassified_one_nobody_alerted_is_tried_again),
         cmocka_unit_test(who_drains_gets_nothing_more),
         cmocka_unit_test(memory_is_bounded),
+        cmocka_unit_test(memory_is_bounded_in_bytes_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
