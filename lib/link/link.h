@@ -33,6 +33,7 @@ enum {
 };
 
 struct link;
+struct config_curve;
 struct link_security; /* CURVE keys and the ZAP handler of a process */
 
 typedef uint64_t link_peer; /* never 0, never used again */
@@ -129,6 +130,9 @@ Desg__V1__Packet link_packet_alerted(Desg__V1__Alerted *alerted);
 struct link_security *link_security_new(void *context, const char *public_file,
                                         const char *secret_file, const char *allowed_directory,
                                         struct error *err) MUST_USE;
+/* The same from the configuration's common.curve: NULL means plain sockets, *out stays NULL. */
+int link_security_open(void *context, const struct config_curve *curve, struct link_security **out,
+                       struct error *err) MUST_USE;
 void link_security_destroy(struct link_security **self_p);
 
 #endif

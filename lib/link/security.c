@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "config/config.h"
 #include "link/monitor.h"
 #include "log/log.h"
 
@@ -268,6 +269,16 @@ struct link_security *link_security_new(void *context, const char *public_file,
         log_info("curve_started", KV("public_key", zcert_public_txt(self->own)),
                  KV("allowed", self->directory));
     return self;
+}
+
+int link_security_open(void *context, const struct config_curve *curve, struct link_security **out,
+                       struct error *err)
+{
+    if (!curve)
+        return 0;
+    *out = link_security_new(context, curve->public_key_file, curve->secret_key_file,
+                             curve->allowed_keys_directory, err);
+    return *out ? 0 : -1;
 }
 
 void link_security_destroy(struct link_security **self_p)

@@ -207,16 +207,6 @@ static struct triage *load_triage(const struct classify_config *config, struct e
     return triage_new(&rules, &options, err);
 }
 
-static int open_security(struct classifier *self, struct error *err)
-{
-    const struct config_curve *curve = service_common(self->service)->curve;
-    if (!curve)
-        return 0;
-    self->security = link_security_new(self->context, curve->public_key_file,
-                                       curve->secret_key_file, curve->allowed_keys_directory, err);
-    return self->security ? 0 : -1;
-}
-
 static int open_worker(struct classifier *self, struct error *err)
 {
     struct triage *triage = load_triage(self->config, err);
@@ -248,7 +238,9 @@ static int start(struct classifier *self, struct error *err)
     self->loader =
         rule_loader_new(self->config->rules_directory, self->config->rules_cache, &options, err);
     self->rules_stamp = rule_edition_stamp(self->config->rules_directory);
-    if (!self->tally || !self->loader || open_security(self, err) != 0 ||
+    if (!self->tally || !self->loader ||
+        link_security_open(self->context, service_common(self->service)->curve, &self->security,
+                           err) != 0 ||
         open_worker(self, err) != 0)
         return -1;
     take_status(self);

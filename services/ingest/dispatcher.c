@@ -778,14 +778,9 @@ static int open_links(struct dispatcher *self, struct error *err)
     self->loop = zloop_new();
     if (!self->context || !self->loop)
         return error_set(err, ERROR_SYSTEM, "cannot make a ZeroMQ context");
-    const struct config_curve *curve = service_common(self->service)->curve;
-    if (curve) {
-        self->security =
-            link_security_new(self->context, curve->public_key_file, curve->secret_key_file,
-                              curve->allowed_keys_directory, err);
-        if (!self->security)
-            return -1;
-    }
+    if (link_security_open(self->context, service_common(self->service)->curve, &self->security,
+                           err) != 0)
+        return -1;
     struct link_options options = {
         .service = "ingest",
         .name = service_name(self->service),

@@ -458,11 +458,7 @@ static int open_security(struct notifier *self, struct error *err)
     self->context = zmq_ctx_new();
     if (!self->context)
         return error_set(err, ERROR_SYSTEM, "cannot start ZeroMQ: %s", zmq_strerror(zmq_errno()));
-    if (!curve)
-        return 0;
-    self->security = link_security_new(self->context, curve->public_key_file,
-                                       curve->secret_key_file, curve->allowed_keys_directory, err);
-    return self->security ? 0 : -1;
+    return link_security_open(self->context, curve, &self->security, err);
 }
 
 static void handle_alerts(void *arg, const struct admin_request *request,

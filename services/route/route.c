@@ -29,12 +29,7 @@ static int open_context(struct route *self, const struct config_common *common, 
     self->context = zmq_ctx_new();
     if (!self->context)
         return error_set(err, ERROR_SYSTEM, "cannot make a ZeroMQ context");
-    const struct config_curve *curve = common->curve;
-    if (!curve)
-        return 0;
-    self->security = link_security_new(self->context, curve->public_key_file,
-                                       curve->secret_key_file, curve->allowed_keys_directory, err);
-    return self->security ? 0 : -1;
+    return link_security_open(self->context, common->curve, &self->security, err);
 }
 
 static struct lane *open_lane(struct route *self, const struct route_options *options,
