@@ -512,5 +512,22 @@ def measure_triage(bench):
     return result
 
 
+def compare(results):
+    """What a busy machine does to everything alike falls out: the whole way beside the bare handler of the same run. The limits are
+    the absolute targets over what the handler reaches on the quiet machine they were set on (47,141/s, 0.18 CPU s)."""
+    if not {"http", "way"} <= set(results):
+        return None
+    result = Result()
+    bare, way = results["http"].figures, results["way"].figures
+    for index in range(len(bare["bare: stored POSTs/s"].values)):
+        result.add("end to end, of the bare handler's POSTs/s", way["saturated: applied events/s, end to end"].values[index]
+                   / bare["bare: stored POSTs/s"].values[index])
+        result.add("CPU saturated, times the bare handler's", way["saturated: CPU s per 10,000"].values[index]
+                   / bare["bare: CPU s per 10,000"].values[index])
+    result.aim("end to end, of the bare handler's rate", "end to end, of the bare handler's POSTs/s", lambda v: v >= 0.51, "≥ 0.51")
+    result.aim("CPU saturated, times the bare handler's", "CPU saturated, times the bare handler's", lambda v: v <= 3.2, "≤ 3.2")
+    return result
+
+
 MEASURES = {"http": measure_http, "chain": measure_chain, "functions": measure_functions, "way": measure_way,
             "triage": measure_triage}
