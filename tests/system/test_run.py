@@ -142,3 +142,23 @@ def test_the_kept_state_is_its_owners_alone(started, state):
         if path.is_file() and path.parts[-2] in ("secrets", "ingest-1", "notify"):
             assert path.stat().st_mode & 0o077 == 0, path
     assert time.time() - (state / "var" / "desg.yaml").stat().st_mtime < 60
+
+
+def test_the_examples_of_the_readme_work_as_written(started, state):
+    blocks = re.findall(r"```sh\n(.*?)```", (TOP / "README.md").read_text("utf-8"), re.DOTALL)
+    script, = [block for block in blocks if "var/env" in block]
+    # The story's own directory instead of var/; the queue is asked for what was just posted, so it has to be there.
+    script = script.replace(". var/env", f". {state}/var/env")
+    before, after = script.split("desg queue ", 1)
+    wait = "for i in $(seq 100); do [ \"$(desg queue --json | grep -o '\"depth\":[1-9]' | wc -l)\" -ge 2 ] && break; sleep 0.1; done\n"
+    for answers in (2, 2):  # the second time changes nothing
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", before + wait], capture_output=True, text=True, timeout=60,
+                              cwd=TOP, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("200 OK") == answers, done.stdout
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", f". {state}/var/env\ndesg queue {after}"], capture_output=True,
+                          text=True, timeout=60, cwd=TOP, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "urgent" in done.stdout and "cymraeg" in done.stdout and "Claimed" in done.stdout
+    depths = dict(re.findall(r"^(\S+) +(\d+)", done.stdout.partition("CONVERSATION")[0], re.MULTILINE))
+    assert depths["urgent"] == depths["cymraeg"] == "1", done.stdout
