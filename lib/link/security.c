@@ -15,6 +15,7 @@
 enum { KEY_BYTES = 32, SELF_TEST_MS = 3000 };
 
 static const char zap_endpoint[] = "inproc://zeromq.zap.01";
+static const char control_endpoint[] = "inproc://link-zap-control";
 static const char zap_domain[] = "desg";
 
 /* libzmq asks the ZAP handler of the socket's own context; zauth answers in czmq's. Where these are
@@ -107,18 +108,20 @@ static int start_thread(struct relay *relay)
     return relay->is_running ? 0 : -1;
 }
 
+static const char control_endpoint[] = "inproc://link-zap-control";
+
 static int start_relay(struct link_security *self, void *auth_context, struct error *err)
 {
-    static const char control[] = "inproc://link-zap-control";
     struct relay *relay = &self->relay;
     relay->questions = zmq_socket(self->context, ZMQ_ROUTER);
     relay->answers = zmq_socket(auth_context, ZMQ_DEALER);
     relay->control = zmq_socket(self->context, ZMQ_PAIR);
     relay->stop = zmq_socket(self->context, ZMQ_PAIR);
     if (relay->questions && relay->answers && relay->control && relay->stop &&
-        zmq_connect(relay->answers, zap_endpoint) == 0 && zmq_bind(relay->control, control) == 0 &&
-        zmq_connect(relay->stop, control) == 0 && zmq_bind(relay->questions, zap_endpoint) == 0 &&
-        start_thread(relay) == 0)
+        zmq_connect(relay->answers, zap_endpoint) == 0 &&
+        zmq_bind(relay->control, control_endpoint) == 0 &&
+        zmq_connect(relay->stop, control_endpoint) == 0 &&
+        zmq_bind(relay->questions, zap_endpoint) == 0 && start_thread(relay) == 0)
         return 0;
     return error_set(err, ERROR_SYSTEM, "cannot start the ZAP relay: %s",
                      zmq_strerror(zmq_errno()));
@@ -140,8 +143,15 @@ static void stop_relay(struct relay *relay)
         (void)zmq_send(relay->stop, "TERMINATE", 9, 0);
         (void)pthread_join(relay->thread, NULL);
     }
+    /* A closed socket gives its inproc names back only when libzmq's reaper comes round: the next
+     * relay wants them now. */
+    /* Closing frees an inproc name some time later; the next one may be made at once. */
     if (relay->questions)
         (void)zmq_unbind(relay->questions, zap_endpoint);
+    if (relay->control)
+        (void)zmq_unbind(relay->control, control_endpoint);
+    if (relay->control)
+        (void)zmq_unbind(relay->control, control_endpoint);
     close_now(&relay->questions);
     close_now(&relay->answers);
     close_now(&relay->control);
