@@ -15,7 +15,6 @@
 enum { KEY_BYTES = 32, SELF_TEST_MS = 3000 };
 
 static const char zap_endpoint[] = "inproc://zeromq.zap.01";
-static const char control_endpoint[] = "inproc://link-zap-control";
 static const char zap_domain[] = "desg";
 
 /* libzmq asks the ZAP handler of the socket's own context; zauth answers in czmq's. Where these are
@@ -145,11 +144,8 @@ static void stop_relay(struct relay *relay)
     }
     /* A closed socket gives its inproc names back only when libzmq's reaper comes round: the next
      * relay wants them now. */
-    /* Closing frees an inproc name some time later; the next one may be made at once. */
     if (relay->questions)
         (void)zmq_unbind(relay->questions, zap_endpoint);
-    if (relay->control)
-        (void)zmq_unbind(relay->control, control_endpoint);
     if (relay->control)
         (void)zmq_unbind(relay->control, control_endpoint);
     close_now(&relay->questions);
