@@ -41,12 +41,19 @@ def cpu_times():
         return [int(field) for field in file.readline().split()[1:9]]
 
 
+def ask_git(top, *words):
+    """What git says of the checkout; "" where there is no git, or no checkout."""
+    try:
+        return subprocess.run(["git", "-C", top, *words], capture_output=True, text=True, check=False).stdout.strip()
+    except FileNotFoundError:
+        return ""
+
+
 def describe(top):
-    git = subprocess.run(["git", "-C", top, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    changed = subprocess.run(["git", "-C", top, "status", "--porcelain", "lib", "services", "proto"], capture_output=True,
-                             text=True, check=False)
-    return {"date": time.strftime("%Y-%m-%d %H:%M"), "commit": (git.stdout.strip() or "unknown")
-            + ("+changes" if changed.stdout.strip() else ""), "cores": os.cpu_count(), "kernel": platform.release(),
+    commit = ask_git(top, "rev-parse", "--short", "HEAD")
+    changed = ask_git(top, "status", "--porcelain", "lib", "services", "proto")
+    return {"date": time.strftime("%Y-%m-%d %H:%M"), "commit": (commit or "unknown")
+            + ("+changes" if changed else ""), "cores": os.cpu_count(), "kernel": platform.release(),
             "load_average": round(os.getloadavg()[0], 2)}
 
 
