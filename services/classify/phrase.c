@@ -355,8 +355,14 @@ static int parse_sequence(struct parser *self)
         bool is_optional = is_lone_optional(self);
         const char *before = is_optional ? (has_anchor ? "(?: " : "(?:") : (has_anchor ? " " : "");
         const char *after = is_optional ? (has_anchor ? ")?" : " )?") : "";
-        if (emit(self, before) != 0 || parse_term(self) != 0)
+        if (emit(self, before) != 0)
             return -1;
+        size_t used = self->used;
+        if (parse_term(self) != 0)
+            return -1;
+        if (self->used == used)
+            return refuse(self, "an apostrophe or hyphen alone is no word: write a letter or digit "
+                                "with it");
         if (is_optional)
             self->out[--self->used] = '\0'; /* the group's own "?": the space around it decides */
         if (emit(self, after) != 0)

@@ -167,6 +167,10 @@ static void refuses_and_says_what_to_write(void **state)
         { "ki*", "three letters" },
         { "*", "three letters" },
         { "he ( is) here", "leave one out" },
+        { "'", "letter or digit" },
+        { "kill - me", "letter or digit" },
+        { "\xE2\x80\x99", "letter or digit" },
+        { "(he|'-) here", "letter or digit" },
         { "~cyllell", "language to cy" },
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
