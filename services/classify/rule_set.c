@@ -365,11 +365,6 @@ const struct rule_phrase *rule_set_phrase(const struct rule_set *self, uint32_t 
     return &self->phrases[phrase];
 }
 
-size_t rule_set_phrase_count(const struct rule_set *self)
-{
-    return self->phrase_count;
-}
-
 size_t rule_set_slot_count(const struct rule_set *self)
 {
     return self->slot_count;

@@ -65,7 +65,6 @@ const char *rule_set_edition(const struct rule_set *self); /* such as 2026-11-22
 size_t rule_set_count(const struct rule_set *self);
 const struct rule *rule_set_rule(const struct rule_set *self, size_t index);
 const struct rule_phrase *rule_set_phrase(const struct rule_set *self, uint32_t phrase);
-size_t rule_set_phrase_count(const struct rule_set *self);
 size_t rule_set_pattern_count(const struct rule_set *self);
 const struct part_use *rule_set_part_uses(const struct rule_set *self, uint32_t pattern,
                                           size_t *count);

@@ -69,11 +69,6 @@ struct answers {
     struct MHD_Response *responses[ANSWER_COUNT];
 };
 
-unsigned answer_status(enum answer answer)
-{
-    return rows[answer].status;
-}
-
 const char *answer_reason(enum answer answer)
 {
     return rows[answer].reason;

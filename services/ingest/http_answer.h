@@ -35,7 +35,6 @@ enum answer {
     ANSWER_COUNT
 };
 
-unsigned answer_status(enum answer answer);
 /* Short name for metrics: desg_ingest_rejected_total{reason}. */
 const char *answer_reason(enum answer answer);
 
