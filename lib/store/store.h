@@ -15,6 +15,7 @@
 
 #include "config/config.h"
 #include "desg/v1/event.pb-c.h"
+#include "desg/v1/fact.pb-c.h"
 #include "desg/v1/packet.pb-c.h"
 #include "desg/v1/verdict.pb-c.h"
 #include "error/error.h"
@@ -128,6 +129,44 @@ int store_alert_ack(struct store *self, const char *const *stream_ids, size_t co
  * resolved). */
 int store_alert_state(struct store *self, const struct id *alert, const char *state,
                       const json_t *fields, struct error *err) MUST_USE;
+
+/* --- facts: what people decided (docs/delivery.md) --- */
+
+struct store_fact_done {
+    bool is_repeat; /* this id was applied before: *fact is as it was then */
+    uint8_t *fact;  /* serialised Desg__V1__Fact with all it covers, to be journalled; free() it */
+    size_t fact_length;
+};
+/* A decision, live: checks that the conversation is claimed by fact->agent under fact->fence
+ * (closed, graded; a note and an alert taken need no claim) and, if last_event is given, that
+ * nothing newer came; fills in what it covers (all events not covered yet) and applies it.
+ * ERROR_INVALID: refused, with what changed. ERROR_UNAVAILABLE: Redis away, outcome unknown: the
+ * same id may be sent again. */
+int store_fact_decide(struct store *self, const Desg__V1__Fact *fact, const struct id *last_event,
+                      struct store_fact_done *done, struct error *err) MUST_USE;
+/* Facts from a journal, in any order and any number of times, before or after the events they name.
+ * Kinds for the audit alone are passed over. 0: all are in Redis under history. */
+int store_facts_apply(struct store *self, const Desg__V1__Fact *const *facts, size_t count,
+                      char history[static STORE_HISTORY_BYTES], struct error *err) MUST_USE;
+
+/* Journals of facts (kind "desk" or "notify") tell Redis who they are and whether all they hold is
+ * applied under the history quoted (refused silently if that is not the live one). Kept beside the
+ * mark of the source, so it is gone when the data is. */
+int store_source_report(struct store *self, const struct id *source, const char *kind,
+                        const char *name, bool is_caught_up,
+                        char history[static STORE_HISTORY_BYTES], struct error *err) MUST_USE;
+/* [{"source","kind","name","is_caught_up"}] of those Redis has heard of. */
+int store_sources(struct store *self, json_t **out, struct error *err) MUST_USE;
+/* State of one alert as Redis knows it: {"state",…} or NULL if it knows none. */
+int store_alert_get(struct store *self, const struct id *alert, json_t **out,
+                    struct error *err) MUST_USE;
+
+/* --- upkeep --- */
+
+/* Archives conversations closed longer ago than after_ms (by Redis's clock): they leave Redis, a
+ * tombstone per event stays for tombstone_days. At most limit; *count says how many. */
+int store_archive(struct store *self, int64_t after_ms, size_t limit, size_t *count,
+                  struct error *err) MUST_USE;
 
 /* --- people (the desg command, later desk). JSON objects are new references. --- */
 

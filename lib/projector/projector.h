@@ -1,0 +1,58 @@
+/* projector - keeps what a journal of facts holds applied in Redis: what ingest does for events
+ * through route, desk and notify do with it for what people decided and dispatch answered. One
+ * thread with a connection of its own reads records in order, has them applied, and moves the
+ * source's mark; another history of Redis, or a mark that is lower or missing, means: again from
+ * the mark found (design: the mark fenced by history, docs/delivery.md). Once all that was there is
+ * applied it reports the source as caught up, which a quiet rebuild waits for.
+ * Threads: as said per function. */
+#ifndef DESG_PROJECTOR_H
+#define DESG_PROJECTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "journal/journal.h"
+#include "service/service.h"
+#include "store/store.h"
+
+struct projector;
+
+struct projector_options {
+    struct journal *journal; /* borrowed, as all below */
+    const struct config_redis *redis;
+    const char *force;
+    const char *kind; /* desk, notify: literal */
+    const char *name; /* of the process */
+    struct metrics *metrics;
+    struct heartbeat *heartbeat; /* may be NULL (tests) */
+    /* Applies records, in order. 0: all of them are in Redis under history. Damaged records are not
+     * shown. Called on the projector's thread. */
+    int (*apply)(void *arg, struct store *store, const struct journal_record *records, size_t count,
+                 char history[STORE_HISTORY_BYTES], struct error *err);
+    void *arg;
+};
+
+/* Starts the thread. */
+struct projector *projector_new(const struct projector_options *options,
+                                struct error *err) MUST_USE;
+/* Ends it. */
+void projector_destroy(struct projector **self_p);
+
+/* For the journal's committed hook: any thread, cheap. */
+void projector_committed(struct projector *self, uint64_t last_sequence);
+
+struct projector_status {
+    uint64_t newest;
+    uint64_t marked;
+    bool is_caught_up; /* under the live history, as of the last look */
+    bool is_redis_away;
+    uint64_t rewinds;
+};
+/* Any thread. */
+void projector_status(const struct projector *self, struct projector_status *out);
+/* Adds "projector" to detail. Any thread. */
+void projector_describe(const struct projector *self, json_t *detail);
+
+#endif
