@@ -10,24 +10,17 @@
 #include "clock/clock.h"
 #include "desg/v1/verdict.pb-c.h"
 #include "ingest/custody.h"
+#include "ingest/source_progress.h"
 #include "link/link.h"
 #include "log/log.h"
 
 enum {
-    NOTE_VERDICT = 3, /* journal note kinds: per event its id and the verdict that stands. (1 was
-                         a verdict without the id.) */
-    NOTE_CUSTODY = 2, /* one byte of NOTE_* bits and deaths */
-    NOTE_ALERTED_BIT = 0x80,
-    NOTE_SUSPECT_BIT = 0x40,
-    NOTE_DEATHS_MASK = 0x3f,
     TICK_MS = 25,
     SNAPSHOT_MS = 250,
     PUMP_ROUNDS = 8,
     PAGE_MAX_BYTES = 2 << 20,
     VERDICT_MAX_BYTES = 256,
     RETRIES_MAX = 64,
-    OLD_MS = 600000, /* received longer ago: marked replayed, so that nobody is alarmed late without
-                        being told */
 };
 
 struct snapshot {
@@ -56,7 +49,6 @@ struct dispatcher {
     struct splitter *splitter;
     struct journal *journal;
     struct id source;
-    uint64_t found_at_start; /* newest sequence then: up to it, records are replayed */
 
     pthread_t thread;
     bool is_running;
@@ -73,13 +65,13 @@ struct dispatcher {
     struct link *workers;
     struct link *routes;
     struct custody *custody;
+    struct source_progress progress;
     struct heartbeat *heartbeat;
-    uint64_t known_mark_incarnation; /* as stored in Redis, so that MARK can quote it */
-    uint64_t known_mark_sequence;
     int64_t snapshot_at_ms;
     uint8_t unclassified[VERDICT_MAX_BYTES];
     size_t unclassified_length;
     struct custody_status counted; /* counters as last exported */
+    struct source_counts counted_answers;
     struct counters metrics;
     struct snapshot snapshot;
     struct retries retries;
@@ -134,137 +126,11 @@ static void on_route_down(void *arg, link_peer peer, bool is_drain)
     pump(self);
 }
 
-/* What a batch carries as incarnation and every answer repeats: answers to an earlier start, to a
- * journal this one was restored from, or from before a replay do not count. */
-static uint64_t fence_of(const struct dispatcher *self)
-{
-    return journal_incarnation(self->journal) + custody_fence(self->custody);
-}
-
-static bool is_current(struct dispatcher *self, const ProtobufCBinaryData *source,
-                       uint64_t incarnation)
-{
-    if (source->len == ID_BYTES && memcmp(source->data, self->source.bytes, ID_BYTES) == 0 &&
-        incarnation == fence_of(self))
-        return true;
-    counter_add(self->metrics.foreign, 1);
-    return false;
-}
-
-static void answer(struct dispatcher *self, uint64_t peer, const Desg__V1__Position *position,
-                   enum custody_answer kind, bool is_alerted, bool is_fenced)
-{
-    if (!position)
-        return;
-    if (!is_fenced) {
-        custody_answered_stale(self->custody, peer, position->sequence, position->index);
-        return;
-    }
-    counter_add(self->metrics.answers[kind], 1);
-    (void)custody_answered(self->custody, peer, position->sequence, position->index, kind, "",
-                           is_alerted, clock_monotonic_ms());
-}
-
-/* With the event's id: a later version may split the record into other events. */
-static void keep_verdict(struct dispatcher *self, const Desg__V1__DoneItem *item,
-                         const struct id *event)
-{
-    uint8_t bytes[JOURNAL_NOTE_MAX_BYTES];
-    if (item->verdict.len == 0 || item->verdict.len > sizeof bytes - ID_BYTES)
-        return; /* it will be classified anew */
-    memcpy(bytes, event->bytes, ID_BYTES);
-    memcpy(bytes + ID_BYTES, item->verdict.data, item->verdict.len);
-    journal_note(self->journal, item->position->sequence, item->position->index, NOTE_VERDICT,
-                 bytes, ID_BYTES + item->verdict.len);
-}
-
-static void done_item(struct dispatcher *self, uint64_t peer, const Desg__V1__DoneItem *item,
-                      const char *history)
-{
-    bool is_provisional = item->outcome == DESG__V1__DONE_OUTCOME__DONE_OUTCOME_PROVISIONAL;
-    enum custody_answer kind = is_provisional ? CUSTODY_PROVISIONAL : CUSTODY_DONE;
-    struct id event;
-    bool is_held =
-        custody_event_id(self->custody, item->position->sequence, item->position->index, &event);
-    counter_add(self->metrics.answers[kind], 1);
-    bool is_done =
-        custody_answered(self->custody, peer, item->position->sequence, item->position->index, kind,
-                         history, false, clock_monotonic_ms());
-    bool is_judged = item->outcome != DESG__V1__DONE_OUTCOME__DONE_OUTCOME_QUARANTINED;
-    if (is_held && is_done && is_judged)
-        keep_verdict(self, item, &event);
-}
-
-static void on_done(struct dispatcher *self, uint64_t peer, const Desg__V1__Done *done)
-{
-    bool is_fenced = is_current(self, &done->source, done->incarnation);
-    for (size_t i = 0; i < done->n_items; i++) {
-        const Desg__V1__DoneItem *item = done->items[i];
-        if (item->position && is_fenced)
-            done_item(self, peer, item, done->history);
-        else if (item->position)
-            custody_answered_stale(self->custody, peer, item->position->sequence,
-                                   item->position->index);
-    }
-}
-
-static void on_seen(struct dispatcher *self, uint64_t peer, const Desg__V1__Seen *seen)
-{
-    bool is_fenced = is_current(self, &seen->source, seen->incarnation);
-    for (size_t i = 0; i < seen->n_items; i++) {
-        const Desg__V1__SeenItem *item = seen->items[i];
-        if (item->position && is_fenced)
-            custody_seen(self->custody, peer, item->position->sequence, item->position->index,
-                         item->severity, clock_monotonic_ms());
-        else if (item->position)
-            custody_answered_stale(self->custody, peer, item->position->sequence,
-                                   item->position->index);
-    }
-}
-
-static void on_busy(struct dispatcher *self, uint64_t peer, const Desg__V1__Busy *busy)
-{
-    bool is_fenced = is_current(self, &busy->source, busy->incarnation);
-    for (size_t i = 0; i < busy->n_items; i++)
-        answer(self, peer, busy->items[i]->position, CUSTODY_BUSY, busy->items[i]->is_alerted,
-               is_fenced);
-}
-
-static void on_refused(struct dispatcher *self, uint64_t peer, const Desg__V1__Refused *refused)
-{
-    bool is_fenced = is_current(self, &refused->source, refused->incarnation);
-    for (size_t i = 0; i < refused->n_positions; i++)
-        answer(self, peer, refused->positions[i], CUSTODY_REFUSED, false, is_fenced);
-}
-
-/* What workers and routes answer about events alike. Returns false for another kind of packet. */
-static bool on_answers(struct dispatcher *self, uint64_t peer, const Desg__V1__Packet *packet)
-{
-    switch (packet->kind_case) {
-    case DESG__V1__PACKET__KIND_SEEN:
-        on_seen(self, peer, packet->seen);
-        return true;
-    case DESG__V1__PACKET__KIND_DONE:
-        on_done(self, peer, packet->done);
-        return true;
-    case DESG__V1__PACKET__KIND_BUSY:
-        on_busy(self, peer, packet->busy);
-        return true;
-    case DESG__V1__PACKET__KIND_REFUSED:
-        on_refused(self, peer, packet->refused);
-        return true;
-    case DESG__V1__PACKET__KIND_DRAIN:
-        custody_drains(self->custody, peer);
-        return true;
-    default:
-        return false;
-    }
-}
-
 static void on_worker_packet(void *arg, link_peer peer, const Desg__V1__Packet *packet)
 {
     struct dispatcher *self = arg;
-    if (!on_answers(self, worker_peer(peer), packet)) {
+    if (!source_progress_answers(&self->progress, worker_peer(peer), packet,
+                                 clock_monotonic_ms())) {
         log_warn("packet_unexpected", KV("from", "classify"), KV("kind", (int)packet->kind_case));
         return;
     }
@@ -272,21 +138,6 @@ static void on_worker_packet(void *arg, link_peer peer, const Desg__V1__Packet *
     if (returned > 0)
         link_credit_return(self->workers, peer, returned);
     pump(self);
-}
-
-/* How far the mark found in Redis goes in our journal: 0 if it is of an incarnation we do not know.
- */
-static uint64_t known_part(struct dispatcher *self, const Desg__V1__History *history)
-{
-    uint64_t first = 0;
-    uint64_t last = 0;
-    if (history->mark_incarnation == 0)
-        return 0;
-    if (!journal_find_incarnation(self->journal, history->mark_incarnation, &first, &last)) {
-        log_warn("mark_unknown", KV("sequence", history->mark_sequence));
-        return 0;
-    }
-    return history->mark_sequence < last ? history->mark_sequence : last;
 }
 
 static void log_rewind(struct dispatcher *self, const char *history, uint64_t mark)
@@ -304,35 +155,11 @@ static void log_rewind(struct dispatcher *self, const char *history, uint64_t ma
 
 static void on_history(struct dispatcher *self, const Desg__V1__History *history)
 {
-    if (history->source.len != ID_BYTES ||
-        memcmp(history->source.data, self->source.bytes, ID_BYTES) != 0)
-        return;
-    uint64_t fence = custody_fence(self->custody);
-    uint64_t mark = known_part(self, history);
-    if (!custody_history(self->custody, history->number, history->history,
-                         history->mark_incarnation != 0, mark))
-        return;
-    self->known_mark_incarnation = history->mark_incarnation;
-    self->known_mark_sequence = history->mark_sequence;
-    if (custody_fence(self->custody) == fence)
-        return;
-    journal_retain(self->journal, mark); /* a full journal would delete what is to be replayed */
-    log_rewind(self, history->history, mark);
-}
-
-static void on_marked(struct dispatcher *self, const Desg__V1__Marked *marked)
-{
-    uint64_t fence = custody_fence(self->custody);
-    if (!custody_marked(self->custody, marked->number, marked->history, marked->sequence,
-                        marked->is_stored) ||
-        !marked->is_stored)
-        return;
-    self->known_mark_incarnation = marked->incarnation;
-    self->known_mark_sequence = marked->sequence;
-    if (custody_fence(self->custody) != fence)
-        journal_retain(self->journal, marked->sequence); /* the first mark: all is replayed */
-    else
-        journal_release(self->journal, marked->sequence);
+    struct source_rewind rewind = source_progress_history(&self->progress, history);
+    if (rewind.is_mark_unknown)
+        log_warn("mark_unknown", KV("sequence", history->mark_sequence));
+    if (rewind.is_rewound)
+        log_rewind(self, history->history, rewind.mark);
 }
 
 static void on_route_packet(void *arg, link_peer peer, const Desg__V1__Packet *packet)
@@ -341,8 +168,9 @@ static void on_route_packet(void *arg, link_peer peer, const Desg__V1__Packet *p
     if (packet->kind_case == DESG__V1__PACKET__KIND_HISTORY)
         on_history(self, packet->history);
     else if (packet->kind_case == DESG__V1__PACKET__KIND_MARKED)
-        on_marked(self, packet->marked);
-    else if (!on_answers(self, route_peer(peer), packet))
+        source_progress_marked(&self->progress, packet->marked);
+    else if (!source_progress_answers(&self->progress, route_peer(peer), packet,
+                                      clock_monotonic_ms()))
         log_warn("packet_unexpected", KV("from", "route"), KV("kind", (int)packet->kind_case));
     uint32_t returned = custody_take_returned(self->custody, route_peer(peer));
     if (returned > 0)
@@ -352,75 +180,61 @@ static void on_route_packet(void *arg, link_peer peer, const Desg__V1__Packet *p
 
 /* --- journal → custody --- */
 
-enum { NOTES_MAX = 256 };
-
-static size_t read_notes(const struct journal_record *record, struct custody_note *notes)
+static uint64_t journal_incarnation_there(void *arg, uint64_t sequence)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < record->note_count && count < NOTES_MAX; i++) {
-        const struct journal_note *kept = &record->notes[i];
-        struct custody_note note = { .index = kept->index };
-        if (kept->kind == NOTE_VERDICT && kept->length > ID_BYTES) {
-            memcpy(note.event_id.bytes, kept->bytes, ID_BYTES);
-            note.verdict = kept->bytes + ID_BYTES;
-            note.verdict_length = kept->length - ID_BYTES;
-        } else if (kept->kind == NOTE_CUSTODY && kept->length == 1) {
-            note.is_alerted = kept->bytes[0] & NOTE_ALERTED_BIT;
-            note.is_suspect = kept->bytes[0] & NOTE_SUSPECT_BIT;
-            note.deaths = kept->bytes[0] & NOTE_DEATHS_MASK;
-        } else {
-            continue;
-        }
-        notes[count++] = note;
-    }
-    return count;
+    struct dispatcher *self = arg;
+    return journal_incarnation_of(self->journal, sequence);
 }
 
-static void write_note(struct dispatcher *self, uint64_t sequence, const struct custody_note *note)
+static bool find_incarnation(void *arg, uint64_t incarnation, uint64_t *first, uint64_t *last)
 {
-    uint8_t deaths = note->deaths < NOTE_DEATHS_MASK ? note->deaths : NOTE_DEATHS_MASK;
-    uint8_t byte = (uint8_t)((note->is_alerted ? NOTE_ALERTED_BIT : 0) |
-                             (note->is_suspect ? NOTE_SUSPECT_BIT : 0) | deaths);
-    journal_note(self->journal, sequence, note->index, NOTE_CUSTODY, &byte, 1);
+    struct dispatcher *self = arg;
+    return journal_find_incarnation(self->journal, incarnation, first, last);
 }
 
-static void load_record(struct dispatcher *self, const struct journal_record *record)
+static void keep_note(void *arg, uint64_t sequence, uint32_t index, uint16_t kind,
+                      const void *bytes, size_t length)
 {
-    struct split split = { 0 };
-    int64_t now_unix_ms = clock_unix_ms();
-    /* By sequence: a clock set back must not make a new message look like an old one. */
-    bool is_old = now_unix_ms - record->stored_at_ms > OLD_MS;
-    bool is_replayed = record->sequence <= self->found_at_start || is_old;
+    struct dispatcher *self = arg;
+    journal_note(self->journal, sequence, index, kind, bytes, length);
+}
+
+static void retain(void *arg, uint64_t sequence)
+{
+    struct dispatcher *self = arg;
+    journal_retain(self->journal, sequence);
+}
+
+static void release(void *arg, uint64_t sequence)
+{
+    struct dispatcher *self = arg;
+    journal_release(self->journal, sequence);
+}
+
+static void split_record(void *arg, const struct journal_record *record, bool is_replayed,
+                         struct split *out)
+{
+    struct dispatcher *self = arg;
     if (record->is_damaged) {
         counter_add(self->metrics.damaged, 1);
         splitter_damaged(self->splitter, &self->source, record->sequence, record->stored_at_ms,
-                         &split);
+                         out);
     } else {
-        splitter_split(self->splitter, record->body, record->body_bytes, is_replayed, &split);
+        splitter_split(self->splitter, record->body, record->body_bytes, is_replayed, out);
     }
-    struct custody_note notes[NOTES_MAX];
-    struct custody_record loaded = {
-        .sequence = record->sequence,
-        .is_replayed = is_replayed,
-        .is_old = is_old,
-        .split = &split,
-        .notes = notes,
-        .note_count = read_notes(record, notes),
-    };
-    custody_load(self->custody, &loaded, clock_monotonic_ms());
 }
 
 /* What retention deleted lies before the oldest record. A hole behind it is damage, and a person
  * must know. */
-static void pass_over(struct dispatcher *self, uint64_t first, uint64_t last)
+static void on_gap(void *arg, uint64_t first, uint64_t last)
 {
+    struct dispatcher *self = arg;
     struct journal_stats stats;
     journal_stats(self->journal, &stats);
     if (first >= stats.oldest_sequence) {
         counter_add(self->metrics.damaged, last - first + 1);
         log_error("journal_gap_found", KV("first_sequence", first), KV("last_sequence", last));
     }
-    custody_absent(self->custody, first, last);
 }
 
 static bool load_some(struct dispatcher *self)
@@ -435,20 +249,8 @@ static bool load_some(struct dispatcher *self)
         log_error("journal_unreadable", KV("sequence", first), KV("error", err.text));
         return false;
     }
-    uint64_t expected = first;
-    for (size_t i = 0; i < self->page.count && self->page.records[i].sequence <= last; i++) {
-        const struct journal_record *record = &self->page.records[i];
-        if (record->sequence > expected)
-            pass_over(self, expected, record->sequence - 1);
-        load_record(self, record);
-        expected = record->sequence + 1;
-    }
-    /* The page ended behind the range, or the journal ended before it: what was not there is not
-     * there. */
-    bool is_past =
-        self->page.count == 0 || self->page.records[self->page.count - 1].sequence > last;
-    if (is_past && expected <= last)
-        pass_over(self, expected, last);
+    source_progress_load(&self->progress, &self->page, first, last, clock_monotonic_ms(),
+                         clock_unix_ms(), on_gap, self);
     journal_page_clear(&self->page);
     return true;
 }
@@ -482,7 +284,7 @@ static void send_batch(struct dispatcher *self, const struct custody_batch *batc
     }
     Desg__V1__Batch message = DESG__V1__BATCH__INIT;
     message.source = (ProtobufCBinaryData){ ID_BYTES, self->source.bytes };
-    message.incarnation = fence_of(self);
+    message.incarnation = source_progress_fence(&self->progress);
     message.lane =
         batch->is_to_route ? DESG__V1__LANE__LANE_URGENT : DESG__V1__LANE__LANE_UNSPECIFIED;
     message.n_items = batch->count;
@@ -499,12 +301,9 @@ static void send_batch(struct dispatcher *self, const struct custody_batch *batc
 static void send_hello(struct dispatcher *self, int64_t now_ms)
 {
     uint64_t route = 0;
-    uint64_t number = 0;
-    if (!custody_next_hello(self->custody, now_ms, &route, &number))
+    Desg__V1__Hello hello;
+    if (!source_progress_next_hello(&self->progress, now_ms, &route, &hello))
         return;
-    Desg__V1__Hello hello = DESG__V1__HELLO__INIT;
-    hello.source = (ProtobufCBinaryData){ ID_BYTES, self->source.bytes };
-    hello.number = number;
     Desg__V1__Packet packet = link_packet_hello(&hello);
     struct error err = { 0 };
     if (link_send(self->routes, route / 2, &packet, &err) != 0)
@@ -514,34 +313,13 @@ static void send_hello(struct dispatcher *self, int64_t now_ms)
 static void send_mark(struct dispatcher *self, int64_t now_ms)
 {
     uint64_t route = 0;
-    uint64_t sequence = 0;
-    uint64_t number = 0;
-    const char *history = NULL;
-    if (!custody_next_mark(self->custody, now_ms, &route, &number, &history, &sequence))
+    Desg__V1__Mark mark;
+    if (!source_progress_next_mark(&self->progress, now_ms, &route, &mark))
         return;
-    Desg__V1__Mark mark = DESG__V1__MARK__INIT;
-    mark.source = (ProtobufCBinaryData){ ID_BYTES, self->source.bytes };
-    mark.history = (char *)history;
-    mark.incarnation = sequence > 0 ? journal_incarnation_of(self->journal, sequence)
-                                    : journal_incarnation(self->journal); /* the first mark */
-    mark.sequence = sequence;
-    mark.number = number;
-    mark.previous_incarnation = self->known_mark_incarnation;
-    mark.previous_sequence = self->known_mark_sequence;
-    if (mark.incarnation == 0 || (sequence > 0 && mark.previous_incarnation == 0))
-        return; /* not in the journal any more, or nothing to quote: there will be a later one */
     Desg__V1__Packet packet = link_packet_mark(&mark);
     struct error err = { 0 };
     if (link_send(self->routes, route / 2, &packet, &err) != 0)
         counter_add(self->metrics.not_sent, 1); /* the next one comes in a second */
-}
-
-static void flush_notes(struct dispatcher *self)
-{
-    uint64_t sequence = 0;
-    struct custody_note note;
-    while (custody_next_note(self->custody, &sequence, &note))
-        write_note(self, sequence, &note);
 }
 
 static void wake(struct dispatcher *self)
@@ -563,7 +341,7 @@ static void pump(struct dispatcher *self)
         while (custody_next_batch(self->custody, clock_monotonic_ms(), &batch))
             send_batch(self, &batch);
     }
-    flush_notes(self);
+    source_progress_flush_notes(&self->progress);
     if (has_more)
         wake(self); /* let answers in between */
 }
@@ -626,6 +404,10 @@ static void export_metrics(struct dispatcher *self, const struct custody_status 
     add_delta(m->quarantined, &self->counted.quarantined, status->quarantined);
     add_delta(m->rewinds, &self->counted.rewinds, status->rewinds);
     add_delta(m->stale_dones, &self->counted.stale_dones, status->stale_dones);
+    const struct source_counts *counts = &self->progress.counts;
+    for (size_t i = 0; i < sizeof counts->answers / sizeof counts->answers[0]; i++)
+        add_delta(m->answers[i], &self->counted_answers.answers[i], counts->answers[i]);
+    add_delta(m->foreign, &self->counted_answers.foreign, counts->foreign);
     gauge_set(m->unloaded, (int64_t)status->unloaded);
     gauge_set(m->held, (int64_t)status->held_events);
     gauge_set(m->deferred, (int64_t)status->deferred);
@@ -817,11 +599,19 @@ int dispatcher_start(struct dispatcher *self, struct journal *journal, struct er
     self->journal = journal;
     self->source = journal_source(journal);
     journal_stats(journal, &stats);
-    self->found_at_start = stats.newest_sequence;
     atomic_store(&self->committed, stats.newest_sequence);
     struct custody_limits limits = custody_default_limits();
     self->custody =
         custody_new(&limits, stats.oldest_sequence, stats.newest_sequence, clock_monotonic_ms());
+    const struct source_journal hands = { .incarnation_of = journal_incarnation_there,
+                                          .find_incarnation = find_incarnation,
+                                          .note = keep_note,
+                                          .retain = retain,
+                                          .release = release,
+                                          .split = split_record,
+                                          .arg = self };
+    source_progress_init(&self->progress, self->custody, &hands, &self->source,
+                         journal_incarnation(journal), stats.newest_sequence);
     if (open_links(self, err) != 0)
         return -1;
     self->heartbeat = service_heartbeat_new(self->service, "dispatcher");

@@ -1,0 +1,88 @@
+/* source_progress - what ingest's dispatcher decides between the packets about its source, the
+ * journal and custody: which answers still count, what a History or a Marked does to the mark and
+ * to what the journal keeps, what a Hello and a Mark quote, which records of a page go into custody
+ * and which sequences are not there. Pure: what it needs of the journal goes through the functions
+ * given, time comes with the call. The dispatcher runs it; so does the simulator (tests/sim).
+ * Threads: the owner's. */
+#ifndef DESG_INGEST_SOURCE_PROGRESS_H
+#define DESG_INGEST_SOURCE_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "desg/v1/packet.pb-c.h"
+#include "ids/ids.h"
+#include "ingest/custody.h"
+#include "journal/journal.h"
+
+/* The journal, as journal.h has it, and the splitter. */
+struct source_journal {
+    uint64_t (*incarnation_of)(void *arg, uint64_t sequence);
+    bool (*find_incarnation)(void *arg, uint64_t incarnation, uint64_t *first, uint64_t *last);
+    void (*note)(void *arg, uint64_t sequence, uint32_t index, uint16_t kind, const void *bytes,
+                 size_t length);
+    void (*retain)(void *arg, uint64_t sequence);
+    void (*release)(void *arg, uint64_t sequence);
+    /* The record's events; a damaged record is one UNREADABLE event. */
+    void (*split)(void *arg, const struct journal_record *record, bool is_replayed,
+                  struct split *out);
+    void *arg;
+};
+
+struct source_counts {
+    uint64_t answers[CUSTODY_REFUSED + 1]; /* by enum custody_answer */
+    uint64_t foreign;                      /* meant for another start or journal */
+};
+
+struct source_progress {
+    struct custody *custody; /* borrowed */
+    struct source_journal journal;
+    struct id source;
+    uint64_t incarnation;            /* of this start */
+    uint64_t found_at_start;         /* newest sequence then: up to it, records are replayed */
+    uint64_t known_mark_incarnation; /* as stored in Redis, so that MARK can quote it */
+    uint64_t known_mark_sequence;
+    struct source_counts counts;
+};
+
+/* All pointers are borrowed and outlive self. */
+void source_progress_init(struct source_progress *self, struct custody *custody,
+                          const struct source_journal *journal, const struct id *source,
+                          uint64_t incarnation, uint64_t found_at_start);
+
+/* What a batch carries as incarnation and every answer repeats: answers to an earlier start, to a
+ * journal this one was restored from, or from before a replay do not count. */
+uint64_t source_progress_fence(const struct source_progress *self);
+
+/* What workers and routes (peer, as custody numbers them) answer about events. False: another kind
+ * of packet. */
+bool source_progress_answers(struct source_progress *self, uint64_t peer,
+                             const Desg__V1__Packet *packet, int64_t now_ms);
+
+/* What a History led to. */
+struct source_rewind {
+    bool is_rewound;      /* everything behind mark is replayed */
+    bool is_mark_unknown; /* Redis has a mark of an incarnation this journal does not know */
+    uint64_t mark;
+};
+struct source_rewind source_progress_history(struct source_progress *self,
+                                             const Desg__V1__History *history);
+void source_progress_marked(struct source_progress *self, const Desg__V1__Marked *marked);
+
+/* Fills a message to be sent to *route now; it points into self. False: nothing now. */
+bool source_progress_next_hello(struct source_progress *self, int64_t now_ms, uint64_t *route,
+                                Desg__V1__Hello *hello);
+bool source_progress_next_mark(struct source_progress *self, int64_t now_ms, uint64_t *route,
+                               Desg__V1__Mark *mark);
+
+/* Writes what custody wants noted beside its records. */
+void source_progress_flush_notes(struct source_progress *self);
+
+/* Puts the records of page, read from first on, into custody; last is the end of what was asked
+ * for. gap (may be NULL) is told which sequences are not in the journal. */
+typedef void source_gap(void *arg, uint64_t first, uint64_t last);
+void source_progress_load(struct source_progress *self, const struct journal_page *page,
+                          uint64_t first, uint64_t last, int64_t now_ms, int64_t now_unix_ms,
+                          source_gap *gap, void *gap_arg);
+
+#endif
