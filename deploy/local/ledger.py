@@ -100,11 +100,12 @@ def is_settled(suite):
     return not (suite.redis_cli("XLEN", "desg:{gwent}:alerts") or 0)
 
 
-def wait_settled(suite, seconds=60.0):
+def wait_settled(suite, seconds=60.0, is_quiet=is_settled):
+    """Polls until is_quiet(suite) three times in a row; False if it never was."""
     deadline = time.monotonic() + seconds
     quiet = 0
     while time.monotonic() < deadline:
-        quiet = quiet + 1 if is_settled(suite) else 0
+        quiet = quiet + 1 if is_quiet(suite) else 0
         if quiet == 3:
             return True
         time.sleep(0.1)

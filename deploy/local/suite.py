@@ -411,7 +411,7 @@ class Suite:
 
     def redis_cli(self, *arguments):
         out = subprocess.run(["redis-cli", "-s", f"{self.run_directory}/redis.sock", "--json", *arguments],
-                             capture_output=True, text=True, timeout=10, check=False)
+                             capture_output=True, text=True, errors="replace", timeout=10, check=False)
         return json.loads(out.stdout) if out.returncode == 0 and out.stdout.strip() else None
 
 
