@@ -14,7 +14,7 @@ struct source {
 
 struct answers {
     struct tally *tally;
-    struct link *ingest;
+    const struct outlets *outlets;
     struct source sources[SOURCES_MAX];
     size_t source_count;
     uint64_t uses;
@@ -27,13 +27,15 @@ struct answers {
     size_t count;
 };
 
-struct answers *answers_new(struct tally *tally, struct error *err)
+struct answers *answers_new(struct tally *tally, const struct outlets *outlets, struct error *err)
 {
     struct answers *self = calloc(1, sizeof *self);
-    if (!self)
+    if (!self) {
         (void)error_set(err, ERROR_SYSTEM, "no memory for answers");
-    else
-        self->tally = tally;
+        return NULL;
+    }
+    self->tally = tally;
+    self->outlets = outlets;
     return self;
 }
 
@@ -41,11 +43,6 @@ void answers_destroy(struct answers **self_p)
 {
     free(*self_p);
     *self_p = NULL;
-}
-
-void answers_connect(struct answers *self, struct link *ingest)
-{
-    self->ingest = ingest;
 }
 
 static struct source *slot_for(struct answers *self, const struct id *id)
@@ -87,9 +84,8 @@ static link_peer find_peer(const struct answers *self, const ProtobufCBinaryData
 void answers_pass(struct answers *self, const ProtobufCBinaryData *source,
                   const Desg__V1__Packet *packet)
 {
-    struct error err = { 0 };
     link_peer peer = find_peer(self, source);
-    if (peer == 0 || link_send(self->ingest, peer, packet, &err) != 0)
+    if (peer == 0 || self->outlets->send(self->outlets->arg, OUTLET_INGEST, peer, packet) != 0)
         tally_answer_lost(self->tally);
 }
 

@@ -1,25 +1,23 @@
 /* answers - what goes back to ingest: whose journal an event came from, answers of route passed on
  * there, and Busy put together event by event. An answer that cannot go back is only lost work:
- * ingest asks again. Threads: one, the link's. */
+ * ingest asks again. Threads: the forwarder's. */
 #ifndef DESG_CLASSIFY_ANSWERS_H
 #define DESG_CLASSIFY_ANSWERS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "classify/outlets.h"
 #include "classify/tally.h"
 #include "error/error.h"
 #include "ids/ids.h"
-#include "link/link.h"
 
 struct answers;
 
-/* tally is borrowed. */
-struct answers *answers_new(struct tally *tally, struct error *err) MUST_USE;
+/* Both are borrowed. */
+struct answers *answers_new(struct tally *tally, const struct outlets *outlets,
+                            struct error *err) MUST_USE;
 void answers_destroy(struct answers **self_p);
-
-/* The link to ingest, borrowed: before anything is learnt or sent. */
-void answers_connect(struct answers *self, struct link *ingest);
 
 /* Events of this source come from peer. */
 void answers_learn(struct answers *self, const struct id *source, link_peer peer);

@@ -33,7 +33,7 @@ void lane_answered(struct lane *self, link_peer peer, size_t events)
         return;
     uint32_t returned = events < entry->in_flight ? (uint32_t)events : entry->in_flight;
     entry->in_flight -= returned;
-    link_credit_return(self->link, peer, returned);
+    self->outlets->credit_return(self->outlets->arg, self->outlet, peer, returned);
 }
 
 /* The peer with the most credit, so that load spreads; NULL if none has any. */
@@ -42,7 +42,8 @@ static struct lane_peer *choose(struct lane *self, uint32_t *credit)
     struct lane_peer *best = NULL;
     *credit = 0;
     for (size_t i = 0; i < self->peer_count; i++) {
-        uint32_t theirs = link_credit(self->link, self->peers[i].peer);
+        uint32_t theirs =
+            self->outlets->credit(self->outlets->arg, self->outlet, self->peers[i].peer);
         if (theirs > *credit) {
             *credit = theirs;
             best = &self->peers[i];
@@ -80,8 +81,7 @@ size_t lane_send(struct lane *self, const struct id *source, uint64_t incarnatio
         batch.n_items = fit(items + sent, count - sent, credit);
         batch.items = (Desg__V1__Item **)items + sent;
         Desg__V1__Packet packet = link_packet_batch(&batch);
-        struct error err = { 0 };
-        if (link_send(self->link, peer->peer, &packet, &err) != 0)
+        if (self->outlets->send(self->outlets->arg, self->outlet, peer->peer, &packet) != 0)
             break; /* gone, or not taking: the link will say so, the rest waits */
         peer->in_flight += (uint32_t)batch.n_items;
         sent += batch.n_items;

@@ -1,5 +1,5 @@
-/* lane - one of the two ways to route (urgent, bulk): its link, the peers behind it, and sending as
- * much as they have credit for. Threads: the link's. */
+/* lane - one of the two ways to route (urgent, bulk): the peers behind it, what waits for them, and
+ * sending as much as they have credit for. Threads: the forwarder's. */
 #ifndef DESG_CLASSIFY_LANE_H
 #define DESG_CLASSIFY_LANE_H
 
@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "classify/hold.h"
-#include "link/link.h"
+#include "classify/outlets.h"
 
 enum { LANE_PEERS_MAX = 64 };
 
@@ -17,7 +17,8 @@ struct lane_peer {
 };
 
 struct lane {
-    struct link *link;
+    const struct outlets *outlets; /* borrowed */
+    enum outlet outlet;
     Desg__V1__Lane number;
     struct lane_peer peers[LANE_PEERS_MAX];
     size_t peer_count;

@@ -1,8 +1,6 @@
-/* worker - what classify does with packets: events from ingest are judged, reported as seen, and
- * sent on by lane; what route answers is passed back to the ingest whose journal the event came
- * from; what no route takes is held for half a second, alerted if it is urgent, and given back as
- * busy. Keeps nothing that must not be lost: custody stays with ingest. Threads: the one that runs
- * the loop. */
+/* worker - the hands and feet of classify's forwarder: its links to ingest, route and notify, its
+ * triage and its timer. What is done with a packet is forwarder.h's. Threads: the one that runs the
+ * loop. */
 #ifndef DESG_CLASSIFY_WORKER_H
 #define DESG_CLASSIFY_WORKER_H
 
