@@ -58,7 +58,7 @@ static struct held_record **bucket_of(struct custody *self, uint64_t sequence)
     return &self->buckets[sequence % BUCKETS];
 }
 
-static struct held_record *find_record(struct custody *self, uint64_t sequence)
+struct held_record *custody_find_record(struct custody *self, uint64_t sequence)
 {
     struct held_record *record = *bucket_of(self, sequence);
     while (record && record->sequence != sequence)
@@ -68,7 +68,7 @@ static struct held_record *find_record(struct custody *self, uint64_t sequence)
 
 static struct held_event *find_event(struct custody *self, uint64_t sequence, uint32_t index)
 {
-    struct held_record *record = find_record(self, sequence);
+    struct held_record *record = custody_find_record(self, sequence);
     return record && index < record->count ? &record->events[index] : NULL;
 }
 
@@ -139,19 +139,25 @@ static void add_done(struct custody *self, uint64_t first, uint64_t last)
  */
 static void finish_record(struct custody *self, struct held_record *record)
 {
-    bool is_deferred = false;
+    bool is_deferred = record->is_asked_again;
     bool is_provisional = false;
-    for (size_t i = 0; i < record->count; i++) {
-        is_deferred |= record->events[i].state == HELD_DEFERRED;
-        is_provisional |= record->events[i].state == HELD_PROVISIONAL;
-    }
     uint64_t sequence = record->sequence;
+    for (size_t i = 0; i < record->count; i++)
+        is_deferred |= record->events[i].state == HELD_DEFERRED;
+    for (size_t i = 0; i < record->count && !is_deferred; i++) {
+        if (record->events[i].state != HELD_PROVISIONAL)
+            continue;
+        is_provisional = true;
+        ranges_add(&self->channels[record->events[i].channel].provisional, sequence, sequence);
+    }
     forget_record(self, record);
-    if (is_deferred)
+    if (is_deferred) {
         ranges_add(&self->deferred, sequence, sequence);
-    else if (is_provisional)
-        ranges_add(&self->provisional, sequence, sequence);
-    else
+        return;
+    }
+    ranges_remove(&self->asked, sequence, sequence);
+    ranges_remove(&self->replaying, sequence, sequence);
+    if (!is_provisional)
         add_done(self, sequence, sequence);
 }
 
@@ -175,9 +181,12 @@ void custody_destroy(struct custody **self_p)
         free(self->holders[i].held);
     ranges_clear(&self->done);
     ranges_clear(&self->deferred);
-    ranges_clear(&self->provisional);
+    for (size_t i = 0; i < self->channel_count; i++)
+        ranges_clear(&self->channels[i].provisional);
     ranges_clear(&self->unproven);
     ranges_clear(&self->forgiven);
+    ranges_clear(&self->asked);
+    ranges_clear(&self->replaying);
     free(self->notes);
     free(self);
     *self_p = NULL;
@@ -185,9 +194,9 @@ void custody_destroy(struct custody **self_p)
 
 /* --- notes for the journal --- */
 
-static void note(struct custody *self, const struct held_event *event)
+void custody_note_event(struct custody *self, const struct held_event *event)
 {
-    if (self->note_count == self->note_capacity) {
+    if (self->note_first + self->note_count == self->note_capacity) {
         size_t capacity = self->note_capacity ? 2 * self->note_capacity : 16;
         struct pending_note *notes = realloc(self->notes, capacity * sizeof *notes);
         if (!notes)
@@ -195,7 +204,7 @@ static void note(struct custody *self, const struct held_event *event)
         self->notes = notes;
         self->note_capacity = capacity;
     }
-    self->notes[self->note_count++] = (struct pending_note){
+    self->notes[self->note_first + self->note_count++] = (struct pending_note){
         .sequence = event->record->sequence,
         .note = { .index = event->index,
                   .is_alerted = event->is_alerted,
@@ -208,9 +217,11 @@ bool custody_next_note(struct custody *self, uint64_t *sequence, struct custody_
 {
     if (self->note_count == 0)
         return false;
-    self->note_count--;
-    *sequence = self->notes[self->note_count].sequence;
-    *out = self->notes[self->note_count].note;
+    *sequence = self->notes[self->note_first].sequence;
+    *out = self->notes[self->note_first].note;
+    self->note_first++;
+    if (--self->note_count == 0)
+        self->note_first = 0;
     return true;
 }
 
@@ -225,7 +236,8 @@ void custody_committed(struct custody *self, uint64_t newest)
 static void take_out(struct custody *self, uint64_t first, uint64_t last)
 {
     ranges_remove(&self->deferred, first, last);
-    ranges_remove(&self->provisional, first, last);
+    for (size_t i = 0; i < self->channel_count; i++)
+        ranges_remove(&self->channels[i].provisional, first, last);
     ranges_remove(&self->unproven, first, last);
     if (last >= self->next_new)
         self->next_new = last + 1;
@@ -234,6 +246,8 @@ static void take_out(struct custody *self, uint64_t first, uint64_t last)
 void custody_absent(struct custody *self, uint64_t first, uint64_t last)
 {
     take_out(self, first, last);
+    ranges_remove(&self->asked, first, last);
+    ranges_remove(&self->replaying, first, last);
     add_done(self, first, last);
 }
 
@@ -256,6 +270,23 @@ static void apply_note(struct held_event *event, const struct custody_note *kept
         return; /* it will be classified anew */
     memcpy(event->verdict, kept->verdict, kept->verdict_length);
     event->verdict_length = kept->verdict_length;
+}
+
+/* The last place is for all that came after the others were taken. */
+static size_t place_of_channel(struct custody *self, const char *name)
+{
+    size_t place = 0;
+    while (place < self->channel_count && strcmp(self->channels[place].name, name) != 0)
+        place++;
+    if (place < self->channel_count)
+        return place;
+    if (self->channel_count == CUSTODY_CHANNELS_MAX)
+        return CUSTODY_CHANNELS_MAX - 1;
+    self->channel_count++;
+    bool is_last = place == CUSTODY_CHANNELS_MAX - 1 || strlen(name) >= CUSTODY_CHANNEL_BYTES;
+    if (!is_last)
+        (void)memcpy(self->channels[place].name, name, strlen(name) + 1);
+    return place;
 }
 
 static bool has_all_verdicts(const struct custody_record *from)
@@ -292,15 +323,13 @@ static struct held_record *hold(struct custody *self, const struct custody_recor
     return record;
 }
 
-/* Triage knew it already: its patience begins anew, or it would go to route unclassified at once.
- */
-static void offer_seen_again(struct held_event *event, int64_t now_ms)
+void custody_offer_again(struct held_event *event, int64_t now_ms)
 {
     event->state = HELD_WAITING;
     event->offered_at_ms = now_ms;
 }
 
-static void start_event(struct custody *self, struct held_event *event)
+void custody_start_event(struct custody *self, struct held_event *event)
 {
     if (event->deaths >= 2) {
         event->quarantine_reason = "two classify workers died holding it alone";
@@ -315,13 +344,13 @@ void custody_load(struct custody *self, const struct custody_record *from, int64
     bool is_found_at_start = ranges_contain(&self->unproven, from->sequence);
     bool was_deferred = ranges_contain(&self->deferred, from->sequence);
     take_out(self, from->sequence, from->sequence);
-    if (find_record(self, from->sequence)) {
+    if (custody_find_record(self, from->sequence)) {
         split_clear(from->split);
         return;
     }
     if (from->split->count == 0) {
         split_clear(from->split);
-        add_done(self, from->sequence, from->sequence);
+        custody_absent(self, from->sequence, from->sequence);
         return;
     }
     if (is_found_at_start && has_all_verdicts(from)) {
@@ -340,15 +369,18 @@ void custody_load(struct custody *self, const struct custody_record *from, int64
     for (size_t i = 0; i < record->count; i++) {
         record->events[i].record = record;
         record->events[i].index = (uint32_t)i;
+        record->events[i].channel = place_of_channel(self, record->split.events[i].channel);
         record->events[i].offered_at_ms = now_ms;
     }
-    bool is_forgiven = ranges_contain(&self->forgiven, from->sequence);
-    ranges_remove(&self->forgiven, from->sequence, from->sequence);
-    for (size_t i = 0; i < from->note_count && !is_forgiven; i++)
+    for (size_t i = 0; i < from->note_count; i++)
         if (from->notes[i].index < record->count)
             apply_note(&record->events[from->notes[i].index], &from->notes[i]);
+    if (ranges_contain(&self->forgiven, from->sequence)) {
+        ranges_remove(&self->forgiven, from->sequence, from->sequence);
+        custody_forgive(self, record);
+    }
     for (size_t i = 0; i < record->count; i++)
-        start_event(self, &record->events[i]);
+        custody_start_event(self, &record->events[i]);
 }
 
 /* --- workers and routes --- */
@@ -399,9 +431,47 @@ static void offer_bypassed_again(struct custody *self, int64_t now_ms)
         if (!event->quarantine_reason) {
             event->state = HELD_WAITING;
             event->offered_at_ms = now_ms;
-            start_event(self, event);
+            custody_start_event(self, event);
         }
         event = next;
+    }
+}
+
+static bool serves_channel(const struct holder *holder, const char *channel)
+{
+    bool is_anybodys = channel[0] == '\0' || strcmp(channel, "other") == 0; /* damaged, unknown */
+    if (is_anybodys || holder->channel_count == 0)
+        return true;
+    for (size_t i = 0; i < holder->channel_count; i++)
+        if (strcmp(holder->channels[i], channel) == 0)
+            return true;
+    return false;
+}
+
+bool custody_serves(const struct holder *holder, const struct held_event *event)
+{
+    return serves_channel(holder, event->record->split.events[event->index].channel);
+}
+
+bool custody_is_served(const struct custody *self, const char *channel)
+{
+    for (size_t i = 0; i < self->holder_count; i++) {
+        const struct holder *holder = &self->holders[i];
+        if (!holder->is_route && !holder->is_draining && serves_channel(holder, channel))
+            return true;
+    }
+    return false;
+}
+
+/* What was applied as unclassified, of the channels that worker serves; NULL: that any does. A
+ * channel nobody serves would only be applied the same way again. */
+static void offer_provisional_again(struct custody *self, const struct holder *worker)
+{
+    for (size_t i = 0; i < self->channel_count; i++) {
+        struct held_channel *channel = &self->channels[i];
+        if (channel->provisional.count > 0 && (worker ? serves_channel(worker, channel->name)
+                                                      : custody_is_served(self, channel->name)))
+            ranges_take(&self->deferred, &channel->provisional);
     }
 }
 
@@ -413,7 +483,7 @@ void custody_worker_up(struct custody *self, uint64_t worker, uint32_t credit,
         return;
     holder->channels = channels;
     holder->channel_count = channel_count;
-    ranges_take(&self->deferred, &self->provisional); /* triage is back */
+    offer_provisional_again(self, holder); /* triage is back */
     offer_bypassed_again(self, now_ms);
 }
 
@@ -470,9 +540,9 @@ static void suspect(struct custody *self, struct held_event *event, bool was_alo
     if (was_alone)
         event->deaths++;
     self->counts.suspects++;
-    note(self, event);
+    custody_note_event(self, event);
     event->state = HELD_WAITING;
-    start_event(self, event);
+    custody_start_event(self, event);
 }
 
 static void drop_holder(struct custody *self, struct holder *holder)
@@ -493,7 +563,7 @@ static void send_seen_again(struct custody *self, uint64_t worker, int64_t now_m
         struct held_event *event = &record->events[i];
         if (event->peer != worker || event->state != HELD_SEEN)
             continue;
-        offer_seen_again(event, now_ms);
+        custody_offer_again(event, now_ms);
         custody_enqueue(&self->waiting, event, true);
     }
 }
@@ -535,19 +605,6 @@ void custody_route_down(struct custody *self, uint64_t route, int64_t now_ms)
     drop_holder(self, holder);
 }
 
-bool custody_serves(const struct holder *holder, const struct held_event *event)
-{
-    if (holder->channel_count == 0)
-        return true;
-    const char *channel = event->record->split.events[event->index].channel;
-    if (strcmp(channel, "other") == 0) /* damaged or of no channel we know: anybody's */
-        return true;
-    for (size_t i = 0; i < holder->channel_count; i++)
-        if (strcmp(holder->channels[i], channel) == 0)
-            return true;
-    return false;
-}
-
 void custody_bypass(struct custody *self, struct held_event *event)
 {
     if (event->state == HELD_WAITING || event->state == HELD_SENT)
@@ -578,10 +635,10 @@ void custody_seen(struct custody *self, uint64_t worker, uint64_t sequence, uint
 {
     (void)now_ms;
     struct holder *holder = custody_holder(self, worker);
-    if (holder)
+    if (holder) {
         (void)give_back(holder, sequence, index);
-    if (self->provisional.count > 0)
-        ranges_take(&self->deferred, &self->provisional); /* triage is back */
+        offer_provisional_again(self, holder); /* triage is back */
+    }
     struct held_event *event = find_event(self, sequence, index);
     if (!event || event->quarantine_reason ||
         (event->state != HELD_SENT && event->state != HELD_WAITING &&
@@ -601,7 +658,7 @@ static void on_refused(struct custody *self, struct held_event *event)
         return;
     }
     event->is_suspect = true;
-    note(self, event);
+    custody_note_event(self, event);
     if (event->refusals >= 2) {
         event->quarantine_reason = "refused twice";
         event->state = HELD_WAITING;
@@ -629,7 +686,7 @@ static void on_busy(struct custody *self, struct held_event *event, bool is_aler
     self->is_route_busy = true;
     if (is_alerted && !event->is_alerted) {
         event->is_alerted = true;
-        note(self, event);
+        custody_note_event(self, event);
     }
     if (!is_alert_owed(self, event)) {
         settle(self, event, HELD_DEFERRED);
@@ -670,100 +727,11 @@ bool custody_answered(struct custody *self, uint64_t peer, uint64_t sequence, ui
     return answer == CUSTODY_DONE;
 }
 
-/* --- history and mark --- */
-
-/* All answers until now are void: whoever still holds something of it answers to an older fence. */
-static void offer_held_again(struct custody *self)
-{
-    struct held_record *record;
-    LIST_FOREACH(record, &self->records, all)
-    {
-        record->active = record->count;
-        for (size_t i = 0; i < record->count; i++) {
-            struct held_event *event = &record->events[i];
-            if (event->state == HELD_SEEN || event->state == HELD_DONE ||
-                event->state == HELD_DEFERRED)
-                offer_seen_again(event, self->ticked_at_ms);
-            event->state = HELD_WAITING;
-            start_event(self, event);
-        }
-    }
-}
-
-static void rewind_to(struct custody *self, const char *history, uint64_t mark)
-{
-    if (mark >= self->next_new)
-        mark = self->next_new - 1;
-    if (history != self->history)
-        (void)memcpy(self->history, history, strlen(history) + 1);
-    self->candidate[0] = '\0';
-    ranges_clear(&self->done);
-    ranges_clear(&self->deferred);
-    ranges_clear(&self->provisional);
-    ranges_clear(&self->unproven);
-    uint64_t from = mark + 1 > self->oldest ? mark + 1 : self->oldest;
-    self->done_through = from - 1;
-    self->marked = mark;
-    self->marked_at_hello = 0; /* an answer on its way may still tell of the time before */
-    if (from < self->next_new)
-        ranges_add(&self->deferred, from, self->next_new - 1);
-    const struct held_record *record;
-    LIST_FOREACH(record, &self->records, all)
-    ranges_remove(&self->deferred, record->sequence, record->sequence);
-    offer_held_again(self);
-    self->counts.rewinds++;
-}
-
-bool custody_history(struct custody *self, uint64_t number, const char *history, bool has_mark,
-                     uint64_t mark)
-{
-    if (number != self->hello_number || history[0] == '\0' ||
-        strlen(history) >= sizeof self->history)
-        return false;
-    if (!has_mark) {
-        (void)memcpy(self->candidate, history, strlen(history) + 1);
-        self->history[0] = '\0';
-    } else if (strcmp(history, self->history) != 0 || mark < self->marked_at_hello) {
-        rewind_to(self, history, mark);
-    }
-    return true;
-}
-
-bool custody_marked(struct custody *self, uint64_t number, const char *history, uint64_t sequence,
-                    bool is_stored)
-{
-    if (number != self->mark_number)
-        return false;
-    if (is_stored && self->candidate[0] != '\0' && strcmp(history, self->candidate) == 0)
-        rewind_to(self, history, sequence);
-    else if (!is_stored || strcmp(history, self->history) != 0)
-        self->is_hello_wanted = true;
-    else if (sequence > self->marked && sequence <= self->done_through)
-        self->marked = sequence;
-    return true;
-}
-
-uint64_t custody_fence(const struct custody *self)
-{
-    return self->counts.rewinds;
-}
-
 void custody_answered_stale(struct custody *self, uint64_t peer, uint64_t sequence, uint32_t index)
 {
     struct holder *holder = custody_holder(self, peer);
     if (holder)
         (void)give_back(holder, sequence, index);
-}
-
-bool custody_retry(struct custody *self, uint64_t sequence)
-{
-    if (sequence < self->oldest || sequence >= self->next_new)
-        return false;
-    if (find_record(self, sequence))
-        return true;
-    ranges_add(&self->deferred, sequence, sequence);
-    ranges_add(&self->forgiven, sequence, sequence);
-    return true;
 }
 
 /* --- time --- */
@@ -828,7 +796,7 @@ static void tick_unanswered(struct custody *self, struct held_event *event, int6
     if (is_urgent && !take_hedge_token(self))
         return;
     is_urgent ? self->counts.hedges++ : self->counts.retries++;
-    offer_seen_again(event, now_ms);
+    custody_offer_again(event, now_ms);
     custody_enqueue(&self->waiting, event, true);
 }
 
@@ -861,8 +829,7 @@ void custody_tick(struct custody *self, int64_t now_ms)
     self->ticked_at_ms = now_ms;
     if (now_ms - self->provisional_at_ms >= self->limits.retry_ms) {
         self->provisional_at_ms = now_ms;
-        if (custody_count_holders(self, false) > 0)
-            ranges_take(&self->deferred, &self->provisional);
+        offer_provisional_again(self, NULL);
     }
     for (size_t i = 0; i < self->holder_count; i++)
         take_back_lost_credits(self, &self->holders[i], now_ms);

@@ -19,7 +19,9 @@
 enum {
     CUSTODY_BATCH_MAX_ITEMS = 32,
     CUSTODY_BATCH_MAX_BYTES = 512 << 10,
-    CUSTODY_HISTORY_BYTES = 64
+    CUSTODY_HISTORY_BYTES = 64,
+    CUSTODY_CHANNELS_MAX = 16,
+    CUSTODY_CHANNEL_BYTES = 24
 };
 
 struct custody;
@@ -114,9 +116,13 @@ bool custody_marked(struct custody *self, uint64_t number, const char *history, 
 uint64_t custody_fence(const struct custody *self);
 void custody_answered_stale(struct custody *self, uint64_t peer, uint64_t sequence, uint32_t index);
 
-/* A person wants it tried again (quarantine): read and offered anew. False: there is no such
- * record. */
+/* A person wants it tried again (quarantine): offered anew with its suspicions forgotten, in the
+ * journal too. False: there is no such record. */
 bool custody_retry(struct custody *self, uint64_t sequence);
+/* A person wants first..last offered again, whatever was answered before: done and mark stay as
+ * they are, what is applied already collapses. Outlives a change of history, not a restart. Returns
+ * how many sequences that are. */
+uint64_t custody_replay(struct custody *self, uint64_t first, uint64_t last);
 
 /* Time passed: hedges, bypasses, retries. */
 void custody_tick(struct custody *self, int64_t now_ms);
@@ -162,6 +168,14 @@ bool custody_next_mark(struct custody *self, int64_t now_ms, uint64_t *route, ui
 
 /* --- how it stands --- */
 
+/* A channel that events came of since the start. */
+struct custody_channel_status {
+    char name[CUSTODY_CHANNEL_BYTES];
+    bool is_served;       /* a classify worker takes it */
+    size_t unseen_events; /* in memory, triage has not looked */
+    uint64_t provisional_records;
+};
+
 struct custody_status {
     uint64_t newest;
     uint64_t unloaded; /* committed, not read yet */
@@ -169,17 +183,27 @@ struct custody_status {
     size_t held_events;
     uint64_t deferred;    /* records */
     uint64_t provisional; /* records */
+    uint64_t replaying;   /* records of a replay that are not applied again yet */
     uint64_t done_through;
     uint64_t marked;
+    int64_t mark_stands_ms;    /* since it last moved or the history changed */
+    int64_t mark_confirmed_ms; /* since Redis last said that it has it; -1: it has not */
     size_t workers;
     size_t routes;
     bool is_route_busy;
     bool is_history_known;
     int64_t oldest_unseen_ms; /* age of the oldest held event triage has not looked at; 0: none */
+    struct custody_channel_status channels[CUSTODY_CHANNELS_MAX];
+    size_t channel_count;
     uint64_t hedges, bypasses, retries, suspects, quarantined, rewinds, stale_dones, lost_credits;
 };
 void custody_status(const struct custody *self, int64_t now_ms, struct custody_status *out);
 /* All of it answered and nothing in hand. */
 bool custody_is_idle(const struct custody *self);
+/* Nothing of this journal is needed any more: all that was committed is applied under the current
+ * history, and the mark that says so has stood in Redis for longer than its file may lag behind
+ *(CUSTODY_SETTLES_MS). */
+bool custody_is_settled(const struct custody_status *status);
+enum { CUSTODY_SETTLES_MS = 3000, CUSTODY_CONFIRMED_MS = 6000 };
 
 #endif

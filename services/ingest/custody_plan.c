@@ -232,36 +232,3 @@ bool custody_next_mark(struct custody *self, int64_t now_ms, uint64_t *route, ui
         self->hello_number++; /* an answer on its way knows nothing of this mark */
     return true;
 }
-
-void custody_status(const struct custody *self, int64_t now_ms, struct custody_status *out)
-{
-    *out = self->counts;
-    out->newest = self->newest;
-    out->unloaded = self->newest + 1 - self->next_new;
-    out->held_records = self->record_count;
-    out->held_events = self->event_count;
-    out->deferred = ranges_total(&self->deferred) + ranges_total(&self->unproven);
-    out->provisional = ranges_total(&self->provisional);
-    out->done_through = self->done_through;
-    out->marked = self->marked;
-    out->workers = custody_count_holders(self, false);
-    out->routes = custody_count_holders(self, true);
-    out->is_route_busy = self->is_route_busy;
-    out->is_history_known = self->history[0] != '\0';
-    out->oldest_unseen_ms = 0;
-    const struct held_record *record;
-    LIST_FOREACH(record, &self->records, all)
-    for (size_t i = 0; i < record->count; i++) {
-        int64_t age_ms = now_ms - record->loaded_at_ms;
-        if (record->events[i].state <= HELD_SENT && age_ms > out->oldest_unseen_ms)
-            out->oldest_unseen_ms = age_ms;
-    }
-}
-
-bool custody_is_idle(const struct custody *self)
-{
-    if (self->is_draining) /* without peers nothing can end: it is all in the journal */
-        return self->event_count == 0 || self->holder_count == 0;
-    return self->event_count == 0 && self->next_new > self->newest && self->deferred.count == 0 &&
-           self->provisional.count == 0 && self->unproven.count == 0;
-}

@@ -24,6 +24,7 @@ struct held_event {
     struct held_list *list; /* it is queued in; NULL: none */
     struct held_record *record;
     uint32_t index;
+    size_t channel; /* its place in channels */
     enum held_state state;
     Desg__V1__Severity severity;
     uint64_t peer;         /* that holds it or last did */
@@ -52,6 +53,7 @@ struct held_record {
     bool is_replayed;
     bool is_old;
     bool was_deferred;
+    bool is_asked_again; /* a person wants it offered once more, even if it ends well now */
     struct split split;
     size_t bytes; /* of its events */
     size_t count;
@@ -82,6 +84,13 @@ struct holder {
 
 enum { HOLDERS_MAX = 256, BUCKETS = 4096 };
 
+/* A channel events came of, and the records of it that were applied as unclassified: to be offered
+ * again when a worker for it is back, and not before. */
+struct held_channel {
+    char name[CUSTODY_CHANNEL_BYTES]; /* "": all channels for which there was no place */
+    struct ranges provisional;
+};
+
 struct pending_note {
     uint64_t sequence;
     struct custody_note note;
@@ -96,17 +105,23 @@ struct custody {
     uint64_t next_new;
     uint64_t oldest;
     uint64_t done_through;
-    struct ranges done;        /* above done_through */
-    struct ranges deferred;    /* to be read again */
-    struct ranges provisional; /* to be offered again when triage is back */
+    struct ranges done;     /* above done_through */
+    struct ranges deferred; /* to be read again */
     struct ranges
         forgiven; /* a person wants them tried again: what was noted of them does not count */
-    struct ranges unproven; /* found at start: done or not is known with the history */
+    struct ranges unproven;  /* found at start: done or not is known with the history */
+    struct ranges asked;     /* a person wants them offered again: outlives a change of history */
+    struct ranges replaying; /* of a replay and not applied since; for people only */
+
+    struct held_channel channels[CUSTODY_CHANNELS_MAX];
+    size_t channel_count;
 
     char history[CUSTODY_HISTORY_BYTES];   /* under which acknowledgements count; empty: unknown */
     char candidate[CUSTODY_HISTORY_BYTES]; /* seen without a mark: counts once a first mark is
                                               stored */
     uint64_t marked;
+    int64_t marked_since_ms; /* the mark stands, under this history */
+    int64_t confirmed_at_ms; /* Redis last said that it has the mark */
     uint64_t marked_at_hello;
     int64_t hello_at_ms;
     uint64_t hello_number;
@@ -137,16 +152,20 @@ struct custody {
     double hedge_tokens;
     int64_t ticked_at_ms; /* the newest time we know of without being told */
 
-    struct pending_note *notes;
-    size_t note_count;
+    struct pending_note *notes; /* in the order they were made */
+    size_t note_first;
+    size_t note_count; /* from note_first on */
     size_t note_capacity;
 
     struct custody_status counts; /* its counters only */
 };
 
+struct held_record *custody_find_record(struct custody *self, uint64_t sequence);
 struct holder *custody_holder(struct custody *self, uint64_t peer);
 size_t custody_count_holders(const struct custody *self, bool is_route);
 bool custody_serves(const struct holder *holder, const struct held_event *event);
+/* Whether a worker that is not going serves the channel. */
+bool custody_is_served(const struct custody *self, const char *channel);
 void custody_enqueue(struct held_list *list, struct held_event *event, bool is_first);
 void custody_dequeue(struct held_event *event);
 /* Whether holder may be given more at all. */
@@ -156,5 +175,14 @@ void custody_take_back(struct custody *self, struct holder *holder, uint64_t seq
                        uint32_t index);
 /* The event goes to route without triage (again). */
 void custody_bypass(struct custody *self, struct held_event *event);
+/* The event goes to triage, or, if it killed two workers, to quarantine. */
+void custody_start_event(struct custody *self, struct held_event *event);
+/* Triage knew it already: its patience begins anew, or it would go to route unclassified at once.
+ */
+void custody_offer_again(struct held_event *event, int64_t now_ms);
+/* Suspicions against its events are forgotten, in the journal too. */
+void custody_forgive(struct custody *self, struct held_record *record);
+/* What is known of the event now, for the journal. */
+void custody_note_event(struct custody *self, const struct held_event *event);
 
 #endif

@@ -107,9 +107,14 @@ uint64_t ranges_total(const struct ranges *self)
     return total;
 }
 
-void ranges_take(struct ranges *self, struct ranges *from)
+void ranges_add_all(struct ranges *self, const struct ranges *from)
 {
     for (size_t i = 0; i < from->count; i++)
         ranges_add(self, from->items[i].first, from->items[i].last);
+}
+
+void ranges_take(struct ranges *self, struct ranges *from)
+{
+    ranges_add_all(self, from);
     ranges_clear(from);
 }

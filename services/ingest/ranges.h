@@ -26,6 +26,8 @@ void ranges_add(struct ranges *self, uint64_t first, uint64_t last);
 void ranges_remove(struct ranges *self, uint64_t first, uint64_t last);
 bool ranges_contain(const struct ranges *self, uint64_t value);
 uint64_t ranges_total(const struct ranges *self);
+/* Adds all of from, which stays as it is. */
+void ranges_add_all(struct ranges *self, const struct ranges *from);
 /* Moves all of from into self; from is empty afterwards. */
 void ranges_take(struct ranges *self, struct ranges *from);
 

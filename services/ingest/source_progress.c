@@ -286,9 +286,13 @@ static void load_record(struct source_progress *self, const struct journal_recor
 {
     struct split split = { 0 };
     /* By sequence: a clock set back must not make a new message look like an old one. */
-    bool is_old = now_unix_ms - record->stored_at_ms > OLD_MS;
-    bool is_replayed = record->sequence <= self->found_at_start || is_old;
+    bool is_replayed =
+        record->sequence <= self->found_at_start || now_unix_ms - record->stored_at_ms > OLD_MS;
     self->journal.split(self->journal.arg, record, is_replayed, &split);
+    /* Out of an archive it was stored anew, long after it came in. */
+    int64_t received_at_ms = split.received_at_ms > 0 ? split.received_at_ms : record->stored_at_ms;
+    bool is_old = now_unix_ms - received_at_ms > OLD_MS;
+    is_replayed |= is_old;
     struct custody_note notes[NOTES_MAX];
     struct custody_record loaded = {
         .sequence = record->sequence,

@@ -151,6 +151,7 @@ void splitter_split(const struct splitter *self, const uint8_t *record, size_t l
         builder_unreadable(builder, record ? record : nothing, length, "not-a-delivery");
     }
     finish(self, builder, is_replay, out);
+    out->received_at_ms = delivery ? delivery->received_at_ms : 0;
     if (delivery)
         desg__v1__delivery__free_unpacked(delivery, NULL);
 }

@@ -34,8 +34,9 @@ struct split_event {
 struct split {
     struct split_event *events;
     size_t count;
-    size_t non_events; /* understood and counted, no event made */
-    void *memory;      /* owns all of it */
+    size_t non_events;      /* understood and counted, no event made */
+    int64_t received_at_ms; /* when ingest took the delivery in, Unix time; 0: not known */
+    void *memory;           /* owns all of it */
 };
 
 /* record: a serialised desg.v1.Delivery as journalled. A record that is not even that gives one

@@ -417,6 +417,188 @@ static void a_retry_forgives_what_was_noted(void **state)
     custody_destroy(&desk.custody);
 }
 
+static void a_retry_forgives_what_is_in_memory_too(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    struct custody_note noted;
+    uint64_t sequence = 0;
+    history(&desk, "h1", true, 0);
+    worker_up(&desk, 1);
+    commit(&desk, 1);
+    for (int refusal = 0; refusal < 2; refusal++) {
+        assert_true(next(&desk, &batch));
+        (void)answered(&desk, 1, CUSTODY_REFUSED);
+    }
+    assert_false(next(&desk, &batch)); /* poison, and no route to take it */
+    while (custody_next_note(desk.custody, &sequence, &noted)) {
+    }
+    assert_true(custody_retry(desk.custody, 1));
+    assert_true(next(&desk, &batch));
+    assert_false(batch.is_to_route);
+    assert_null(batch.items[0].quarantine_reason);
+    assert_true(custody_next_note(desk.custody, &sequence, &noted));
+    assert_false(noted.is_suspect); /* after a restart, too */
+    assert_true(answered(&desk, 1, CUSTODY_DONE));
+    custody_destroy(&desk.custody);
+}
+
+static void a_retry_of_what_is_on_its_way_to_quarantine_comes_after_it(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    history(&desk, "h1", true, 0);
+    custody_route_up(desk.custody, 7, 256);
+    worker_up(&desk, 1);
+    commit(&desk, 1);
+    for (int refusal = 0; refusal < 2; refusal++) {
+        assert_true(next(&desk, &batch));
+        (void)answered(&desk, 1, CUSTODY_REFUSED);
+    }
+    assert_true(next(&desk, &batch));
+    assert_true(batch.is_to_route);
+    assert_true(custody_retry(desk.custody, 1));
+    assert_false(next(&desk, &batch));
+    assert_true(answered(&desk, 1, CUSTODY_DONE)); /* quarantined */
+    assert_int_equal(load_all(&desk), 1);
+    assert_true(next(&desk, &batch));
+    assert_false(batch.is_to_route);
+    assert_true(answered(&desk, 1, CUSTODY_DONE));
+    assert_int_equal(load_all(&desk), 0);
+    assert_int_equal(status_of(&desk).done_through, 1);
+    custody_destroy(&desk.custody);
+}
+
+static void a_replay_by_hand_harms_neither_done_nor_mark(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    history(&desk, "h1", true, 0);
+    worker_up(&desk, 1);
+    commit(&desk, 5);
+    assert_true(next(&desk, &batch));
+    for (uint64_t s = 1; s <= 4; s++)
+        assert_true(answered(&desk, s, CUSTODY_DONE));
+    assert_int_equal(custody_replay(desk.custody, 2, 100), 4);
+    assert_int_equal(custody_replay(desk.custody, 6, 100), 0); /* there is nothing of it */
+    assert_int_equal(status_of(&desk).done_through, 4);
+    assert_int_equal(status_of(&desk).replaying, 4);
+    assert_int_equal(load_all(&desk), 3); /* the fifth is in memory */
+    assert_true(next(&desk, &batch));
+    assert_int_equal(batch.count, 3);
+    assert_true(answered(&desk, 2, CUSTODY_DONE));
+    seen(&desk, 1, 3, ROUTINE);
+    (void)answered(&desk, 3, CUSTODY_BUSY);
+    assert_true(answered(&desk, 4, CUSTODY_DONE));
+    assert_true(answered(&desk, 5, CUSTODY_DONE));
+    assert_int_equal(status_of(&desk).done_through, 4); /* the fifth was asked for again */
+    assert_int_equal(status_of(&desk).replaying, 2);
+    history(&desk, "h2", true, 4); /* what was asked for outlives another history */
+    assert_int_equal(status_of(&desk).done_through, 4);
+    assert_int_equal(load_all(&desk), 2);
+    assert_true(next(&desk, &batch));
+    for (size_t i = 0; i < batch.count; i++)
+        assert_true(custody_answered(desk.custody, 1, batch.items[i].sequence, 0, CUSTODY_DONE,
+                                     "h2", false, desk.now_ms));
+    assert_int_equal(load_all(&desk), 0);
+    assert_int_equal(status_of(&desk).replaying, 0);
+    assert_int_equal(status_of(&desk).done_through, 5);
+    assert_true(custody_is_idle(desk.custody));
+    custody_destroy(&desk.custody);
+}
+
+/* One event of channel on its way to route, applied as unclassified. */
+static void apply_provisionally(struct desk *desk, uint64_t sequence, const char *channel)
+{
+    struct custody_batch batch;
+    struct split split = make_split(1);
+    split.events[0].channel = channel;
+    struct custody_record record = { .sequence = sequence, .split = &split };
+    custody_load(desk->custody, &record, desk->now_ms);
+    pass(desk, 2100);
+    assert_true(next(desk, &batch));
+    assert_true(batch.is_to_route);
+    (void)answered(desk, sequence, CUSTODY_PROVISIONAL);
+}
+
+static void a_channel_nobody_serves_is_not_applied_again_and_again(void **state)
+{
+    (void)state;
+    static const char *const only_x[] = { "x" };
+    static const char *const only_web[] = { "web" };
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    uint64_t first = 0;
+    uint64_t last = 0;
+    size_t most = 0;
+    history(&desk, "h1", true, 0);
+    custody_route_up(desk.custody, 7, 256);
+    custody_worker_up(desk.custody, 1, 8, only_x, 1, desk.now_ms);
+    desk.newest = 2;
+    custody_committed(desk.custody, 2);
+    apply_provisionally(&desk, 1, "web");
+    load(&desk, 2, 1, false, NULL, 0); /* of x: its worker shows life */
+    assert_true(next(&desk, &batch));
+    seen(&desk, 1, 2, ROUTINE);
+    pass(&desk, 60000);
+    assert_false(custody_next_load(desk.custody, desk.now_ms, &first, &last, &most));
+    struct custody_status status = status_of(&desk);
+    assert_int_equal(status.provisional, 1);
+    assert_int_equal(status.channel_count, 2);
+    assert_string_equal(status.channels[0].name, "web");
+    assert_false(status.channels[0].is_served);
+    assert_int_equal(status.channels[0].provisional_records, 1);
+    assert_true(status.channels[1].is_served);
+    custody_worker_up(desk.custody, 2, 8, only_web, 1, desk.now_ms);
+    assert_true(custody_next_load(desk.custody, desk.now_ms, &first, &last, &most));
+    assert_int_equal(first, 1);
+    custody_destroy(&desk.custody);
+}
+
+static void settled_only_when_the_mark_stands_in_redis(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    uint64_t route = 0;
+    uint64_t number = 0;
+    uint64_t sequence = 0;
+    const char *text = NULL;
+    struct custody_status status = status_of(&desk);
+    assert_true(custody_is_settled(&status)); /* nothing was ever taken */
+    history(&desk, "h1", true, 0);
+    custody_route_up(desk.custody, 7, 256);
+    worker_up(&desk, 1);
+    commit(&desk, 1);
+    assert_true(next(&desk, &batch));
+    status = status_of(&desk);
+    assert_false(custody_is_settled(&status));
+    assert_true(answered(&desk, 1, CUSTODY_DONE));
+    pass(&desk, 5000);
+    status = status_of(&desk);
+    assert_false(custody_is_settled(&status)); /* applied, but no mark says so */
+    assert_true(custody_next_mark(desk.custody, desk.now_ms, &route, &number, &text, &sequence));
+    assert_true(custody_marked(desk.custody, number, "h1", sequence, true));
+    status = status_of(&desk);
+    assert_false(custody_is_settled(&status)); /* Redis may still lose its last seconds */
+    pass(&desk, 4000);
+    status = status_of(&desk);
+    assert_true(custody_is_settled(&status));
+    pass(&desk, 4000);
+    status = status_of(&desk);
+    assert_false(custody_is_settled(&status)); /* nobody has asked Redis for too long */
+    history(&desk, "h1", true, 1);
+    status = status_of(&desk);
+    assert_true(custody_is_settled(&status));
+    history(&desk, "h1", false, 0); /* flushed */
+    status = status_of(&desk);
+    assert_false(custody_is_settled(&status));
+    custody_destroy(&desk.custody);
+}
+
 static void another_history_replays_from_its_mark(void **state)
 {
     (void)state;
@@ -824,6 +1006,11 @@ int main(void)
         cmocka_unit_test(refused_twice_is_quarantined),
         cmocka_unit_test(deaths_noted_before_a_restart_count),
         cmocka_unit_test(a_retry_forgives_what_was_noted),
+        cmocka_unit_test(a_retry_forgives_what_is_in_memory_too),
+        cmocka_unit_test(a_retry_of_what_is_on_its_way_to_quarantine_comes_after_it),
+        cmocka_unit_test(a_replay_by_hand_harms_neither_done_nor_mark),
+        cmocka_unit_test(a_channel_nobody_serves_is_not_applied_again_and_again),
+        cmocka_unit_test(settled_only_when_the_mark_stands_in_redis),
         cmocka_unit_test(another_history_replays_from_its_mark),
         cmocka_unit_test(a_done_under_another_history_leaves_its_event_undone),
         cmocka_unit_test(a_lower_or_missing_mark_replays_under_the_same_history),

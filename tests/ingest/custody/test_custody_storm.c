@@ -109,20 +109,25 @@ static void load(struct world *world, uint64_t sequence, bool is_replayed)
     struct split split = { .count = count, .events = calloc(count, sizeof *split.events) };
     split.memory = split.events;
     for (size_t i = 0; i < count; i++)
-        split.events[i] =
-            (struct split_event){ .channel = "x", .bytes = (const uint8_t *)"e", .length = 1 };
+        split.events[i] = (struct split_event){ .channel = (sequence + i) % 3 ? "x" : "web",
+                                                .bytes = (const uint8_t *)"e",
+                                                .length = 1 };
     struct custody_record record = { .sequence = sequence,
                                      .is_replayed = is_replayed,
                                      .split = &split };
     custody_load(world->custody, &record, world->now_ms);
 }
 
+/* The last one takes all. */
+static const char *const worker_channels[WORKERS][1] = { { "x" }, { "web" }, { NULL } };
+
 static void connect_peers(struct world *world)
 {
     for (int i = 0; i < WORKERS; i++)
         if (world->workers[i] == 0) {
             world->workers[i] = ++world->next_peer;
-            custody_worker_up(world->custody, world->workers[i], 8, NULL, 0, world->now_ms);
+            custody_worker_up(world->custody, world->workers[i], 8, worker_channels[i],
+                              i < WORKERS - 1, world->now_ms);
         }
     if (world->route == 0) {
         world->route = ++world->next_peer;
@@ -300,6 +305,11 @@ static void let_things_break(struct world *world)
         world->is_redis_up = !world->is_redis_up;
     if (mishap(world, 150))
         start_ingest(world);
+    uint64_t some = 1 + dice(world, RECORDS);
+    if (mishap(world, 70)) /* desg replay */
+        (void)custody_replay(world->custody, some, some + dice(world, RECORDS));
+    if (mishap(world, 70)) /* desg quarantine retry */
+        (void)custody_retry(world->custody, some);
 }
 
 static void check_mark(struct world *world, unsigned seed)
