@@ -4,16 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "clock/clock.h"
 #include "log/log.h"
 
 enum { OUTCOMES = STORE_ERROR + 1 };
 
 struct applier {
     struct applier_options options;
-    struct store *store;
     struct counter *outcomes[OUTCOMES];
-    struct histogram *seconds;
     uint64_t applied;
     struct store_event events[STORE_APPLY_MAX];
     struct store_result results[STORE_APPLY_MAX];
@@ -64,36 +61,18 @@ struct applier *applier_new(const struct applier_options *options, struct error 
         self->outcomes[i] = metrics_counter(options->metrics, "desg_route_applied_total", labels,
                                             "Events applied to Redis, by outcome");
     }
-    (void)snprintf(labels, sizeof labels, "lane=\"%s\"", options->lane);
-    self->seconds = metrics_histogram(options->metrics, "desg_route_apply_seconds", labels,
-                                      "Time of one call of the function apply");
-    self->store = store_new(options->store, err);
-    if (!self->store)
-        applier_destroy(&self);
     return self;
 }
 
 void applier_destroy(struct applier **self_p)
 {
-    if (*self_p)
-        store_destroy(&(*self_p)->store);
     free(*self_p);
     *self_p = NULL;
-}
-
-const char *applier_problem(const struct applier *self)
-{
-    return store_problem(self->store);
 }
 
 uint64_t applier_applied(const struct applier *self)
 {
     return self->applied;
-}
-
-struct store *applier_store(struct applier *self)
-{
-    return self->store;
 }
 
 static struct answer done_answer(const struct held *event, const struct store_result *result)
@@ -115,10 +94,9 @@ static int apply_once(struct applier *self, const struct held *events, size_t co
 {
     char history[STORE_HISTORY_BYTES];
     struct error err = { 0 };
-    int64_t begun_us = clock_monotonic_us();
-    if (store_apply(self->store, self->events, count, self->results, history, &err) != 0)
+    const struct route_hands *hands = self->options.hands;
+    if (hands->apply(hands->arg, self->events, count, self->results, history, &err) != 0)
         return -1;
-    histogram_observe(self->seconds, (double)(clock_monotonic_us() - begun_us) / 1e6);
     size_t answered = 0;
     self->refused_count = 0;
     for (size_t i = 0; i < count; i++) {

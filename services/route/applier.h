@@ -4,13 +4,13 @@
 #define DESG_ROUTE_APPLIER_H
 
 #include "route/answers.h"
-#include "store/store.h"
+#include "route/hands.h"
 
 struct applier;
 
 struct applier_options {
-    const struct store_options *store;
-    const char *lane; /* in metrics and logs; a literal */
+    const struct route_hands *hands; /* borrowed */
+    const char *lane;                /* in metrics and logs; a literal */
     struct metrics *metrics;
     /* These were applied under history. Borrowed until it returns; may be reordered. */
     void (*done)(void *arg, struct answer *answers, size_t count, const char *history);
@@ -21,12 +21,10 @@ struct applier *applier_new(const struct applier_options *options, struct error 
 void applier_destroy(struct applier **self_p);
 
 /* Applies up to STORE_APPLY_MAX events. 0: each has been answered. -1: Redis is away and none has;
- * applier_problem says why. An event the function refuses is tried once more alone, then put into
- * quarantine; if that fails as well, Redis counts as away for it and it is answered BUSY. */
+ * the hands' problem says why. An event the function refuses is tried once more alone, then put
+ * into quarantine; if that fails as well, Redis counts as away for it and it is answered BUSY. */
 int applier_apply(struct applier *self, const struct held *events, size_t count) MUST_USE;
 
-const char *applier_problem(const struct applier *self);
 uint64_t applier_applied(const struct applier *self); /* events, ever */
-struct store *applier_store(struct applier *self);    /* the lane's connection */
 
 #endif

@@ -10,21 +10,12 @@
 
 #include "clock/clock.h"
 #include "log/log.h"
-#include "route/applier.h"
-#include "route/provisional.h"
-#include "route/source_marks.h"
+#include "route/applying.h"
 
 enum {
-    HELD_MAX = 2048, /* taken and not yet applied; more are BUSY */
     TICK_MS = 500,
-    EXPIRY_MS = 20,
+    DRAIN_TICK_MS = 20,
     DRAIN_QUIET_MS = 100, /* what was on its way when we said Drain */
-};
-
-struct lane_counters {
-    struct counter *busy;
-    struct counter *refused;
-    struct counter *provisional_alerts;
 };
 
 struct lane {
@@ -34,17 +25,14 @@ struct lane {
     struct link *input;
     struct link *notify; /* NULL: none configured */
     struct id notify_instance;
-    struct applier *applier;
-    struct source_marks *marks;
-    struct provisional *provisional;
-    struct held held[HELD_MAX];
-    size_t held_count;
+    struct store *store;
+    struct histogram *apply_seconds;
+    struct applying *applying;
     int expiry_timer; /* -1: nothing waits for notify */
     int wake_fd;
     bool is_wake_set;
     int64_t drained_at_ms; /* 0: not draining */
     uint64_t applied_at_tick;
-    struct lane_counters counters;
     pthread_t thread;
     bool is_started;
     atomic_bool is_drain_wanted;
@@ -54,6 +42,7 @@ struct lane {
     atomic_size_t waiting_shown;
     atomic_size_t peers_shown;
     atomic_uint_fast64_t rate_shown; /* events a second, over the last tick */
+    atomic_uint_fast64_t busy_shown;
 };
 
 static void wake(struct lane *self)
@@ -63,174 +52,100 @@ static void wake(struct lane *self)
     (void)written; /* full means it is set already */
 }
 
-/* --- answers --- */
+static struct applying_time time_now(void)
+{
+    return (struct applying_time){ clock_monotonic_ms(), clock_unix_ms() };
+}
 
-static void send_packet(void *arg, link_peer peer, const Desg__V1__Packet *packet)
+/* --- what applying asks for --- */
+
+static int apply(void *arg, const struct store_event *events, size_t count,
+                 struct store_result *results, char history[static STORE_HISTORY_BYTES],
+                 struct error *err)
 {
     struct lane *self = arg;
-    struct error err = { 0 };
-    if (link_send(self->input, peer, packet, &err) != 0)
-        log_debug("answer_not_sent", KV("lane", self->word), KV("error", err.text));
+    int64_t begun_us = clock_monotonic_us();
+    if (store_apply(self->store, events, count, results, history, err) != 0)
+        return -1;
+    histogram_observe(self->apply_seconds, (double)(clock_monotonic_us() - begun_us) / 1e6);
+    return 0;
 }
 
-static void answer(struct lane *self, struct answer *answers, size_t count, const char *history)
+static int hello(void *arg, const struct id *source, struct store_mark *mark,
+                 char history[static STORE_HISTORY_BYTES], struct error *err)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (answers[i].kind == ANSWER_BUSY)
-            counter_add(self->counters.busy, 1);
-        else if (answers[i].kind == ANSWER_REFUSED)
-            counter_add(self->counters.refused, 1);
-    }
-    answers_send(answers, count, history, send_packet, self);
+    struct lane *self = arg;
+    return store_hello(self->store, source, mark, history, err);
 }
 
-static void on_applied(void *arg, struct answer *answers, size_t count, const char *history)
+static int set_mark(void *arg, const struct id *source, const struct store_mark *mark,
+                    const struct store_mark *previous, char history[static STORE_HISTORY_BYTES],
+                    bool *is_stored, struct error *err)
 {
-    answer(arg, answers, count, history);
+    struct lane *self = arg;
+    return store_set_mark(self->store, source, mark, previous, history, is_stored, err);
 }
 
-static void on_provisional_answer(void *arg, struct answer *answers, size_t count)
+static const char *problem(void *arg)
 {
-    answer(arg, answers, count, "");
+    const struct lane *self = arg;
+    return store_problem(self->store);
 }
 
-/* --- Redis silent --- */
+static bool is_silent(void *arg)
+{
+    const struct lane *self = arg;
+    return watch_is_silent(self->options.watch);
+}
+
+static void report(void *arg, const char *text)
+{
+    struct lane *self = arg;
+    watch_report(self->options.watch, text);
+}
+
+static int send_answer(void *arg, link_peer peer, const Desg__V1__Packet *packet, struct error *err)
+{
+    struct lane *self = arg;
+    return link_send(self->input, peer, packet, err);
+}
+
+static int send_order(void *arg, link_peer peer, const Desg__V1__Packet *packet, struct error *err)
+{
+    struct lane *self = arg;
+    return self->notify ? link_send(self->notify, peer, packet, err) : -1;
+}
+
+/* --- what happens --- */
 
 static int on_expiry(zloop_t *loop, int timer, void *arg)
 {
     (void)loop;
-    (void)timer;
     struct lane *self = arg;
-    provisional_expire(self->provisional, clock_monotonic_ms());
-    if (provisional_waiting(self->provisional) == 0) {
-        (void)zloop_timer_end(self->loop, self->expiry_timer);
+    applying_expire(self->applying, clock_monotonic_ms());
+    if (applying_waiting(self->applying) == 0) {
+        (void)zloop_timer_end(self->loop, timer);
         self->expiry_timer = -1;
     }
     return 0;
 }
 
-static int send_order(void *arg, link_peer peer, const Desg__V1__Packet *packet)
+static void watch_waiting(struct lane *self)
 {
-    struct lane *self = arg;
-    struct error err = { 0 };
-    if (!self->notify || link_send(self->notify, peer, packet, &err) != 0)
-        return -1;
-    return 0;
-}
-
-/* BUSY for count events, after notify has been told of those that cannot wait. */
-static void defer(struct lane *self, const struct held *events, size_t count)
-{
-    bool needs_alert[STORE_APPLY_MAX];
-    const struct store_queues *queues = &self->options.config->queues;
-    int64_t unix_ms = clock_unix_ms();
-    for (size_t i = 0; i < count; i++)
-        needs_alert[i] = held_needs_alert(&events[i], queues, unix_ms);
-    size_t sent = provisional_order(self->provisional, events, needs_alert, count, "redis silent",
-                                    clock_monotonic_ms());
-    counter_add(self->counters.provisional_alerts, sent);
-    if (provisional_waiting(self->provisional) > 0 && self->expiry_timer < 0)
-        self->expiry_timer = zloop_timer(self->loop, EXPIRY_MS, 0, on_expiry, self);
-}
-
-/* --- applying --- */
-
-static void flush(struct lane *self)
-{
-    for (size_t at = 0; at < self->held_count;) {
-        size_t count = self->held_count - at;
-        if (count > STORE_APPLY_MAX)
-            count = STORE_APPLY_MAX;
-        if (watch_is_silent(self->options.watch))
-            defer(self, &self->held[at], count);
-        else if (applier_apply(self->applier, &self->held[at], count) != 0) {
-            watch_report(self->options.watch, applier_problem(self->applier));
-            defer(self, &self->held[at], count);
-        }
-        at += count;
-    }
-    for (size_t i = 0; i < self->held_count; i++)
-        held_clear(&self->held[i]);
-    self->held_count = 0;
-}
-
-static void refuse(struct lane *self, const struct address *from, const struct error *err)
-{
-    char source[ID_TEXT_BYTES];
-    id_text(from->source.bytes, source);
-    log_warn("event_refused", KV("lane", self->word), KV("source", source),
-             KV("sequence", from->sequence), KV("index", from->index), KV("error", err->text));
-    struct answer refusal = { .to = *from, .kind = ANSWER_REFUSED, .reason = "not decodable" };
-    answer(self, &refusal, 1, "");
-}
-
-static void put_off(struct lane *self, const struct address *from, bool is_alerted)
-{
-    struct answer busy = {
-        .to = *from, .kind = ANSWER_BUSY, .is_alerted = is_alerted, .reason = "queue full"
-    };
-    answer(self, &busy, 1, "");
-}
-
-static void take_item(struct lane *self, const struct address *from, const Desg__V1__Item *item,
-                      int64_t now_ms)
-{
-    if (self->held_count == HELD_MAX) {
-        put_off(self, from, item->is_alerted);
-        return;
-    }
-    struct error err = { 0 };
-    if (held_take(&self->held[self->held_count], from, item, now_ms, &err) == 0)
-        self->held_count++;
-    else if (err.kind == ERROR_INVALID)
-        refuse(self, from, &err);
-    else
-        put_off(self, from, item->is_alerted);
-}
-
-static void take_batch(struct lane *self, link_peer peer, const Desg__V1__Batch *batch)
-{
-    if (batch->source.len != ID_BYTES) {
-        log_warn("batch_refused", KV("lane", self->word),
-                 KV("error", "its source id is not 16 bytes"));
-        counter_add(self->counters.refused, batch->n_items);
-        return;
-    }
-    struct address from = { .peer = peer, .incarnation = batch->incarnation };
-    memcpy(from.source.bytes, batch->source.data, ID_BYTES);
-    int64_t now_ms = clock_unix_ms();
-    for (size_t i = 0; i < batch->n_items; i++) {
-        const Desg__V1__Position *position = batch->items[i]->position;
-        from.sequence = position ? position->sequence : 0;
-        from.index = position ? position->index : 0;
-        take_item(self, &from, batch->items[i], now_ms);
-    }
-    if (self->held_count >= STORE_APPLY_MAX) {
-        flush(self);
-    } else if (!self->is_wake_set) {
-        /* Our own wake-up comes after all sockets that are readable now: what is queued there
-         * joins this call, and nothing waits when nothing is. */
-        self->is_wake_set = true;
-        wake(self);
-    }
+    if (applying_waiting(self->applying) > 0 && self->expiry_timer < 0)
+        self->expiry_timer = zloop_timer(self->loop, APPLYING_EXPIRY_MS, 0, on_expiry, self);
 }
 
 static void on_packet(void *arg, link_peer peer, const Desg__V1__Packet *packet)
 {
     struct lane *self = arg;
-    bool is_silent = watch_is_silent(self->options.watch);
-    switch (packet->kind_case) {
-    case DESG__V1__PACKET__KIND_BATCH:
-        take_batch(self, peer, packet->batch);
-        break;
-    case DESG__V1__PACKET__KIND_HELLO:
-        source_marks_hello(self->marks, self->input, peer, packet->hello, is_silent);
-        break;
-    case DESG__V1__PACKET__KIND_MARK:
-        source_marks_mark(self->marks, self->input, peer, packet->mark, is_silent);
-        break;
-    default:
-        break; /* not for us: link has counted it */
+    applying_packet(self->applying, peer, packet, time_now());
+    watch_waiting(self);
+    if (applying_wants_flush(self->applying) && !self->is_wake_set) {
+        /* Our own wake-up comes after all sockets that are readable now: what is queued there
+         * joins this call, and nothing waits when nothing is. */
+        self->is_wake_set = true;
+        wake(self);
     }
 }
 
@@ -246,36 +161,36 @@ static void on_notify_up(void *arg, link_peer peer, const struct link_peer_info 
 {
     (void)info;
     struct lane *self = arg;
-    provisional_peer_up(self->provisional, peer);
+    applying_notify_up(self->applying, peer);
 }
 
 static void on_notify_down(void *arg, link_peer peer, bool is_drain)
 {
     (void)is_drain;
     struct lane *self = arg;
-    provisional_peer_down(self->provisional, peer);
+    applying_notify_down(self->applying, peer);
 }
 
 static void on_notify_packet(void *arg, link_peer peer, const Desg__V1__Packet *packet)
 {
     (void)peer;
     struct lane *self = arg;
-    if (packet->kind_case == DESG__V1__PACKET__KIND_ALERTED)
-        provisional_alerted(self->provisional, packet->alerted);
+    applying_notify_packet(self->applying, packet);
 }
 
 /* --- the loop --- */
 
 static void show(struct lane *self)
 {
-    atomic_store(&self->held_shown, self->held_count);
-    atomic_store(&self->waiting_shown, provisional_waiting(self->provisional));
+    atomic_store(&self->held_shown, applying_held(self->applying));
+    atomic_store(&self->waiting_shown, applying_waiting(self->applying));
+    atomic_store(&self->busy_shown, applying_busy(self->applying));
     atomic_store(&self->peers_shown, link_peer_count(self->input));
 }
 
 static bool is_drain_over(const struct lane *self)
 {
-    return self->held_count == 0 && provisional_waiting(self->provisional) == 0 &&
+    return applying_held(self->applying) == 0 && applying_waiting(self->applying) == 0 &&
            clock_monotonic_ms() - self->drained_at_ms >= DRAIN_QUIET_MS;
 }
 
@@ -295,7 +210,8 @@ static void begin_drain(struct lane *self)
         return;
     self->drained_at_ms = clock_monotonic_ms();
     link_drain(self->input, "stopping");
-    (void)zloop_timer(self->loop, EXPIRY_MS, 0, on_drain_tick, self); /* -1 only without memory */
+    (void)zloop_timer(self->loop, DRAIN_TICK_MS, 0, on_drain_tick,
+                      self); /* -1 only without memory */
 }
 
 static int on_wake(zloop_t *loop, zmq_pollitem_t *item, void *arg)
@@ -306,7 +222,8 @@ static int on_wake(zloop_t *loop, zmq_pollitem_t *item, void *arg)
     ssize_t length = read(item->fd, &count, sizeof count);
     (void)length; /* nothing to read is nothing to do */
     self->is_wake_set = false;
-    flush(self);
+    applying_flush(self->applying, time_now());
+    watch_waiting(self);
     begin_drain(self);
     show(self);
     return atomic_load(&self->is_end_wanted) ? -1 : 0;
@@ -319,7 +236,7 @@ static int on_tick(zloop_t *loop, int timer, void *arg)
     struct lane *self = arg;
     if (self->options.heartbeat)
         heartbeat_beat(self->options.heartbeat);
-    uint64_t applied = applier_applied(self->applier);
+    uint64_t applied = applying_applied(self->applying);
     atomic_store(&self->rate_shown, (applied - self->applied_at_tick) * 1000 / TICK_MS);
     self->applied_at_tick = applied;
     show(self);
@@ -394,20 +311,6 @@ static int open_loop(struct lane *self, struct error *err)
     return 0;
 }
 
-static void register_counters(struct lane *self)
-{
-    char labels[32];
-    (void)snprintf(labels, sizeof labels, "lane=\"%s\"", self->word);
-    struct metrics *metrics = self->options.metrics;
-    self->counters.busy = metrics_counter(metrics, "desg_route_busy_total", labels,
-                                          "Events answered BUSY: to be offered again");
-    self->counters.refused = metrics_counter(metrics, "desg_route_refused_total", labels,
-                                             "Events answered REFUSED: not decodable");
-    self->counters.provisional_alerts =
-        metrics_counter(metrics, "desg_route_provisional_alerts_total", labels,
-                        "Alerts told to notify because Redis was silent");
-}
-
 static int open_parts(struct lane *self, struct error *err)
 {
     const struct config_common *common = self->options.common;
@@ -417,20 +320,23 @@ static int open_parts(struct lane *self, struct error *err)
                                    .queues = queues,
                                    .metrics = self->options.metrics,
                                    .label = self->word };
-    self->applier = applier_new(&(struct applier_options){ .store = &store,
-                                                           .lane = self->word,
-                                                           .metrics = self->options.metrics,
-                                                           .done = on_applied,
-                                                           .arg = self },
-                                err);
-    if (!self->applier)
+    self->store = store_new(&store, err);
+    if (!self->store)
         return -1;
-    self->marks = source_marks_new(applier_store(self->applier), self->options.watch);
-    self->provisional = provisional_new(&(struct provisional_options){
-        .send = send_order,
-        .answer = on_provisional_answer,
-        .arg = self,
-        .unclassified_per_minute = queues->unclassified_alerts_per_minute });
+    char labels[32];
+    (void)snprintf(labels, sizeof labels, "lane=\"%s\"", self->word);
+    self->apply_seconds = metrics_histogram(self->options.metrics, "desg_route_apply_seconds",
+                                            labels, "Time of one call of the function apply");
+    const struct applying_options applying = {
+        .lane = self->word,
+        .queues = queues,
+        .metrics = self->options.metrics,
+        .hands = { apply, hello, set_mark, problem, is_silent, report, send_answer, send_order,
+                   self },
+    };
+    self->applying = applying_new(&applying, err);
+    if (!self->applying)
+        return -1;
     return open_loop(self, err);
 }
 
@@ -445,7 +351,6 @@ struct lane *lane_new(const struct lane_options *options, struct error *err)
     self->word = options->lane == DESG__V1__LANE__LANE_URGENT ? "urgent" : "bulk";
     self->wake_fd = -1;
     self->expiry_timer = -1;
-    register_counters(self);
     if (open_parts(self, err) != 0) {
         lane_destroy(&self);
         return NULL;
@@ -472,11 +377,8 @@ void lane_destroy(struct lane **self_p)
     link_destroy(&self->notify);
     link_destroy(&self->input);
     zloop_destroy(&self->loop);
-    for (size_t i = 0; i < self->held_count; i++)
-        held_clear(&self->held[i]);
-    provisional_destroy(&self->provisional);
-    source_marks_destroy(&self->marks);
-    applier_destroy(&self->applier);
+    applying_destroy(&self->applying);
+    store_destroy(&self->store);
     if (self->wake_fd >= 0)
         (void)close(self->wake_fd);
     free(self);
@@ -502,5 +404,5 @@ void lane_describe(struct lane *self, json_t *lanes)
                   "held", (json_int_t)atomic_load(&self->held_shown), "waiting_for_notify",
                   (json_int_t)atomic_load(&self->waiting_shown), "events_per_second",
                   (json_int_t)atomic_load(&self->rate_shown), "busy_total",
-                  (json_int_t)counter_value(self->counters.busy)));
+                  (json_int_t)atomic_load(&self->busy_shown)));
 }

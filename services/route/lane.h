@@ -1,6 +1,5 @@
 /* lane - one way through route (urgent or bulk): its own thread, loop, socket and connection to
- * Redis. Takes batches, applies what is queued in one call, answers DONE; when Redis is silent it
- * answers BUSY, after notify has the alerts. Answers HELLO and MARK too.
+ * Redis. The hands and feet of applying.h, which decides.
  * Threads: lane_drain, lane_is_drained, lane_describe from any. */
 #ifndef DESG_ROUTE_LANE_H
 #define DESG_ROUTE_LANE_H
