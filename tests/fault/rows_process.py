@@ -1,7 +1,16 @@
 """rows_process - processes that are killed, stopped, hung, starved, replaced."""
-from harness import row, wait_until
+import concurrent.futures
+import signal
+import time
+
+import ledger
+import threads
+from harness import CALM_TEXT, URGENT_TEXT, row, wait_until
 
 AWAY_S = 0.3
+ROLES = ("ingest-1", "classify-1", "route", "notify")
+NO_REPEATS = {"duplicate_share": 0.0, "rebatch_share": 0.0}  # so that what route sees twice was repeated by us
+APPLIED = "desg_route_applied_total"
 
 
 @row(1, "kill -9 ingest at random", quick=True)
@@ -19,3 +28,177 @@ def kill_ingest_at_random(fault):
         assert load.player.retries > 0, "no platform ever noticed"
         fault.note("kills", kills)
         fault.check(desk, "LDUBH")
+
+
+def killed_at(fault, desk, name, call, number):
+    """Has name killed at its number-th such call from now on, then starts it again. Returns False if it never got there."""
+    tracer = fault.strace(desk, name, "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}")
+    process = desk.processes[name]
+    try:
+        wait_until(lambda: not process.is_alive(), 6, f"{name} at {call} number {number}")
+    except AssertionError:
+        return False
+    finally:
+        tracer.stop()
+        if not process.is_alive():
+            desk.restart(name)
+    return process.starts > 1
+
+
+@row(2, "kill -9 ingest at each journal syscall", quick=True)
+def kill_ingest_at_each_syscall(fault):
+    with fault.desk() as desk:
+        calls = [(call, number) for call in ("pwrite64", "writev", "lseek", "fdatasync") for number in (1, 2, 3, 4)]
+        load = fault.load(desk, per_second=25, seconds=1.1 * len(calls), connections=4)
+        reached = [(call, number) for call, number in calls if killed_at(fault, desk, "ingest-1", call, number)]
+        load.wait()
+        fault.note("killed_at", len(reached))
+        assert {call for call, _ in reached} >= {"pwrite64", "fdatasync"} and len(reached) >= len(calls) - 2, f"only {reached}"
+        fault.check(desk, "LD")
+
+
+@row(3, "kill -9 classify while holding batches; all workers at once")
+def kill_classify(fault):
+    with fault.desk() as desk:
+        load = fault.load(desk, per_second=120, seconds=10)
+        for _ in range(6):
+            fault.kill(desk, fault.random.choice(["classify-1", "classify-2"]), fault.random.uniform(0.05, 0.4))
+        desk.processes["classify-1"].kill9()
+        desk.processes["classify-2"].kill9()
+        before = set(desk.dispatched())
+        fault.post(desk, desk.item(URGENT_TEXT, person="alone", urgent=True))
+        posted_at = time.monotonic()
+        wait_until(lambda: set(desk.dispatched()) - before, 10, "an alert without any worker")
+        fault.note("bypass_s", time.monotonic() - posted_at)
+        assert desk.metric_sum("ingest-1", "desg_ingest_bypassed_events_total") or \
+            desk.status("ingest-1")["detail"]["dispatch"]["bypasses"], "no bypass was taken"
+        load.wait()
+        assert not any(desk.processes[name].is_alive() for name in ("classify-1", "classify-2"))
+        for name in ("classify-1", "classify-2"):
+            desk.restart(name)
+        book = fault.check(desk, "LDUBH")
+        assert not book.held.quarantined, "a killed worker made poison of what it held"
+
+
+@row(4, "kill -9 route between FCALL and DONE", quick=True)
+def kill_route_between(fault):
+    """At the reading of Redis's answer the function ran and nobody was told: shown by what the next route finds there already."""
+    with fault.desk() as desk:
+        load = fault.load(desk, per_second=50, seconds=16, shares=NO_REPEATS)
+        kills = repeated = 0
+        for call in ("recvfrom", "sendto", "write", "recvfrom", "sendto", "recvfrom"):
+            if killed_at(fault, desk, "route", call, fault.random.randint(1, 12)):
+                kills += 1
+                wait_until(lambda: desk.metric_sum("route", APPLIED) > 20, 20, "the new route applies")
+                repeated += desk.metric_sum("route", APPLIED, 'outcome="duplicate"')
+        load.wait()
+        fault.note("kills", kills)
+        fault.note("applied_twice", int(repeated))
+        assert kills >= 4 and repeated > 0, f"{kills} kills, but none between FCALL and DONE"
+        fault.check(desk, "LDH")
+
+
+@row(5, "kill -9 notify between POST and its acknowledgement", quick=True)
+def kill_notify_between(fault):
+    with fault.desk() as desk:
+        for number in range(5):
+            before = {entry["key"] for entry in ledger.dispatch_ledger(desk)["entries"]}
+            reuses = ledger.dispatch_ledger(desk)["reuses"]
+            desk.dispatch_control(hang=1)  # takes it, never says so
+            fault.post(desk, desk.item(URGENT_TEXT, person=f"p{number}", urgent=True))
+            wait_until(lambda: {e["key"] for e in ledger.dispatch_ledger(desk)["entries"]} - before, 5, "the POST at dispatch")
+            fault.kill(desk, "notify", fault.random.uniform(0.05, 0.5))
+            wait_until(lambda: ledger.dispatch_ledger(desk)["reuses"] > reuses, 10, "the same key again")
+        fault.note("same_key_again", ledger.dispatch_ledger(desk)["reuses"])
+        book = fault.check(desk, "LDUH")
+        assert len(book.urgent()) == 5 and len(book.alerts) == 5
+
+
+@row(6, "kill -9 all at once, restart in random order", quick=True)
+def kill_all(fault):
+    with fault.desk(ingests=2) as desk:
+        load = fault.load(desk, per_second=60, seconds=10)
+        for _ in range(2):
+            fault.pause(fault.random.uniform(1.0, 3.0))
+            for process in desk.processes.values():
+                process.signal(signal.SIGKILL)
+            assert {process.popen.wait() for process in desk.processes.values()} == {-signal.SIGKILL}
+            names = list(desk.processes)
+            fault.random.shuffle(names)
+            for name in names:
+                desk.processes[name].start()
+            for name in names:
+                desk.wait_ready(name)
+        load.wait()
+        fault.check(desk, "LDUH")
+
+
+def claim_at_once(desk, conversation, agents):
+    """What each of them got who asks for the same conversation at the same moment."""
+    with concurrent.futures.ThreadPoolExecutor(len(agents)) as pool:
+        return list(pool.map(lambda agent: desk.desg("claim", conversation, "--agent", agent, "--json", timeout=30), agents))
+
+
+@row(7, "SIGSTOP 10 s / SIGCONT each role")
+def stop_and_continue(fault):
+    stopped_s = 10.0
+    with fault.desk(ingests=2) as desk:
+        fault.post(desk, *(desk.item(CALM_TEXT, person=f"claim{n}") for n in range(len(ROLES))))
+        wait_until(lambda: len(desk.queue("general")) >= len(ROLES), 10, "work to claim")
+        waiting = [entry["conversation"] for entry in desk.queue("general")]
+        load = fault.load(desk, per_second=20, seconds=len(ROLES) * (stopped_s + 0.5))
+        urgent = fault.urgent(desk, 3)
+        notify_away = (0.0, 0.0)
+        for name, conversation in zip(ROLES, waiting):
+            desk.processes[name].signal(signal.SIGSTOP)
+            began = time.time()
+            fault.pause(stopped_s - 0.5)
+            assert threads.state(desk.processes[name].pid, desk.processes[name].pid) == "T", f"{name} runs"
+            if name == "route":  # asked while it is stopped, answered when it goes on
+                with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                    asked = pool.submit(claim_at_once, desk, conversation, ["anna", "ben", "carys", "dai"])
+                    fault.pause(0.5)
+                    desk.processes[name].signal(signal.SIGCONT)
+                    got = asked.result()
+            else:
+                fault.pause(0.5)
+                desk.processes[name].signal(signal.SIGCONT)
+                got = claim_at_once(desk, conversation, ["anna", "ben", "carys", "dai"])
+            if name == "notify":
+                notify_away = (began - 1.0, time.time())
+            assert sum(done.returncode == 0 for done in got) == 1, f"{name}: {[done.returncode for done in got]} claimed one thing"
+        load.wait()
+        # Nobody but notify speaks to dispatch: what was answered while it was stopped is measured from its return.
+        urgent.stop()
+        for expected, at in urgent.player.accepted.items():
+            if notify_away[0] <= at <= notify_away[1]:
+                urgent.player.accepted[expected] = notify_away[1]
+        fault.check(desk, "LDUTBH")
+        assert all(process.starts == 1 for process in desk.processes.values())
+
+
+@row(8, "application thread hung, I/O thread alive", quick=True)
+def hang_one_thread(fault):
+    with fault.desk() as desk:
+        worker = desk.processes["classify-1"]
+        load = fault.load(desk, per_second=60, seconds=12)
+        most_s = 0.0
+        for _ in range(2):
+            fault.pause(fault.random.uniform(0.5, 1.0))
+            thread = next(number for number, name in threads.of(worker.pid).items() if name == "classifier")
+            hung = threads.Hung(worker.pid, thread)
+            fault.cleanup(hung.release)
+            began = time.monotonic()
+            newest = desk.status("ingest-1")["detail"]["journal"]["newest_sequence"]
+            wait_until(lambda: desk.status("ingest-1")["detail"]["dispatch"]["done_through"] > newest + 20, 4.0,
+                       "what the hung worker held, and what came after, done by the other")
+            most_s = max(most_s, time.monotonic() - began)
+            assert hung.is_hung() and worker.is_alive()
+            fault.pause(max(0.0, began + 4.0 - time.monotonic()))
+            assert hung.is_hung()
+            hung.release()
+        load.wait()
+        fault.note("requeued_s", most_s)
+        assert worker.starts == 1
+        book = fault.check(desk, "LDUBH")
+        assert not book.held.quarantined
