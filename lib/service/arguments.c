@@ -1,20 +1,28 @@
 #include "service/arguments.h"
 
+#include <assert.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
-enum { NAME_MAX_BYTES = 63, OPTION_CONFIG = 256, OPTION_NAME, OPTION_CHECK, OPTION_VERSION };
+enum {
+    NAME_MAX_BYTES = 63,
+    OPTION_CONFIG = 256,
+    OPTION_NAME,
+    OPTION_CHECK,
+    OPTION_VERSION,
+    OPTION_OWN /* the service's first, then one more each */
+};
 
-static const struct option options[] = {
+static const struct option common_options[] = {
     { "config", required_argument, NULL, OPTION_CONFIG },
     { "name", required_argument, NULL, OPTION_NAME },
     { "check-config", no_argument, NULL, OPTION_CHECK },
     { "help", no_argument, NULL, 'h' },
     { "version", no_argument, NULL, OPTION_VERSION },
-    { 0 },
 };
+enum { COMMON_OPTIONS = sizeof common_options / sizeof common_options[0] };
 
 static const char *word_for(const cyaml_schema_value_t *schema)
 {
@@ -36,6 +44,15 @@ static const char *word_for(const cyaml_schema_value_t *schema)
         return "list";
     default:
         return "group";
+    }
+}
+
+static void print_own_options(const struct service_spec *spec)
+{
+    for (const struct service_option *own = spec->options; own && own->name; own++) {
+        char head[64];
+        (void)snprintf(head, sizeof head, "--%s %s", own->name, own->value ? own->value : "");
+        (void)printf("    %-17s%s\n", head, own->help);
     }
 }
 
@@ -76,13 +93,14 @@ static void print_help(const struct service_spec *spec)
         "                     processes that share a run directory need two names.\n"
         "    --check-config   read and check the configuration, say \"FILE: ok\" and exit\n"
         "    --help, -h       this page\n"
-        "    --version        name and version\n\n"
-        "SIGNALS\n"
-        "    SIGTERM, SIGINT  take no more, finish what is in hand, exit; after\n"
-        "                     common.grace_ms, or at a second signal, at once. What was\n"
-        "                     not finished is sent again; nothing is lost.\n"
-        "    SIGHUP           read rules again, where the service has any\n\n",
+        "    --version        name and version\n",
         name);
+    print_own_options(spec);
+    (void)printf("\nSIGNALS\n"
+                 "    SIGTERM, SIGINT  take no more, finish what is in hand, exit; after\n"
+                 "                     common.grace_ms, or at a second signal, at once. What was\n"
+                 "                     not finished is sent again; nothing is lost.\n"
+                 "    SIGHUP           read rules again, where the service has any\n\n");
     (void)printf("EXIT STATUS\n"
                  "    0   stopped as asked\n"
                  "    64  wrong arguments\n"
@@ -152,13 +170,33 @@ static int take_option(int option, char **argv, const struct service_spec *spec,
     case ':':
         return wrong(spec, "a value is missing after ", argv[optind - 1]);
     default:
-        return wrong(spec, "unknown option ", argv[optind - 1]);
+        if (option < OPTION_OWN)
+            return wrong(spec, "unknown option ", argv[optind - 1]);
+        out->values[option - OPTION_OWN] = optarg ? optarg : "";
+        return -1;
     }
+}
+
+/* The common options and the service's own, ended by an empty one. */
+static void list_options(const struct service_spec *spec,
+                         struct option out[COMMON_OPTIONS + ARGUMENTS_OPTIONS_MAX + 1])
+{
+    size_t count = 0;
+    memcpy(out, common_options, sizeof common_options);
+    for (const struct service_option *own = spec->options; own && own->name; own++, count++) {
+        assert(count < ARGUMENTS_OPTIONS_MAX);
+        out[COMMON_OPTIONS + count] =
+            (struct option){ own->name, own->value ? required_argument : no_argument, NULL,
+                             OPTION_OWN + (int)count };
+    }
+    out[COMMON_OPTIONS + count] = (struct option){ 0 };
 }
 
 int arguments_parse(int argc, char **argv, const struct service_spec *spec, struct arguments *out)
 {
     *out = (struct arguments){ .name = spec->name };
+    struct option options[COMMON_OPTIONS + ARGUMENTS_OPTIONS_MAX + 1];
+    list_options(spec, options);
     opterr = 0;
     optind = 1;
     for (;;) {

@@ -6,10 +6,14 @@
 
 #include "service/service.h"
 
+enum { ARGUMENTS_OPTIONS_MAX = 8 };
+
 struct arguments {
     const char *config; /* path of the configuration */
     const char *name;   /* of this process; the spec's unless --name was given */
     bool is_check;      /* --check-config */
+    const char *values[ARGUMENTS_OPTIONS_MAX]; /* of the spec's options, in their order; NULL: not
+                                                  given, "": given, and it takes no value */
 };
 
 /* Returns -1 to go on with *out filled, or the exit code: 0 after --help or --version, 64 after

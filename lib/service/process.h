@@ -16,6 +16,7 @@ enum service_state { SERVICE_STARTING, SERVICE_RUNNING, SERVICE_DRAINING, SERVIC
 struct service {
     const struct service_spec *spec;
     const char *name;
+    const char *const *option_values; /* in the order of the spec's options */
     struct config *config;
     struct id instance;
     int64_t started_at_ms; /* monotonic */

@@ -256,6 +256,7 @@ int service_main(int argc, char **argv, const struct service_spec *spec)
     (void)log_level_parse(self.config->common.log_level, &level); /* checked when read */
     log_setup(arguments.name, level, STDERR_FILENO);
     prepare(&self, spec, arguments.name);
+    self.option_values = arguments.values;
     code = live(&self);
     clear(&self);
     return code;
@@ -276,6 +277,16 @@ const struct id *service_instance(const struct service *self)
     return &self->instance;
 }
 
+const char *service_option_value(const struct service *self, const char *option)
+{
+    const struct service_option *own = self->spec->options;
+    size_t at = 0;
+    while (own && own[at].name && strcmp(own[at].name, option) != 0)
+        at++;
+    assert(own && own[at].name); /* the spec lists it */
+    return self->option_values[at];
+}
+
 struct metrics *service_metrics(struct service *self)
 {
     return self->metrics;
@@ -294,6 +305,11 @@ struct heartbeat *service_heartbeat_new(struct service *self, const char *loop_n
 void heartbeat_beat(struct heartbeat *self)
 {
     heartbeat_beat_at(self, clock_monotonic_ms());
+}
+
+void service_finish(struct service *self)
+{
+    signals_wake(&self->signals);
 }
 
 void service_fail(struct service *self, const struct error *err)

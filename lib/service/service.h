@@ -26,6 +26,13 @@
 
 struct service; /* one process */
 
+/* An option of a service's own, such as --adopt. */
+struct service_option {
+    const char *name;  /* without the dashes; NULL ends the list */
+    const char *value; /* what stands for its value in --help; NULL: it takes none */
+    const char *help;  /* one line */
+};
+
 struct service_spec {
     const char *name;    /* ingest: the configuration's part, desg-ingest's name */
     const char *summary; /* one sentence for --help */
@@ -45,6 +52,7 @@ struct service_spec {
     bool (*is_ready)(void *self); /* for /readyz: listening and not draining, nothing else */
     void (*describe)(void *self, json_t *detail); /* adds to /status; any thread */
     void (*reload)(void *self);                   /* optional: SIGHUP */
+    const struct service_option *options;         /* optional, at most 8 */
 };
 
 int service_main(int argc, char **argv, const struct service_spec *spec);
@@ -56,11 +64,18 @@ const struct id *service_instance(const struct service *self); /* random, new at
 struct metrics *service_metrics(struct service *self);
 struct admin *service_admin(struct service *self); /* register paths inside start() only */
 
+/* What was given for an option of the spec: NULL: it was not given; "": it takes no value. */
+const char *service_option_value(const struct service *self, const char *option);
+
 /* Liveness: a loop registers once, then beats at least every second. /healthz answers 503 naming a
  * loop that has not beaten for 10 s. Own loops only, never a peer. */
 struct heartbeat;
 struct heartbeat *service_heartbeat_new(struct service *self, const char *loop_name);
 void heartbeat_beat(struct heartbeat *self);
+
+/* From any thread: what the process was started for is finished; it stops, without a drain, with
+ * exit code 0. */
+void service_finish(struct service *self);
 
 /* From any thread: the process must stop; logs err once; exit code by err->kind. */
 void service_fail(struct service *self, const struct error *err);

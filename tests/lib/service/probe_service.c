@@ -74,6 +74,21 @@ static void on_finish(void *arg, const struct admin_request *request, struct adm
     atomic_store(&self->is_finished, true);
 }
 
+/* POST /end: what it was started for is done. */
+static void on_end(void *arg, const struct admin_request *request, struct admin_answer *answer)
+{
+    (void)request;
+    (void)answer;
+    struct probe *self = arg;
+    service_finish(self->service);
+}
+
+static json_t *option_of(const struct service *service, const char *name)
+{
+    const char *value = service_option_value(service, name);
+    return value ? json_string(value) : json_null();
+}
+
 static void *start(struct service *service, const void *config, struct error *err)
 {
     static struct probe probe;
@@ -91,6 +106,7 @@ static void *start(struct service *service, const void *config, struct error *er
     probe.mode = settings->mode;
     admin_handle(service_admin(service), "/fail", ADMIN_CONTROL, on_fail, &probe);
     admin_handle(service_admin(service), "/finish", ADMIN_CONTROL, on_finish, &probe);
+    admin_handle(service_admin(service), "/end", ADMIN_CONTROL, on_end, &probe);
     counter_add(metrics_counter(service_metrics(service), "desg_probe_starts_total", "", "Starts"),
                 1);
     return &probe;
@@ -138,6 +154,8 @@ static void describe(void *arg, json_t *detail)
     (void)json_object_set_new(detail, "zsys_sighandler", json_string(czmq ? czmq : ""));
     (void)json_object_set_new(detail, "force", json_string(service_common(self->service)->force));
     (void)json_object_set_new(detail, "name", json_string(service_name(self->service)));
+    (void)json_object_set_new(detail, "twice", option_of(self->service, "twice"));
+    (void)json_object_set_new(detail, "for", option_of(self->service, "for"));
 }
 
 static void reload(void *arg)
@@ -148,6 +166,11 @@ static void reload(void *arg)
 
 int main(int argc, char **argv)
 {
+    static const struct service_option options[] = {
+        { "twice", NULL, "does it twice" },
+        { "for", "SECONDS", "no longer than this" },
+        { NULL, NULL, NULL },
+    };
     static const struct service_spec spec = {
         .name = "probe",
         .summary = "shows its tests what every process does",
@@ -162,6 +185,7 @@ int main(int argc, char **argv)
         .is_ready = is_ready,
         .describe = describe,
         .reload = reload,
+        .options = options,
     };
     return service_main(argc, argv, &spec);
 }

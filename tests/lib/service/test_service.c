@@ -182,6 +182,36 @@ static void stops_as_asked(void **state)
     }
 }
 
+static void knows_its_own_options(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const arguments[] = { "--config", "CONFIG", "--for", "12", "--twice", NULL };
+    service_child_configure(&f->child, 1000, LISTEN);
+    service_child_start(&f->child, arguments);
+    service_child_await(&f->child, " started ");
+    json_t *status = status_of(f);
+    const json_t *detail = json_object_get(status, "detail");
+    assert_string_equal(text_of(detail, "for"), "12");
+    assert_string_equal(text_of(detail, "twice"), "");
+    json_decref(status);
+    send_signal(f, SIGTERM);
+    assert_int_equal(service_child_wait(&f->child), 0);
+    up(f, 1000, LISTEN);
+    status = status_of(f);
+    assert_true(json_is_null(json_object_get(json_object_get(status, "detail"), "for")));
+    json_decref(status);
+}
+
+static void ends_by_itself_when_its_work_is_done(void **state)
+{
+    struct fixture *f = *state;
+    up(f, 60000, LISTEN "  mode: holds\n"); /* a drain would never end */
+    (void)ask(f, "POST", "/end");
+    assert_int_equal(service_child_wait(&f->child), 0);
+    assert_logged(f, " info probe stopped code=0 ");
+    assert_not_logged(f, "draining");
+}
+
 static void await_state(struct fixture *f, const char *expected)
 {
     int64_t deadline_ms = clock_monotonic_ms() + CHILD_DEADLINE_MS;
@@ -372,6 +402,8 @@ int main(void)
         with_child(over_tcp_there_is_no_control),
         with_child(runs_without_a_tcp_door),
         with_child(stops_as_asked),
+        with_child(knows_its_own_options),
+        with_child(ends_by_itself_when_its_work_is_done),
         with_child(finishes_what_is_in_hand_before_it_stops),
         with_child(a_second_signal_skips_the_wait),
         with_child(the_wait_ends_with_the_grace_period),
