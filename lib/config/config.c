@@ -24,6 +24,10 @@ static const cyaml_schema_field_t redis_fields[] = {
                            struct config_redis, username, 1, 255),
     CYAML_FIELD_STRING_PTR("password_file", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                            struct config_redis, password_file, 1, PATH_MAX),
+    CYAML_FIELD_STRING_PTR("sentinel_username", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct config_redis, sentinel_username, 1, 255),
+    CYAML_FIELD_STRING_PTR("sentinel_password_file", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct config_redis, sentinel_password_file, 1, PATH_MAX),
     CYAML_FIELD_UINT("timeout_ms", CYAML_FLAG_OPTIONAL, struct config_redis, timeout_ms),
     CYAML_FIELD_END
 };

@@ -24,9 +24,11 @@ struct config_redis {
     char *address;    /* unix:/path/redis.sock or host:port */
     char **sentinels; /* host:port of each Sentinel; then address is the master's name */
     unsigned sentinels_count;
-    char *username;      /* optional */
-    char *password_file; /* optional */
-    uint32_t timeout_ms; /* of one call; default 250 */
+    char *username;               /* optional */
+    char *password_file;          /* optional */
+    char *sentinel_username;      /* optional; of the Sentinels, which have users of their own */
+    char *sentinel_password_file; /* optional */
+    uint32_t timeout_ms;          /* of one call; default 250 */
 };
 
 /* The part of the file every process reads. */

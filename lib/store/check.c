@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "clock/clock.h"
+#include "log/log.h"
 #include "store/functions.h"
 
 enum { LOWEST_REDIS = 7, LIBRARY_PREFIX_BYTES = 5 /* desg_ */ };
@@ -78,12 +79,15 @@ static enum store_state check_role(struct store *self, int64_t deadline_ms)
                        "common.redis.username and password_file");
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1)
         return finding(self, STORE_AWAY, "Redis gave no role");
-    if (strcmp(store_text(reply->element[0]), "master") != 0)
-        return finding(
-            self, STORE_REFUSED,
-            "this Redis is a %.16s: point common.redis at the master or at its Sentinels",
-            store_text(reply->element[0]));
-    return STORE_READY;
+    if (strcmp(store_text(reply->element[0]), "master") == 0)
+        return STORE_READY;
+    if (self->sentinels) /* a failover is under way, or that Sentinel has not heard of one */
+        return finding(self, STORE_AWAY,
+                       "the master the Sentinels name, %.200s, is a %.16s: asking them again",
+                       self->endpoint.text, store_text(reply->element[0]));
+    return finding(self, STORE_REFUSED,
+                   "this Redis is a %.16s: point common.redis at the master or at its Sentinels",
+                   store_text(reply->element[0]));
 }
 
 /* Copies the value of "name:value" in an INFO text; "" if it is not there. */
@@ -154,6 +158,73 @@ static enum store_state load_library(struct store *self, int64_t deadline_ms)
     return STORE_READY;
 }
 
+/* Advice: nothing is lost without it, but more has to be replayed, or texts get into Redis's own
+ * logs. */
+struct setting {
+    const char *name;
+    const char *written;  /* as CONFIG GET answers */
+    const char *unwanted; /* anything else will do */
+    long long least;      /* neither of the two: at least this */
+    bool is_for_replicas; /* matters with Sentinels only */
+    const char *advice;
+};
+
+static const struct setting settings[] = {
+    { "appendfsync", NULL, "no", 0, false, "everysec" },
+    { "slowlog-log-slower-than", "-1", NULL, 0, false, "-1: it would keep messages" },
+    { "crash-log-enabled", "no", NULL, 0, false, "no: it would keep messages" },
+    { "min-replicas-to-write", NULL, NULL, 1, true, "1" },
+    { "min-replicas-max-lag", "2", NULL, 0, true, "2" },
+    { "repl-diskless-sync-delay", "0", NULL, 0, true, "0" },
+    { "repl-backlog-size", NULL, NULL, 256LL << 20, true, "256mb" },
+};
+enum { SETTINGS = sizeof settings / sizeof settings[0] };
+
+static void add_advice(char *out, size_t size, const struct setting *setting, const char *found)
+{
+    size_t used = strlen(out);
+    (void)snprintf(out + used, size - used, "%s%s is %.16s, better %s", used ? "; " : "",
+                   setting->name, found, setting->advice);
+}
+
+static bool is_good(const struct setting *setting, const char *found)
+{
+    if (setting->written)
+        return strcmp(found, setting->written) == 0;
+    if (setting->unwanted)
+        return strcmp(found, setting->unwanted) != 0;
+    return strtoll(found, NULL, 10) >= setting->least;
+}
+
+/* Said once by those that apply. An ACL without CONFIG GET keeps its settings to itself. */
+static enum store_state advise(struct store *self, int64_t deadline_ms)
+{
+    const char *argv[2 + SETTINGS] = { "CONFIG", "GET" };
+    for (size_t i = 0; i < SETTINGS; i++)
+        argv[2 + i] = settings[i].name;
+    AUTO(store_reply_free) redisReply *reply = ask(self, deadline_ms, 2 + SETTINGS, argv);
+    if (!reply)
+        return no_answer(self, "CONFIG GET");
+    if (reply->type != REDIS_REPLY_ARRAY)
+        return STORE_READY;
+    char advice[sizeof self->advised] = "";
+    for (size_t i = 0; i < SETTINGS; i++) {
+        const struct setting *setting = &settings[i];
+        const redisReply *value = pair_value(reply, setting->name);
+        if (!value || (setting->is_for_replicas && !self->sentinels))
+            continue;
+        const char *found = store_text(value);
+        if (!is_good(setting, found))
+            add_advice(advice, sizeof advice, setting, found);
+    }
+    if (advice[0] && strcmp(advice, self->advised) != 0)
+        log_warn("redis_settings", KV("connection", (const char *)self->label),
+                 KV("address", (const char *)self->endpoint.text),
+                 KV("advice", (const char *)advice));
+    memcpy(self->advised, advice, sizeof advice);
+    return STORE_READY;
+}
+
 static unsigned long library_version(const char *name)
 {
     return strtoul(name + LIBRARY_PREFIX_BYTES, NULL, 10);
@@ -204,5 +275,7 @@ enum store_state store_examine(struct store *self, int64_t deadline_ms)
         state = check_settings(self, deadline_ms);
     if (state == STORE_READY)
         state = check_library(self, deadline_ms);
+    if (state == STORE_READY && self->queues)
+        state = advise(self, deadline_ms);
     return state;
 }

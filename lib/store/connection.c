@@ -11,7 +11,7 @@
 #include "log/log.h"
 #include "store/functions.h"
 
-enum { RECONNECT_PAUSE_MS = 200, DEFAULT_TIMEOUT_MS = 250, HOST_MAX_BYTES = 256 };
+enum { RECONNECT_PAUSE_MS = 200, DEFAULT_TIMEOUT_MS = 250 };
 
 void store_reply_free(redisReply **reply_p)
 {
@@ -45,6 +45,25 @@ static struct timeval to_timeval(int64_t ms)
     return (struct timeval){ .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 };
 }
 
+static void make_metrics(struct store *self, struct metrics *metrics)
+{
+    if (!metrics)
+        return;
+    char labels[96];
+    (void)snprintf(labels, sizeof labels, "connection=\"%s\"", self->label);
+    self->connections_total = metrics_counter(metrics, "desg_store_connections_total", labels,
+                                              "Connections to Redis made");
+    self->losses_total = metrics_counter(metrics, "desg_store_losses_total", labels,
+                                         "Connections to Redis dropped after a failure");
+    if (self->redis->sentinels_count == 0)
+        return;
+    self->moves_total =
+        metrics_counter(metrics, "desg_store_master_moves_total", labels,
+                        "Connections dropped because the Sentinels named another master");
+    self->sentinels_answering = metrics_gauge(metrics, "desg_store_sentinels_answering", labels,
+                                              "Sentinels that answered when last asked");
+}
+
 struct store *store_new(const struct store_options *options, struct error *err)
 {
     assert(options && options->redis && options->force);
@@ -68,18 +87,16 @@ struct store *store_new(const struct store_options *options, struct error *err)
     (void)snprintf(self->force, sizeof self->force, "%s", options->force);
     (void)snprintf(self->prefix, sizeof self->prefix, "desg:{%s}:", options->force);
     (void)snprintf(self->problem, sizeof self->problem, "not connected to Redis yet");
-    if (options->metrics) {
-        char labels[96];
-        (void)snprintf(labels, sizeof labels, "connection=\"%s\"", self->label);
-        self->connections_total = metrics_counter(options->metrics, "desg_store_connections_total",
-                                                  labels, "Connections to Redis made");
-        self->losses_total = metrics_counter(options->metrics, "desg_store_losses_total", labels,
-                                             "Connections to Redis dropped after a failure");
-    }
+    make_metrics(self, options->metrics);
     const char *file = options->redis->password_file;
     if (file && file[0]) {
         self->password = config_read_secret("common.redis.password_file", file, err);
         if (!self->password)
+            store_destroy(&self);
+    }
+    if (self && options->redis->sentinels_count > 0) {
+        self->sentinels = sentinels_new(options->redis, err);
+        if (!self->sentinels)
             store_destroy(&self);
     }
     return self;
@@ -92,6 +109,8 @@ void store_destroy(struct store **self_p)
         return;
     store_reply_free(&self->held);
     context_free(&self->connection);
+    sentinels_destroy(&self->sentinels);
+    endpoint_clear(&self->endpoint);
     store_scratch_destroy(&self->scratch);
     if (self->password)
         explicit_bzero(self->password, strlen(self->password));
@@ -135,30 +154,21 @@ static void problem(struct store *self, const char *format, ...)
     va_end(arguments);
 }
 
-/* host:port or unix:/path. Names are looked up by hiredis and may block: give numeric addresses
- * where the resolver may be away. */
-static redisContext *open_address(const char *address, int64_t budget_ms, struct store *self)
+/* Connects to self->endpoint. A name is looked up for half the time at most. */
+static redisContext *open_endpoint(struct store *self, int64_t deadline_ms)
 {
-    struct timeval limit = to_timeval(budget_ms);
-    redisContext *context = NULL;
-    if (strncmp(address, "unix:", 5) == 0) {
-        context = redisConnectUnixWithTimeout(address + 5, limit);
-    } else {
-        const char *colon = strrchr(address, ':');
-        char host[HOST_MAX_BYTES] = { 0 };
-        size_t length = colon ? (size_t)(colon - address) : 0;
-        long port = colon ? strtol(colon + 1, NULL, 10) : 0;
-        if (length == 0 || length >= sizeof host || port < 1 || port > 65535) {
-            problem(self, "common.redis: '%.64s' is no address: write unix:/path or host:port",
-                    address);
-            return NULL;
-        }
-        bool is_bracketed = address[0] == '[' && address[length - 1] == ']';
-        memcpy(host, address + is_bracketed, length - 2 * (size_t)is_bracketed);
-        context = redisConnectWithTimeout(host, (int)port, limit);
+    const struct endpoint *to = &self->endpoint;
+    endpoint_look_up(&self->endpoint);
+    if (endpoint_take(&self->endpoint, (deadline_ms - clock_monotonic_ms()) / 2) !=
+        ENDPOINT_FOUND) {
+        problem(self, "Redis at %.200s cannot be found by its name", to->text);
+        return NULL;
     }
+    struct timeval limit = to_timeval(deadline_ms - clock_monotonic_ms());
+    redisContext *context = to->is_unix ? redisConnectUnixWithTimeout(to->host, limit)
+                                        : redisConnectWithTimeout(to->numeric, to->port, limit);
     if (!context || context->err) {
-        problem(self, "cannot connect to Redis at %.200s: %s", address,
+        problem(self, "cannot connect to Redis at %.200s: %s", to->text,
                 context ? context->errstr : "no memory");
         context_free(&context);
         return NULL;
@@ -166,50 +176,70 @@ static redisContext *open_address(const char *address, int64_t budget_ms, struct
     return context;
 }
 
-/* Asks one Sentinel for the master's address. Returns 0 or -1. */
-static int ask_sentinel(struct store *self, const char *sentinel, int64_t budget_ms,
-                        char address[static HOST_MAX_BYTES])
-{
-    AUTO(context_free) redisContext *context = open_address(sentinel, budget_ms / 2, self);
-    if (!context || redisSetTimeout(context, to_timeval(budget_ms / 2)) != REDIS_OK)
-        return -1;
-    AUTO(store_reply_free)
-    redisReply *reply =
-        redisCommand(context, "SENTINEL get-master-addr-by-name %s", self->redis->address);
-    if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) {
-        problem(self, "Sentinel %.128s does not know a master called %.64s", sentinel,
-                self->redis->address);
-        return -1;
-    }
-    const char *host = store_text(reply->element[0]);
-    bool is_v6 = strchr(host, ':') != NULL;
-    int length = snprintf(address, HOST_MAX_BYTES, "%s%s%s:%s", is_v6 ? "[" : "", host,
-                          is_v6 ? "]" : "", store_text(reply->element[1]));
-    return length > 0 && length < HOST_MAX_BYTES ? 0 : -1;
-}
-
+/* Half the time is for the Sentinels, the rest for the master and the questions it is asked. */
 static redisContext *open_master(struct store *self, int64_t deadline_ms)
 {
-    unsigned count = self->redis->sentinels_count;
-    if (count == 0)
-        return open_address(self->redis->address, deadline_ms - clock_monotonic_ms(), self);
-    for (unsigned i = 0; i < count; i++) {
-        /* A dead Sentinel may take its share of the time, not all of it. */
-        int64_t share_ms = (deadline_ms - clock_monotonic_ms()) / (int64_t)(count - i + 1);
-        char address[HOST_MAX_BYTES];
-        if (share_ms > 0 && ask_sentinel(self, self->redis->sentinels[i], share_ms, address) == 0)
-            return open_address(address, deadline_ms - clock_monotonic_ms(), self);
+    char address[ENDPOINT_TEXT_BYTES];
+    const char *configured = self->redis->address;
+    if (self->sentinels) {
+        int64_t now_ms = clock_monotonic_ms();
+        if (sentinels_find(self->sentinels, now_ms + (deadline_ms - now_ms) / 2, address,
+                           self->problem, sizeof self->problem) != 0)
+            return NULL;
+        configured = address;
     }
-    return NULL;
+    if (strcmp(configured, self->endpoint.text) != 0 && self->sentinels)
+        log_info("master_found", KV("connection", (const char *)self->label),
+                 KV("address", configured), KV("epoch", sentinels_epoch(self->sentinels)));
+    if (endpoint_set(&self->endpoint, configured) != 0) {
+        problem(self, "common.redis: '%.64s' is no address: write unix:/path or host:port",
+                configured);
+        return NULL;
+    }
+    return open_endpoint(self, deadline_ms);
+}
+
+static void show_sentinels(struct store *self)
+{
+    size_t answering = sentinels_answering(self->sentinels);
+    if (self->sentinels_answering)
+        gauge_set(self->sentinels_answering, (int64_t)answering);
+    bool is_silent = answering == 0;
+    if (is_silent == self->are_sentinels_silent)
+        return;
+    self->are_sentinels_silent = is_silent;
+    if (is_silent)
+        log_warn("sentinels_silent", KV("connection", (const char *)self->label));
+    else
+        log_info("sentinels_found", KV("connection", (const char *)self->label),
+                 KV("answering", answering));
+}
+
+/* A demoted master that nobody could tell so goes on taking changes that are to be thrown away. */
+static bool is_master_elsewhere(struct store *self)
+{
+    if (!self->sentinels)
+        return false;
+    bool has_moved = sentinels_moved(self->sentinels, self->endpoint.text);
+    show_sentinels(self);
+    if (!has_moved)
+        return false;
+    log_warn("master_moved", KV("connection", (const char *)self->label),
+             KV("from", (const char *)self->endpoint.text),
+             KV("epoch", sentinels_epoch(self->sentinels)));
+    if (self->moves_total)
+        counter_add(self->moves_total, 1);
+    return true;
 }
 
 enum store_state store_check(struct store *self)
 {
     assert(self);
-    if (self->connection && self->state == STORE_READY)
+    bool is_ready = self->connection && self->state == STORE_READY;
+    if (is_ready && !is_master_elsewhere(self))
         return STORE_READY;
     int64_t now_ms = clock_monotonic_ms();
-    if (now_ms - self->tried_at_ms < RECONNECT_PAUSE_MS)
+    if (!is_ready && now_ms - self->tried_at_ms < RECONNECT_PAUSE_MS)
         return self->state;
     self->tried_at_ms = now_ms;
     context_free(&self->connection);
@@ -229,6 +259,8 @@ enum store_state store_check(struct store *self)
         return self->state;
     }
     self->problem[0] = '\0';
+    if (self->sentinels)
+        show_sentinels(self);
     if (self->connections_total)
         counter_add(self->connections_total, 1);
     return STORE_READY;

@@ -4,6 +4,8 @@
 
 #include <hiredis/hiredis.h>
 
+#include "store/endpoint.h"
+#include "store/sentinel.h"
 #include "store/store.h"
 
 enum { STORE_FUNCTION_ARGS_MAX = 16, STORE_PROBLEM_BYTES = 384, STORE_FORCE_MAX_BYTES = 64 };
@@ -17,6 +19,8 @@ struct store {
     char *password; /* NULL: none */
     char force[STORE_FORCE_MAX_BYTES + 1];
     char prefix[STORE_FORCE_MAX_BYTES + 16]; /* desg:{force}: */
+    struct endpoint endpoint;                /* where the connection goes */
+    struct sentinels *sentinels;             /* NULL: the address is configured */
     redisContext *connection;                /* NULL: none */
     enum store_state state;
     char problem[STORE_PROBLEM_BYTES];
@@ -25,6 +29,10 @@ struct store {
     redisReply *held; /* the answer that results of the last store_apply point into */
     struct counter *connections_total;
     struct counter *losses_total;
+    struct counter *moves_total;
+    struct gauge *sentinels_answering;
+    bool are_sentinels_silent;         /* said so in the log */
+    char advised[STORE_PROBLEM_BYTES]; /* advice on settings last written to the log */
 };
 
 /* Drops the connection: what was under way has an unknown outcome. Notes why as the problem line.

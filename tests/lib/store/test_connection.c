@@ -1,12 +1,6 @@
 #include "fixture.h"
 
-#include <arpa/inet.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "clock/clock.h"
 
@@ -191,100 +185,6 @@ static void a_redis_that_takes_no_changes_still_shows_its_queues(void **state)
     assert_int_equal(store_probe(f->store, &err), 0);
 }
 
-/* A port that was free a moment ago. */
-static int free_port(void)
-{
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t length = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&address, length) == 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
-    (void)close(fd);
-    return ntohs(address.sin_port);
-}
-
-/* A Sentinel that knows one answer, on a Unix socket. */
-struct sentinel {
-    char folder[64];
-    struct sockaddr_un address;
-    char answer[128];
-    int fd;
-    atomic_int questions;
-    pthread_t thread;
-};
-
-static void *answer_all(void *arg)
-{
-    struct sentinel *self = arg;
-    int client;
-    while ((client = accept(self->fd, NULL, NULL)) >= 0) {
-        char question[256];
-        if (read(client, question, sizeof question) > 0) {
-            atomic_fetch_add(&self->questions, 1);
-            assert_true(write(client, self->answer, strlen(self->answer)) > 0);
-        }
-        (void)close(client);
-    }
-    return NULL;
-}
-
-static void start_sentinel(struct sentinel *self)
-{
-    strcpy(self->folder, "/tmp/desg-sentinel-XXXXXX"); /* NOLINT: fits */
-    assert_non_null(mkdtemp(self->folder));
-    self->address.sun_family = AF_UNIX;
-    (void)snprintf(self->address.sun_path, sizeof self->address.sun_path, "%s/s", self->folder);
-    self->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(self->fd >= 0);
-    assert_int_equal(bind(self->fd, (struct sockaddr *)&self->address, sizeof self->address), 0);
-    assert_int_equal(listen(self->fd, 8), 0);
-    assert_int_equal(pthread_create(&self->thread, NULL, answer_all, self), 0);
-}
-
-static void stop_sentinel(struct sentinel *self)
-{
-    (void)shutdown(self->fd, SHUT_RDWR);
-    (void)pthread_join(self->thread, NULL);
-    (void)close(self->fd);
-    (void)unlink(self->address.sun_path);
-    (void)rmdir(self->folder);
-}
-
-static void the_master_is_found_through_sentinels(void **state)
-{
-    struct fixture *f = *state;
-    static struct sentinel sentinel;
-    int port = free_port();
-    free(redis_server_ask(f->server, "CONFIG SET bind 127.0.0.1"));
-    free(redis_server_ask(f->server, "CONFIG SET port %d", port));
-    (void)snprintf(sentinel.answer, sizeof sentinel.answer,
-                   "*2\r\n$9\r\n127.0.0.1\r\n$%zu\r\n%d\r\n", (size_t)snprintf(NULL, 0, "%d", port),
-                   port);
-    start_sentinel(&sentinel);
-    char second[128];
-    (void)snprintf(second, sizeof second, "unix:%s", sentinel.address.sun_path);
-    char *sentinels[] = { (char *)"unix:/nonexistent/sentinel", second };
-    char *direct = f->redis.address;
-    f->redis.address = (char *)"desg-master";
-    f->redis.sentinels = sentinels;
-    f->redis.sentinels_count = 2;
-    assert_int_equal(state_within(f->store, STORE_READY), STORE_READY); /* one Sentinel is dead */
-    struct sample sample;
-    sample_init(&sample, 1, 1, T0, ROUTINE);
-    assert_int_equal(apply_sample(f, &sample), STORE_NEW);
-    assert_true(atomic_load(&sentinel.questions) >= 1);
-    store_destroy(&f->store);
-    strcpy(sentinel.answer, "*-1\r\n"); /* NOLINT: fits; a Sentinel that knows no such master */
-    f->store = open_store(f);
-    assert_int_equal(store_check(f->store), STORE_AWAY);
-    assert_non_null(strstr(store_problem(f->store), "desg-master"));
-    stop_sentinel(&sentinel);
-    f->redis.address = direct;
-    f->redis.sentinels_count = 0;
-    free(redis_server_ask(f->server, "CONFIG SET port 0"));
-}
-
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, empty, close_store)
@@ -296,7 +196,6 @@ int main(void)
         T(a_frozen_redis_is_unavailable_within_300_ms),
         T(a_killed_redis_is_found_again_under_another_history),
         T(a_redis_that_takes_no_changes_still_shows_its_queues),
-        T(the_master_is_found_through_sentinels),
         cmocka_unit_test(an_address_that_is_none_is_named),
         T(a_force_that_would_break_keys_is_refused),
     };
