@@ -331,8 +331,9 @@ void custody_offer_again(struct held_event *event, int64_t now_ms)
 
 void custody_start_event(struct custody *self, struct held_event *event)
 {
-    if (event->deaths >= 2) {
+    if (event->deaths >= 2)
         event->quarantine_reason = "two classify workers died holding it alone";
+    if (event->quarantine_reason) {
         custody_bypass(self, event);
     } else {
         custody_enqueue(event->is_suspect ? &self->suspects : &self->waiting, event, false);
@@ -375,6 +376,8 @@ void custody_load(struct custody *self, const struct custody_record *from, int64
     for (size_t i = 0; i < from->note_count; i++)
         if (from->notes[i].index < record->count)
             apply_note(&record->events[from->notes[i].index], &from->notes[i]);
+    for (size_t i = 0; i < record->count; i++)
+        record->events[i].quarantine_reason = record->split.poison;
     if (ranges_contain(&self->forgiven, from->sequence)) {
         ranges_remove(&self->forgiven, from->sequence, from->sequence);
         custody_forgive(self, record);

@@ -101,6 +101,7 @@ void custody_forgive(struct custody *self, struct held_record *record)
 {
     for (size_t i = 0; i < record->count; i++) {
         struct held_event *event = &record->events[i];
+        event->quarantine_reason = event->state < HELD_TO_ROUTE ? NULL : event->quarantine_reason;
         if (!event->is_suspect && event->deaths == 0 && event->refusals == 0)
             continue;
         event->is_suspect = false;

@@ -9,20 +9,9 @@
 
 #include "crypto/crypto.h"
 #include "desg/v1/event.pb-c.h"
+#include "ingest/answer_json.h"
 
 enum { ENCODE_BYTES = 3 << 18 }; /* a multiple of 3, so that pieces join without padding */
-
-static void answer_json(struct admin_answer *answer, unsigned status, json_t *json)
-{
-    answer->status = json ? status : 500;
-    answer->body = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    json_decref(json);
-}
-
-static void answer_error(struct admin_answer *answer, unsigned status, const char *text)
-{
-    answer_json(answer, status, json_pack("{s:s}", "error", text));
-}
 
 static bool read_sequence(const char *text, uint64_t *sequence)
 {

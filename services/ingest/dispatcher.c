@@ -10,6 +10,8 @@
 #include "clock/clock.h"
 #include "desg/v1/verdict.pb-c.h"
 #include "ingest/custody.h"
+#include "ingest/dispatch_status.h"
+#include "ingest/record_split.h"
 #include "ingest/source_progress.h"
 #include "link/link.h"
 #include "log/log.h"
@@ -20,35 +22,28 @@ enum {
     PUMP_ROUNDS = 8,
     PAGE_MAX_BYTES = 2 << 20,
     VERDICT_MAX_BYTES = 256,
-    RETRIES_MAX = 64,
+    REQUESTS_MAX = 64,
 };
 
-struct snapshot {
-    pthread_mutex_t lock;
-    struct custody_status status;
-    json_t *workers;
-    json_t *routes;
+/* What a person wants offered again, from the admin thread to ours. */
+struct request {
+    uint64_t first;
+    uint64_t last;
+    bool is_retry; /* suspicions are forgotten */
 };
-
-/* Sequences a person wants tried again, from the admin thread to ours. */
-struct retries {
+struct requests {
     pthread_mutex_t lock;
-    uint64_t sequences[RETRIES_MAX];
+    struct request items[REQUESTS_MAX];
     size_t count;
-};
-
-struct counters {
-    struct counter *hedges, *bypasses, *retries, *suspects, *quarantined, *rewinds, *stale_dones,
-        *answers[4], *damaged, *not_sent, *foreign;
-    struct gauge *unloaded, *held, *deferred, *provisional, *oldest_unseen_ms, *workers, *busy;
 };
 
 struct dispatcher {
     struct service *service;
     const struct ingest_config *config;
-    struct splitter *splitter;
+    struct record_splitter reading;
     struct journal *journal;
-    struct id source;
+    dispatcher_watch *watch;
+    void *watch_arg;
 
     pthread_t thread;
     bool is_running;
@@ -70,11 +65,8 @@ struct dispatcher {
     int64_t snapshot_at_ms;
     uint8_t unclassified[VERDICT_MAX_BYTES];
     size_t unclassified_length;
-    struct custody_status counted; /* counters as last exported */
-    struct source_counts counted_answers;
-    struct counters metrics;
-    struct snapshot snapshot;
-    struct retries retries;
+    struct dispatch_status *status;
+    struct requests requests;
     struct journal_page page;
 };
 
@@ -215,13 +207,11 @@ static void split_record(void *arg, const struct journal_record *record, bool is
                          struct split *out)
 {
     struct dispatcher *self = arg;
-    if (record->is_damaged) {
-        counter_add(self->metrics.damaged, 1);
-        splitter_damaged(self->splitter, &self->source, record->sequence, record->stored_at_ms,
-                         out);
-    } else {
-        splitter_split(self->splitter, record->body, record->body_bytes, is_replayed, out);
-    }
+    record_split(&self->reading, record, is_replayed, out);
+    if (record->is_damaged)
+        dispatch_status_damaged(self->status, 1);
+    if (out->poison)
+        dispatch_status_set_aside(self->status);
 }
 
 /* What retention deleted lies before the oldest record. A hole behind it is damage, and a person
@@ -232,7 +222,7 @@ static void on_gap(void *arg, uint64_t first, uint64_t last)
     struct journal_stats stats;
     journal_stats(self->journal, &stats);
     if (first >= stats.oldest_sequence) {
-        counter_add(self->metrics.damaged, last - first + 1);
+        dispatch_status_damaged(self->status, last - first + 1);
         log_error("journal_gap_found", KV("first_sequence", first), KV("last_sequence", last));
     }
 }
@@ -283,7 +273,7 @@ static void send_batch(struct dispatcher *self, const struct custody_batch *batc
         pointers[i] = &items[i];
     }
     Desg__V1__Batch message = DESG__V1__BATCH__INIT;
-    message.source = (ProtobufCBinaryData){ ID_BYTES, self->source.bytes };
+    message.source = (ProtobufCBinaryData){ ID_BYTES, self->reading.source.bytes };
     message.incarnation = source_progress_fence(&self->progress);
     message.lane =
         batch->is_to_route ? DESG__V1__LANE__LANE_URGENT : DESG__V1__LANE__LANE_UNSPECIFIED;
@@ -293,7 +283,7 @@ static void send_batch(struct dispatcher *self, const struct custody_batch *batc
     struct error err = { 0 };
     struct link *link = batch->is_to_route ? self->routes : self->workers;
     if (link_send(link, batch->peer / 2, &packet, &err) != 0) {
-        counter_add(self->metrics.not_sent, 1);
+        dispatch_status_not_sent(self->status);
         custody_not_sent(self->custody, batch, clock_monotonic_ms());
     }
 }
@@ -307,7 +297,7 @@ static void send_hello(struct dispatcher *self, int64_t now_ms)
     Desg__V1__Packet packet = link_packet_hello(&hello);
     struct error err = { 0 };
     if (link_send(self->routes, route / 2, &packet, &err) != 0)
-        counter_add(self->metrics.not_sent, 1); /* the next one comes in two seconds */
+        dispatch_status_not_sent(self->status); /* the next one comes in two seconds */
 }
 
 static void send_mark(struct dispatcher *self, int64_t now_ms)
@@ -319,7 +309,7 @@ static void send_mark(struct dispatcher *self, int64_t now_ms)
     Desg__V1__Packet packet = link_packet_mark(&mark);
     struct error err = { 0 };
     if (link_send(self->routes, route / 2, &packet, &err) != 0)
-        counter_add(self->metrics.not_sent, 1); /* the next one comes in a second */
+        dispatch_status_not_sent(self->status); /* the next one comes in a second */
 }
 
 static void wake(struct dispatcher *self)
@@ -346,27 +336,44 @@ static void pump(struct dispatcher *self)
         wake(self); /* let answers in between */
 }
 
-static void take_retries(struct dispatcher *self)
+static void take_requests(struct dispatcher *self)
 {
-    (void)pthread_mutex_lock(&self->retries.lock);
-    for (size_t i = 0; i < self->retries.count; i++) {
-        bool is_known = custody_retry(self->custody, self->retries.sequences[i]);
-        log_info("retry_asked", KV("sequence", self->retries.sequences[i]), KV("known", is_known));
+    (void)pthread_mutex_lock(&self->requests.lock);
+    for (size_t i = 0; i < self->requests.count; i++) {
+        const struct request *request = &self->requests.items[i];
+        if (request->is_retry) {
+            bool is_known = custody_retry(self->custody, request->first);
+            log_info("retry_asked", KV("sequence", request->first), KV("known", is_known));
+        } else {
+            uint64_t records = custody_replay(self->custody, request->first, request->last);
+            log_info("replay_asked", KV("first_sequence", request->first),
+                     KV("last_sequence", request->last), KV("records", records));
+        }
     }
-    self->retries.count = 0;
-    (void)pthread_mutex_unlock(&self->retries.lock);
+    self->requests.count = 0;
+    (void)pthread_mutex_unlock(&self->requests.lock);
+}
+
+static bool ask(struct dispatcher *self, struct request request)
+{
+    (void)pthread_mutex_lock(&self->requests.lock);
+    bool has_room = self->requests.count < REQUESTS_MAX;
+    if (has_room)
+        self->requests.items[self->requests.count++] = request;
+    (void)pthread_mutex_unlock(&self->requests.lock);
+    if (has_room)
+        wake(self);
+    return has_room;
 }
 
 bool dispatcher_retry(struct dispatcher *self, uint64_t sequence)
 {
-    (void)pthread_mutex_lock(&self->retries.lock);
-    bool has_room = self->retries.count < RETRIES_MAX;
-    if (has_room)
-        self->retries.sequences[self->retries.count++] = sequence;
-    (void)pthread_mutex_unlock(&self->retries.lock);
-    if (has_room)
-        wake(self);
-    return has_room;
+    return ask(self, (struct request){ sequence, sequence, true });
+}
+
+bool dispatcher_replay(struct dispatcher *self, uint64_t first, uint64_t last)
+{
+    return ask(self, (struct request){ first, last, false });
 }
 
 static int on_wake(zloop_t *loop, zmq_pollitem_t *item, void *arg)
@@ -381,56 +388,21 @@ static int on_wake(zloop_t *loop, zmq_pollitem_t *item, void *arg)
         return -1;
     if (atomic_load(&self->is_draining))
         custody_drain(self->custody);
-    take_retries(self);
+    take_requests(self);
     pump(self);
     return 0;
 }
 
 /* --- how it stands --- */
 
-static void add_delta(struct counter *counter, uint64_t *counted, uint64_t now)
-{
-    counter_add(counter, now - *counted);
-    *counted = now;
-}
-
-static void export_metrics(struct dispatcher *self, const struct custody_status *status)
-{
-    struct counters *m = &self->metrics;
-    add_delta(m->hedges, &self->counted.hedges, status->hedges);
-    add_delta(m->bypasses, &self->counted.bypasses, status->bypasses);
-    add_delta(m->retries, &self->counted.retries, status->retries);
-    add_delta(m->suspects, &self->counted.suspects, status->suspects);
-    add_delta(m->quarantined, &self->counted.quarantined, status->quarantined);
-    add_delta(m->rewinds, &self->counted.rewinds, status->rewinds);
-    add_delta(m->stale_dones, &self->counted.stale_dones, status->stale_dones);
-    const struct source_counts *counts = &self->progress.counts;
-    for (size_t i = 0; i < sizeof counts->answers / sizeof counts->answers[0]; i++)
-        add_delta(m->answers[i], &self->counted_answers.answers[i], counts->answers[i]);
-    add_delta(m->foreign, &self->counted_answers.foreign, counts->foreign);
-    gauge_set(m->unloaded, (int64_t)status->unloaded);
-    gauge_set(m->held, (int64_t)status->held_events);
-    gauge_set(m->deferred, (int64_t)status->deferred);
-    gauge_set(m->provisional, (int64_t)status->provisional);
-    gauge_set(m->oldest_unseen_ms, status->oldest_unseen_ms);
-    gauge_set(m->workers, (int64_t)status->workers);
-    gauge_set(m->busy, status->is_route_busy);
-}
-
 static void take_snapshot(struct dispatcher *self, int64_t now_ms)
 {
     struct custody_status status;
     custody_status(self->custody, now_ms, &status);
-    export_metrics(self, &status);
-    json_t *workers = link_describe(self->workers);
-    json_t *routes = link_describe(self->routes);
-    (void)pthread_mutex_lock(&self->snapshot.lock);
-    self->snapshot.status = status;
-    json_decref(self->snapshot.workers);
-    json_decref(self->snapshot.routes);
-    self->snapshot.workers = workers;
-    self->snapshot.routes = routes;
-    (void)pthread_mutex_unlock(&self->snapshot.lock);
+    dispatch_status_put(self->status, &status, &self->progress.counts, link_describe(self->workers),
+                        link_describe(self->routes));
+    if (self->watch)
+        self->watch(self->watch_arg, &status, now_ms);
 }
 
 static int on_tick(zloop_t *loop, int timer, void *arg)
@@ -454,69 +426,20 @@ static int on_tick(zloop_t *loop, int timer, void *arg)
 
 void dispatcher_describe(struct dispatcher *self, json_t *detail)
 {
-    (void)pthread_mutex_lock(&self->snapshot.lock);
-    const struct custody_status *s = &self->snapshot.status;
-    json_t *dispatch =
-        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I}", "newest_sequence",
-                  (json_int_t)s->newest, "unloaded_records", (json_int_t)s->unloaded, "held_events",
-                  (json_int_t)s->held_events, "deferred_records", (json_int_t)s->deferred,
-                  "provisional_records", (json_int_t)s->provisional, "done_through",
-                  (json_int_t)s->done_through, "marked", (json_int_t)s->marked, "oldest_unseen_ms",
-                  (json_int_t)s->oldest_unseen_ms, "route_busy", s->is_route_busy, "history_known",
-                  s->is_history_known, "rewinds", (json_int_t)s->rewinds, "bypasses",
-                  (json_int_t)s->bypasses);
-    if (dispatch) {
-        /* copies: the admin thread must not share what the next snapshot frees */
-        (void)json_object_set_new(dispatch, "workers", json_deep_copy(self->snapshot.workers));
-        (void)json_object_set_new(dispatch, "routes", json_deep_copy(self->snapshot.routes));
-        (void)json_object_set_new(detail, "dispatch", dispatch);
+    dispatch_status_describe(self->status, detail);
+}
+
+void dispatcher_status(struct dispatcher *self, struct custody_status *out)
+{
+    dispatch_status_get(self->status, out);
+    uint64_t committed = atomic_load(&self->committed);
+    if (committed > out->newest) { /* since the snapshot */
+        out->unloaded += committed - out->newest;
+        out->newest = committed;
     }
-    (void)pthread_mutex_unlock(&self->snapshot.lock);
 }
 
 /* --- life --- */
-
-static void make_metrics(struct dispatcher *self, struct metrics *registry)
-{
-    struct counters *m = &self->metrics;
-    static const char *const answers[] = { "answer=\"done\"", "answer=\"provisional\"",
-                                           "answer=\"busy\"", "answer=\"refused\"" };
-    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++)
-        m->answers[i] = metrics_counter(registry, "desg_ingest_answers_total", answers[i],
-                                        "Answers about events from the stages behind");
-    m->hedges = metrics_counter(registry, "desg_ingest_hedges_total", "",
-                                "Events sent a second way because an answer was late");
-    m->bypasses = metrics_counter(registry, "desg_ingest_bypasses_total", "",
-                                  "Events sent to route unclassified");
-    m->retries = metrics_counter(registry, "desg_ingest_retries_total", "",
-                                 "Events sent again after a time-out");
-    m->suspects = metrics_counter(registry, "desg_ingest_suspects_total", "",
-                                  "Events in hand of a worker that died");
-    m->quarantined =
-        metrics_counter(registry, "desg_ingest_quarantined_total", "", "Events sent to quarantine");
-    m->rewinds = metrics_counter(registry, "desg_ingest_rewinds_total", "",
-                                 "Replays from the mark because Redis had another history");
-    m->stale_dones = metrics_counter(registry, "desg_ingest_stale_dones_total", "",
-                                     "Acknowledgements under another history of Redis");
-    m->damaged = metrics_counter(registry, "desg_ingest_damaged_records_total", "",
-                                 "Journal records that failed their check");
-    m->not_sent = metrics_counter(registry, "desg_ingest_batches_not_sent_total", "",
-                                  "Batches a peer did not take");
-    m->foreign = metrics_counter(registry, "desg_ingest_foreign_answers_total", "",
-                                 "Answers meant for another start or journal");
-    m->unloaded = metrics_gauge(registry, "desg_ingest_unloaded_records", "",
-                                "Committed records not yet handed out");
-    m->held = metrics_gauge(registry, "desg_ingest_held_events", "", "Events in custody in memory");
-    m->deferred = metrics_gauge(registry, "desg_ingest_deferred_records", "",
-                                "Records kept for later because route was busy");
-    m->provisional = metrics_gauge(registry, "desg_ingest_provisional_records", "",
-                                   "Records applied unclassified, to be offered again");
-    m->oldest_unseen_ms = metrics_gauge(registry, "desg_ingest_oldest_unseen_milliseconds", "",
-                                        "Age of the oldest event triage has not looked at");
-    m->workers = metrics_gauge(registry, "desg_ingest_workers", "", "Classify workers connected");
-    m->busy = metrics_gauge(registry, "desg_ingest_route_busy", "",
-                            "1 while route cannot apply (Redis silent)");
-}
 
 /* What ingest says of an event that triage never saw: treated as urgent until somebody knows
  * better. */
@@ -540,17 +463,22 @@ struct dispatcher *dispatcher_new(const struct dispatcher_options *options, stru
     }
     self->service = options->service;
     self->config = options->config;
-    self->splitter = options->splitter;
-    (void)pthread_mutex_init(&self->snapshot.lock, NULL);
-    (void)pthread_mutex_init(&self->retries.lock, NULL);
+    self->reading.splitter = options->splitter;
+    self->reading.reader = LOADING_DISPATCHER;
+    self->watch = options->watch;
+    self->watch_arg = options->watch_arg;
+    (void)pthread_mutex_init(&self->requests.lock, NULL);
     self->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (self->wake_fd < 0) {
         (void)error_set(err, ERROR_SYSTEM, "no descriptor for the dispatcher");
         dispatcher_destroy(&self);
         return NULL;
     }
-    make_metrics(self, service_metrics(options->service));
-    make_unclassified(self);
+    self->status = dispatch_status_new(service_metrics(options->service), err);
+    if (!self->status)
+        dispatcher_destroy(&self);
+    else
+        make_unclassified(self);
     return self;
 }
 
@@ -593,11 +521,13 @@ static void *run(void *arg)
     return NULL;
 }
 
-int dispatcher_start(struct dispatcher *self, struct journal *journal, struct error *err)
+int dispatcher_start(struct dispatcher *self, struct journal *journal, struct loading *loading,
+                     struct error *err)
 {
     struct journal_stats stats;
     self->journal = journal;
-    self->source = journal_source(journal);
+    self->reading.source = journal_source(journal);
+    self->reading.loading = loading;
     journal_stats(journal, &stats);
     atomic_store(&self->committed, stats.newest_sequence);
     struct custody_limits limits = custody_default_limits();
@@ -610,7 +540,7 @@ int dispatcher_start(struct dispatcher *self, struct journal *journal, struct er
                                           .release = release,
                                           .split = split_record,
                                           .arg = self };
-    source_progress_init(&self->progress, self->custody, &hands, &self->source,
+    source_progress_init(&self->progress, self->custody, &hands, &self->reading.source,
                          journal_incarnation(journal), stats.newest_sequence);
     if (open_links(self, err) != 0)
         return -1;
@@ -661,10 +591,8 @@ void dispatcher_destroy(struct dispatcher **self_p)
     if (self->context)
         (void)zmq_ctx_term(self->context);
     custody_destroy(&self->custody);
-    json_decref(self->snapshot.workers);
-    json_decref(self->snapshot.routes);
-    (void)pthread_mutex_destroy(&self->snapshot.lock);
-    (void)pthread_mutex_destroy(&self->retries.lock);
+    dispatch_status_destroy(&self->status);
+    (void)pthread_mutex_destroy(&self->requests.lock);
     if (self->wake_fd >= 0)
         (void)close(self->wake_fd);
     free(self);

@@ -652,8 +652,12 @@ void http_intake_drain(struct http_intake *self)
 
 bool http_intake_is_drained(struct http_intake *self)
 {
-    return atomic_load(&self->is_draining) && atomic_load(&self->outstanding) == 0 &&
-           waiting_count(self->waiting) == 0;
+    return atomic_load(&self->is_draining) && http_intake_is_idle(self);
+}
+
+bool http_intake_is_idle(struct http_intake *self)
+{
+    return atomic_load(&self->outstanding) == 0 && waiting_count(self->waiting) == 0;
 }
 
 static void stop_deadlines(struct http_intake *self)

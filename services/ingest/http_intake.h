@@ -50,6 +50,9 @@ void http_intake_drain(struct http_intake *self);
 /* Draining, and nothing waits for the store. */
 bool http_intake_is_drained(struct http_intake *self);
 
+/* Nothing waits for the store just now. */
+bool http_intake_is_idle(struct http_intake *self);
+
 /* Answers whatever still waits with 503, then stops listening and joins the threads. The store may
  * still call done afterwards. */
 void http_intake_stop(struct http_intake *self);

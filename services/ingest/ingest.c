@@ -8,10 +8,15 @@
 #include <string.h>
 
 #include "clock/clock.h"
+#include "ingest/adoption.h"
+#include "ingest/degraded.h"
 #include "ingest/deliveries.h"
 #include "ingest/dispatcher.h"
+#include "ingest/drained.h"
 #include "ingest/http_intake.h"
 #include "ingest/ingest_config.h"
+#include "ingest/loading.h"
+#include "ingest/replay.h"
 #include "ingest/retry.h"
 #include "journal/journal.h"
 #include "log/log.h"
@@ -27,10 +32,13 @@ struct ingest {
     struct dispatcher *dispatcher; /* guarded by hook_lock while the journal is open */
     pthread_mutex_t hook_lock;
     struct journal *journal;
-    struct http_intake *intake;
-    struct heartbeat *heartbeat;
-    int64_t journal_checked_ms; /* deadline thread only */
-    bool has_failed;            /* deadline thread only */
+    struct loading *loading;
+    struct http_intake *intake; /* NULL: this is an adoption */
+    struct adoption *adoption;  /* NULL: it is none */
+    struct gauge *degraded[DEGRADED_COUNT];
+    struct heartbeat *heartbeat; /* of the intake's deadline thread */
+    bool has_failed;             /* dispatcher's thread only */
+    int64_t journal_checked_ms;  /* dispatcher's thread only */
     atomic_bool is_draining;
     bool is_dispatcher_draining; /* service's main thread only */
 };
@@ -56,14 +64,12 @@ static int append_delivery(void *arg, const void *record, size_t length, journal
 static void on_tick(void *arg)
 {
     struct ingest *self = arg;
-    int64_t now_ms = clock_monotonic_ms();
     heartbeat_beat(self->heartbeat);
-    if (self->has_failed || now_ms - self->journal_checked_ms < JOURNAL_CHECK_MS)
-        return;
-    self->journal_checked_ms = now_ms;
-    struct journal_stats stats;
-    journal_stats(self->journal, &stats);
-    if (stats.state != JOURNAL_DEAD)
+}
+
+static void check_journal(struct ingest *self, const struct journal_stats *stats)
+{
+    if (self->has_failed || stats->state != JOURNAL_DEAD)
         return;
     struct error err = { 0 };
     self->has_failed = true;
@@ -72,6 +78,34 @@ static void on_tick(void *arg)
                     "look at the disk",
                     self->config->journal.directory);
     service_fail(self->service, &err);
+}
+
+static void export_degraded(struct ingest *self, const struct custody_status *status,
+                            const struct journal_stats *stats)
+{
+    bool is_degraded[DEGRADED_COUNT];
+    const struct degraded_input input = { .dispatch = status,
+                                          .journal = stats,
+                                          .is_draining = atomic_load(&self->is_draining),
+                                          .is_adopting = self->adoption != NULL };
+    degraded_judge(&input, is_degraded);
+    for (size_t i = 0; i < DEGRADED_COUNT; i++)
+        gauge_set(self->degraded[i], is_degraded[i]);
+}
+
+/* On the dispatcher's thread. */
+static void on_status(void *arg, const struct custody_status *status, int64_t now_ms)
+{
+    struct ingest *self = arg;
+    if (self->adoption)
+        adoption_watch(self->adoption, status, now_ms);
+    if (now_ms - self->journal_checked_ms < JOURNAL_CHECK_MS)
+        return;
+    self->journal_checked_ms = now_ms;
+    struct journal_stats stats;
+    journal_stats(self->journal, &stats);
+    check_journal(self, &stats);
+    export_degraded(self, status, &stats);
 }
 
 static void stop(void **self_p)
@@ -88,6 +122,8 @@ static void stop(void **self_p)
     dispatcher_destroy(&dispatcher);
     journal_close(&self->journal);      /* answers for every record it took … */
     http_intake_destroy(&self->intake); /* … which this waits for */
+    loading_close(&self->loading);
+    adoption_destroy(&self->adoption);
     splitter_destroy(&self->splitter);
     keyring_destroy(&self->keyring);
     id_key_destroy(&self->id_key);
@@ -127,9 +163,35 @@ static int open_dispatcher(struct ingest *self, struct error *err)
         return -1;
     const struct dispatcher_options options = { .service = self->service,
                                                 .config = self->config,
-                                                .splitter = self->splitter };
+                                                .splitter = self->splitter,
+                                                .watch = on_status,
+                                                .watch_arg = self };
     self->dispatcher = dispatcher_new(&options, err);
     return self->dispatcher ? 0 : -1;
+}
+
+/* Without it ingest works as well; only a record that ends it would do so at each start. */
+static void open_loading(struct ingest *self)
+{
+    struct error err = { 0 };
+    const struct id source = journal_source(self->journal);
+    self->loading = loading_open(self->config->journal.directory, &source, clock_unix_ms(), &err);
+    if (!self->loading)
+        log_warn("loading_not_traced", KV("error", err.text));
+    if (loading_newly_set_aside(self->loading) > 0)
+        log_error("record_set_aside", KV("sequence", loading_newly_set_aside(self->loading)));
+}
+
+static void make_metrics(struct ingest *self)
+{
+    for (int i = 0; i < DEGRADED_COUNT; i++) {
+        char labels[64];
+        (void)snprintf(labels, sizeof labels, "state=\"%s\"",
+                       degraded_name((enum degraded_state)i));
+        self->degraded[i] =
+            metrics_gauge(service_metrics(self->service), "desg_ingest_degraded", labels,
+                          "1 while a promise is kept only in part, by what is the matter");
+    }
 }
 
 static int start_intake(struct ingest *self, struct error *err)
@@ -160,7 +222,59 @@ static void on_deliveries(void *arg, const struct admin_request *request,
 static void on_retry(void *arg, const struct admin_request *request, struct admin_answer *answer)
 {
     struct ingest *self = arg;
-    retry_event(self->journal, self->splitter, self->dispatcher, request, answer);
+    const struct record_splitter reading = { .splitter = self->splitter,
+                                             .loading = self->loading,
+                                             .reader = LOADING_SEARCH,
+                                             .source = journal_source(self->journal) };
+    retry_event(self->journal, &reading, self->dispatcher, request, answer);
+}
+
+static void on_replay(void *arg, const struct admin_request *request, struct admin_answer *answer)
+{
+    struct ingest *self = arg;
+    replay_stored(self->journal, self->dispatcher, request, answer);
+}
+
+static void on_drained(void *arg, const struct admin_request *request, struct admin_answer *answer)
+{
+    struct ingest *self = arg;
+    struct custody_status status;
+    bool is_idle = !self->intake || http_intake_is_idle(self->intake);
+    dispatcher_status(self->dispatcher, &status);
+    drained_answer(&status, is_idle, request, answer);
+}
+
+static void register_paths(struct ingest *self)
+{
+    struct admin *admin = service_admin(self->service);
+    admin_handle(admin, "/deliveries", ADMIN_CONTROL, on_deliveries, self);
+    admin_handle(admin, "/retry", ADMIN_CONTROL, on_retry, self);
+    admin_handle(admin, "/replay", ADMIN_CONTROL, on_replay, self);
+    admin_handle(admin, "/drained", ADMIN_PUBLIC, on_drained, self);
+}
+
+/* Before the journal is opened, for that would make one. */
+static int prepare_adoption(struct ingest *self, struct error *err)
+{
+    if (!service_option_value(self->service, "adopt"))
+        return service_option_value(self->service, "for")
+                   ? error_set(err, ERROR_CONFIG, "--for goes with --adopt")
+                   : 0;
+    self->adoption =
+        adoption_new(self->service, self->config->journal.directory,
+                     service_option_value(self->service, "for"), clock_monotonic_ms(), err);
+    return self->adoption ? 0 : -1;
+}
+
+static int open_all(struct ingest *self, struct error *err)
+{
+    if (prepare_adoption(self, err) != 0 || open_dispatcher(self, err) != 0 ||
+        open_journal(self, err) != 0)
+        return -1;
+    open_loading(self);
+    if (dispatcher_start(self->dispatcher, self->journal, self->loading, err) != 0)
+        return -1;
+    return self->adoption ? 0 : start_intake(self, err);
 }
 
 static void *start(struct service *service, const void *config, struct error *err)
@@ -173,15 +287,13 @@ static void *start(struct service *service, const void *config, struct error *er
     self->service = service;
     self->config = config;
     (void)pthread_mutex_init(&self->hook_lock, NULL);
-    if (open_dispatcher(self, err) != 0 || open_journal(self, err) != 0 ||
-        dispatcher_start(self->dispatcher, self->journal, err) != 0 ||
-        start_intake(self, err) != 0) {
+    make_metrics(self);
+    if (open_all(self, err) != 0) {
         void *half = self;
         stop(&half);
         return NULL;
     }
-    admin_handle(service_admin(service), "/deliveries", ADMIN_CONTROL, on_deliveries, self);
-    admin_handle(service_admin(service), "/retry", ADMIN_CONTROL, on_retry, self);
+    register_paths(self);
     return self;
 }
 
@@ -189,14 +301,15 @@ static void drain(void *arg)
 {
     struct ingest *self = arg;
     atomic_store(&self->is_draining, true);
-    http_intake_drain(self->intake);
+    if (self->intake)
+        http_intake_drain(self->intake);
 }
 
 /* What was answered 200 is handed on if it can be; the dispatcher stops handing out only then. */
 static bool is_drained(void *arg)
 {
     struct ingest *self = arg;
-    if (!http_intake_is_drained(self->intake))
+    if (self->intake && !http_intake_is_drained(self->intake))
         return false;
     if (!self->is_dispatcher_draining)
         dispatcher_drain(self->dispatcher);
@@ -210,34 +323,42 @@ static bool is_ready(void *arg)
     return !atomic_load(&self->is_draining);
 }
 
-static json_t *describe_journal(struct journal *journal)
+static json_t *describe_journal(struct journal *journal, const struct journal_stats *stats)
 {
-    struct journal_stats stats;
     char source[ID_TEXT_BYTES];
     char incarnation[20];
     const struct id id = journal_source(journal);
     id_text(id.bytes, source);
     (void)snprintf(incarnation, sizeof incarnation, "%016" PRIx64, journal_incarnation(journal));
-    journal_stats(journal, &stats);
     return json_pack(
         "{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "state",
-        journal_state_name(stats.state), "source", source, "incarnation", incarnation,
-        "oldest_sequence", (json_int_t)stats.oldest_sequence, "newest_sequence",
-        (json_int_t)stats.newest_sequence, "released_sequence", (json_int_t)stats.released_sequence,
-        "records", (json_int_t)stats.records, "used_bytes", (json_int_t)stats.used_bytes,
-        "max_bytes", (json_int_t)stats.max_bytes, "reusable_bytes",
-        (json_int_t)stats.reusable_bytes, "disk_free_bytes", (json_int_t)stats.disk_free_bytes,
-        "last_commit_unix_ms", (json_int_t)stats.last_commit_unix_ms, "damaged_records",
-        (json_int_t)stats.damaged_records);
+        journal_state_name(stats->state), "source", source, "incarnation", incarnation,
+        "oldest_sequence", (json_int_t)stats->oldest_sequence, "newest_sequence",
+        (json_int_t)stats->newest_sequence, "released_sequence",
+        (json_int_t)stats->released_sequence, "records", (json_int_t)stats->records, "used_bytes",
+        (json_int_t)stats->used_bytes, "max_bytes", (json_int_t)stats->max_bytes, "reusable_bytes",
+        (json_int_t)stats->reusable_bytes, "disk_free_bytes", (json_int_t)stats->disk_free_bytes,
+        "last_commit_unix_ms", (json_int_t)stats->last_commit_unix_ms, "damaged_records",
+        (json_int_t)stats->damaged_records);
 }
 
 static void describe(void *arg, json_t *detail)
 {
     struct ingest *self = arg;
-    (void)json_object_set_new(detail, "journal",
-                              describe_journal(self->journal)); /* see intake's */
+    struct journal_stats stats;
+    struct custody_status status;
+    journal_stats(self->journal, &stats);
+    dispatcher_status(self->dispatcher, &status);
+    const struct degraded_input input = { .dispatch = &status,
+                                          .journal = &stats,
+                                          .is_draining = atomic_load(&self->is_draining),
+                                          .is_adopting = self->adoption != NULL };
+    /* A part of /status that is missing for want of memory is not fatal. */
+    (void)json_object_set_new(detail, "degraded", degraded_describe(&input));
+    (void)json_object_set_new(detail, "journal", describe_journal(self->journal, &stats));
     dispatcher_describe(self->dispatcher, detail);
-    http_intake_describe(self->intake, detail);
+    if (self->intake)
+        http_intake_describe(self->intake, detail);
 }
 
 static const char *admin_listen(const void *arg)
@@ -245,6 +366,12 @@ static const char *admin_listen(const void *arg)
     const struct ingest_config *config = arg;
     return config->admin_listen ? config->admin_listen : "";
 }
+
+static const struct service_option options[] = {
+    { "adopt", NULL, "no webhooks: hand on what the journal holds, then end" },
+    { "for", "SECONDS", "with --adopt: give up after so long (75)" },
+    { NULL, NULL, NULL },
+};
 
 const struct service_spec ingest_service = {
     .name = "ingest",
@@ -259,4 +386,5 @@ const struct service_spec ingest_service = {
     .stop = stop,
     .is_ready = is_ready,
     .describe = describe,
+    .options = options,
 };

@@ -5,49 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
+#include "ingest/answer_json.h"
+#include "ingest/stored_since.h"
 
 enum { NEAR_MS = 60000, PAGE_MAX_BYTES = 4 << 20 };
 
-static void answer_json(struct admin_answer *answer, unsigned status, json_t *json)
-{
-    answer->status = json ? status : 500;
-    answer->body = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    json_decref(json);
-}
-
-/* The first sequence stored at or after at_ms, by halves: records lie in order of time. 0: none. */
-static uint64_t first_stored_since(struct journal *journal, int64_t at_ms,
-                                   struct journal_page *page)
-{
-    struct journal_stats stats;
-    journal_stats(journal, &stats);
-    uint64_t low = stats.oldest_sequence;
-    uint64_t high = stats.newest_sequence + 1;
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        struct error err = { 0 };
-        if (journal_read(journal, middle, 1, PAGE_MAX_BYTES, page, &err) != 0)
-            return 0;
-        bool is_later = page->count == 0 || page->records[0].stored_at_ms >= at_ms;
-        uint64_t found = page->count > 0 ? page->records[0].sequence : middle;
-        journal_page_clear(page);
-        if (is_later)
-            high = middle;
-        else
-            low = found + 1;
-    }
-    return low;
-}
-
-static bool holds(const struct splitter *splitter, const struct journal_record *record,
+static bool holds(const struct record_splitter *reading, const struct journal_record *record,
                   const struct id *event)
 {
     if (record->is_damaged)
         return false;
     struct split split = { 0 };
     bool is_found = false;
-    splitter_split(splitter, record->body, record->body_bytes, true, &split);
+    record_split(reading, record, true, &split);
     for (size_t i = 0; i < split.count && !is_found; i++)
         is_found = memcmp(split.events[i].id.bytes, event->bytes, ID_BYTES) == 0;
     split_clear(&split);
@@ -55,11 +25,11 @@ static bool holds(const struct splitter *splitter, const struct journal_record *
 }
 
 /* 0: it is not there. */
-static uint64_t find_delivery(struct journal *journal, const struct splitter *splitter,
+static uint64_t find_delivery(struct journal *journal, const struct record_splitter *reading,
                               const struct id *event, int64_t received_at_ms,
                               struct journal_page *page)
 {
-    uint64_t from = first_stored_since(journal, received_at_ms - NEAR_MS, page);
+    uint64_t from = stored_since(journal, received_at_ms - NEAR_MS, page);
     uint64_t found = 0;
     for (bool is_near = from > 0; is_near && found == 0;) {
         struct error err = { 0 };
@@ -69,7 +39,7 @@ static uint64_t find_delivery(struct journal *journal, const struct splitter *sp
             return 0;
         for (size_t i = 0; i < page->count && is_near && found == 0; i++) {
             is_near = page->records[i].stored_at_ms <= received_at_ms + NEAR_MS;
-            if (is_near && holds(splitter, &page->records[i], event))
+            if (is_near && holds(reading, &page->records[i], event))
                 found = page->records[i].sequence;
             from = page->records[i].sequence + 1;
         }
@@ -78,32 +48,27 @@ static uint64_t find_delivery(struct journal *journal, const struct splitter *sp
     return found;
 }
 
-void retry_event(struct journal *journal, const struct splitter *splitter,
+void retry_event(struct journal *journal, const struct record_splitter *reading,
                  struct dispatcher *dispatcher, const struct admin_request *request,
                  struct admin_answer *answer)
 {
     struct id event;
     const char *id = admin_query(request, "event");
     const char *received = admin_query(request, "received_at_ms");
-    if (strcmp(request->method, "POST") != 0) {
-        answer_json(answer, 405, json_pack("{s:s}", "error", "POST it"));
+    if (!answer_only(answer, request, "POST"))
         return;
-    }
     if (!id || id_parse(id, &event) != 0 || !received) {
-        answer_json(
-            answer, 400,
-            json_pack("{s:s}", "error", "say which: ?event=<32 hex digits>&received_at_ms=N"));
+        answer_error(answer, 400, "say which: ?event=<32 hex digits>&received_at_ms=N");
         return;
     }
     struct journal_page *page = calloc(1, sizeof *page);
     uint64_t sequence =
-        page ? find_delivery(journal, splitter, &event, strtoll(received, NULL, 10), page) : 0;
+        page ? find_delivery(journal, reading, &event, strtoll(received, NULL, 10), page) : 0;
     free(page);
     if (sequence == 0)
-        answer_json(answer, 404,
-                    json_pack("{s:s}", "error", "this journal does not hold the event"));
+        answer_error(answer, 404, "this journal does not hold the event");
     else if (!dispatcher_retry(dispatcher, sequence))
-        answer_json(answer, 503, json_pack("{s:s}", "error", "too many retries wait: try again"));
+        answer_error(answer, 503, "too many retries wait: try again");
     else
         answer_json(answer, 200, json_pack("{s:I}", "sequence", (json_int_t)sequence));
 }

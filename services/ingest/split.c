@@ -167,3 +167,13 @@ void splitter_damaged(const struct splitter *self, const struct id *source, uint
                  "journal-record-damaged");
     finish(self, builder, false, out);
 }
+
+void splitter_set_aside(const struct splitter *self, const uint8_t *record, size_t length,
+                        int64_t stored_at_ms, struct split *out)
+{
+    struct builder *builder = builder_new(self->key, stored_at_ms);
+    builder_account(builder, "other", "");
+    builder_unreadable(builder, record ? record : nothing, length, "ended-ingest");
+    finish(self, builder, true, out);
+    out->poison = "ingest ended three times while it read this delivery";
+}

@@ -36,6 +36,7 @@ struct split {
     size_t count;
     size_t non_events;      /* understood and counted, no event made */
     int64_t received_at_ms; /* when ingest took the delivery in, Unix time; 0: not known */
+    const char *poison;     /* why it goes to quarantine unread; NULL: it does not */
     void *memory;           /* owns all of it */
 };
 
@@ -49,5 +50,10 @@ void split_clear(struct split *split);
  * person knows. */
 void splitter_damaged(const struct splitter *self, const struct id *source, uint64_t sequence,
                       int64_t stored_at_ms, struct split *out);
+
+/* For a record that ended ingest each time it was split: one UNREADABLE event with its start, not
+ * parsed in any way, for quarantine. */
+void splitter_set_aside(const struct splitter *self, const uint8_t *record, size_t length,
+                        int64_t stored_at_ms, struct split *out);
 
 #endif
