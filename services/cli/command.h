@@ -33,7 +33,13 @@ struct command_line {
     const char *fence;      /* --fence */
     const char *last_event; /* --last-event */
     size_t limit;           /* --limit, default 50 */
-    const char *words[3];   /* after the command's name */
+    const char *config_path;
+    const char *since;         /* --since */
+    const char *until;         /* --until */
+    const char *ingest;        /* --ingest */
+    const char *name;          /* --name */
+    const char *limit_seconds; /* --for */
+    const char *words[3];      /* after the command's name */
     size_t word_count;
 };
 
@@ -47,6 +53,8 @@ int command_alerts(const struct command_line *line);
 int command_trace(const struct command_line *line);
 int command_status(const struct command_line *line);
 int command_quarantine(const struct command_line *line);
+int command_replay(const struct command_line *line);
+int command_adopt(const struct command_line *line);
 
 /* Says err on stderr and returns its exit code. */
 int command_fail(const struct error *err);

@@ -33,6 +33,10 @@ static const struct command commands[] = {
       "status                       every process and queue, and what is degraded", 0 },
     { "quarantine", command_quarantine,
       "quarantine list|show|retry [EVENT]   what could not be handled", 2 },
+    { "replay", command_replay,
+      "replay --since TIME          has ingest offer again what it stored since then", 0 },
+    { "adopt", command_adopt,
+      "adopt                        hands on what the journal of an ingest that is gone holds", 0 },
 };
 
 static void print_help(void)
@@ -52,6 +56,12 @@ static void print_help(void)
         "  --last-event ID    for close: the last event you saw\n"
         "  --limit N          rows at most (default 50)\n"
         "  --all              for alerts: acknowledged ones, too\n"
+        "  --since TIME       for replay: 2h (ago), '2026-02-11 17:42' or "
+        "2026-02-11T17:42:00Z\n"
+        "  --until TIME       for replay: no later than this (default: now)\n"
+        "  --ingest NAME      for replay: this one only (default: all that run here)\n"
+        "  --name NAME        for adopt: of the process (default ingest)\n"
+        "  --for SECONDS      for adopt: give up after so long\n"
         "  --help, --version\n\n"
         "Exit codes: 0 done, 1 nothing there, 64 bad arguments, 65 refused, 71 the machine "
         "failed,\n"
@@ -112,6 +122,21 @@ static int take_option(int option, struct arguments *out)
     case 'A':
         out->line.is_all = true;
         return 0;
+    case 's':
+        out->line.since = optarg;
+        return 0;
+    case 'u':
+        out->line.until = optarg;
+        return 0;
+    case 'i':
+        out->line.ingest = optarg;
+        return 0;
+    case 'n':
+        out->line.name = optarg;
+        return 0;
+    case 'F':
+        out->line.limit_seconds = optarg;
+        return 0;
     case 'l':
         return parse_limit(optarg, &out->line.limit);
     default:
@@ -123,17 +148,14 @@ static int take_option(int option, struct arguments *out)
 static int parse_options(int argc, char **argv, struct arguments *out)
 {
     static const struct option options[] = {
-        { "config", required_argument, NULL, 'c' },
-        { "json", no_argument, NULL, 'j' },
-        { "agent", required_argument, NULL, 'a' },
-        { "queue", required_argument, NULL, 'q' },
-        { "fence", required_argument, NULL, 'f' },
-        { "last-event", required_argument, NULL, 'e' },
-        { "limit", required_argument, NULL, 'l' },
-        { "all", no_argument, NULL, 'A' },
-        { "help", no_argument, NULL, 'h' },
-        { "version", no_argument, NULL, 'V' },
-        { NULL, 0, NULL, 0 },
+        { "config", required_argument, NULL, 'c' }, { "json", no_argument, NULL, 'j' },
+        { "agent", required_argument, NULL, 'a' },  { "queue", required_argument, NULL, 'q' },
+        { "fence", required_argument, NULL, 'f' },  { "last-event", required_argument, NULL, 'e' },
+        { "limit", required_argument, NULL, 'l' },  { "all", no_argument, NULL, 'A' },
+        { "since", required_argument, NULL, 's' },  { "until", required_argument, NULL, 'u' },
+        { "ingest", required_argument, NULL, 'i' }, { "name", required_argument, NULL, 'n' },
+        { "for", required_argument, NULL, 'F' },    { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, 'V' },      { NULL, 0, NULL, 0 },
     };
     for (int option; (option = getopt_long(argc, argv, "hV", options, NULL)) != -1;) {
         if (option == 'h') {
@@ -201,6 +223,7 @@ int main(int argc, char **argv)
         return command_fail(&err);
     const struct desk_part *desk = config->service;
     arguments.line.common = &config->common;
+    arguments.line.config_path = path;
     arguments.line.agent =
         first_given(first_given(arguments.line.agent, getenv("DESG_AGENT"), desk->agent),
                     getenv("USER"), "nobody");

@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/control_client.h"
+#include "cli/status_notes.h"
 #include "cli/table.h"
 
 static const struct column process_columns[] = {
@@ -13,7 +14,7 @@ static const struct column process_columns[] = {
     { "pid", "PID", COLUMN_NUMBER },
     { "uptime_ms", "UP", COLUMN_DURATION },
     { "backlog", "BACKLOG", COLUMN_NUMBER },
-    { "note", "NOTE", COLUMN_TEXT },
+    { "note", "DEGRADED", COLUMN_TEXT },
     { NULL, NULL, COLUMN_TEXT },
 };
 
@@ -30,56 +31,38 @@ static int64_t number_at(const json_t *object, const char *key)
     return json_integer_value(json_object_get(object, key));
 }
 
-static void add_note(json_t *process, const char *note)
+/* "redis-away, deferred": for the table. */
+static json_t *join_states(const json_t *notes)
 {
-    const char *before = json_string_value(json_object_get(process, "note"));
-    json_t *joined = before && *before ? json_sprintf("%s; %s", before, note) : json_string(note);
-    (void)json_object_set_new(process, "note", joined);
+    json_t *joined = json_string("");
+    size_t index;
+    const json_t *note;
+    json_array_foreach(notes, index, note)
+    {
+        json_t *longer = json_sprintf("%s%s%s", json_string_value(joined), index > 0 ? ", " : "",
+                                      json_string_value(json_object_get(note, "state")));
+        json_decref(joined);
+        joined = longer;
+    }
+    return joined;
 }
 
-/* What ingest's dispatcher says of itself, in words. */
-static void note_dispatch(json_t *process, const json_t *dispatch)
+/* What ingest has not got rid of. */
+static void count_backlog(json_t *process)
 {
-    if (!dispatch)
+    const json_t *dispatch = json_object_get(json_object_get(process, "detail"), "dispatch");
+    if (!json_object_get(dispatch, "unloaded_records"))
         return;
     int64_t backlog = number_at(dispatch, "unloaded_records") + number_at(dispatch, "held_events") +
                       number_at(dispatch, "deferred_records") +
                       number_at(dispatch, "provisional_records");
     (void)json_object_set_new(process, "backlog", json_integer(backlog));
-    if (json_is_true(json_object_get(dispatch, "route_busy")))
-        add_note(process, "Redis or route away: keeping messages for later");
-    if (json_array_size(json_object_get(dispatch, "workers")) == 0)
-        add_note(process, "no classifier: messages go to urgent-review");
-    if (number_at(dispatch, "provisional_records") > 0)
-        add_note(process, "some applied unclassified, to be looked at again");
-    if (!json_is_true(json_object_get(dispatch, "history_known")))
-        add_note(process, "Redis not met yet");
 }
 
-static void note_detail(json_t *process, const json_t *detail)
+static void judge(json_t *process, json_t *notes)
 {
-    const char *service = json_string_value(json_object_get(process, "service"));
-    if (service && strcmp(service, "ingest") == 0)
-        note_dispatch(process, json_object_get(detail, "dispatch"));
-    const json_t *redis = json_object_get(detail, "redis");
-    const char *redis_state = json_string_value(json_object_get(redis, "state"));
-    const char *problem = json_string_value(json_object_get(redis, "problem"));
-    if (redis_state && strcmp(redis_state, "ready") != 0)
-        add_note(process, problem && *problem ? problem : redis_state);
-    const json_t *journal = json_object_get(detail, "journal");
-    const char *state = json_string_value(json_object_get(journal, "state"));
-    if (state && strcmp(state, "roomy") != 0)
-        add_note(process, state);
-    int64_t open = number_at(detail, "alerts_unaccepted");
-    if (open > 0) {
-        char text[64];
-        (void)snprintf(text, sizeof text, "%" PRId64 " alerts not accepted by dispatch", open);
-        add_note(process, text);
-    }
-    const char *dispatch =
-        json_string_value(json_object_get(json_object_get(detail, "dispatch"), "state"));
-    if (dispatch && strcmp(dispatch, "up") != 0)
-        add_note(process, "dispatch does not take alerts");
+    (void)json_object_set_new(process, "note", join_states(notes));
+    (void)json_object_set_new(process, "degraded", notes);
 }
 
 static json_t *ask_process(const char *run_directory, const char *name)
@@ -88,11 +71,14 @@ static json_t *ask_process(const char *run_directory, const char *name)
     json_t *status = NULL;
     if (control_ask(run_directory, name, "GET", "/status", &status, &err) != 200 || !status) {
         json_decref(status);
-        return json_pack("{s:s, s:s, s:s}", "name", name, "state", "silent", "note",
-                         err.text[0] ? err.text : "answered no status");
+        json_t *silent = json_pack("{s:s, s:s}", "name", name, "state", "silent");
+        judge(silent, json_pack("[{s:s, s:s}]", "state", "silent", "text",
+                                err.text[0] ? err.text : "answered no status"));
+        return silent;
     }
     (void)json_object_set_new(status, "name", json_string(name));
-    note_detail(status, json_object_get(status, "detail"));
+    count_backlog(status);
+    judge(status, status_notes(status));
     return status;
 }
 
@@ -130,6 +116,28 @@ static bool is_silent(const json_t *process)
     return state && strcmp(state, "silent") == 0;
 }
 
+static void print_degraded(const json_t *processes)
+{
+    bool has_any = false;
+    size_t index;
+    const json_t *process;
+    json_array_foreach(processes, index, process)
+    {
+        size_t at;
+        const json_t *note;
+        json_array_foreach(json_object_get(process, "degraded"), at, note)
+        {
+            (void)printf("%s", has_any ? "" : "\nDegraded:\n");
+            has_any = true;
+            AUTO(drop_json)
+            json_t *line =
+                json_sprintf("%s: %s", json_string_value(json_object_get(process, "name")),
+                             json_string_value(json_object_get(note, "text")));
+            table_print_text(json_string_value(line), 2);
+        }
+    }
+}
+
 int command_status(const struct command_line *line)
 {
     struct error err = { 0 };
@@ -153,6 +161,7 @@ int command_status(const struct command_line *line)
     if (problem[0])
         (void)printf("Redis: %s\n\n", problem);
     table_print(processes, process_columns);
+    print_degraded(processes);
     (void)putchar('\n');
     if (json_array_size(queues) > 0)
         table_print(queues, queue_columns);

@@ -1,0 +1,125 @@
+#include "cli/status_notes.h"
+
+#include <string.h>
+
+static int64_t number_at(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+static const char *text_at(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+static void add(json_t *notes, const char *state, json_t *text)
+{
+    (void)json_array_append_new(notes, json_pack("{s:s, s:o}", "state", state, "text", text));
+}
+
+static void note_redis(json_t *notes, const json_t *redis)
+{
+    const char *state = text_at(redis, "state");
+    const char *problem = text_at(redis, "problem");
+    if (*state && strcmp(state, "ready") != 0)
+        add(notes, "redis-away", json_sprintf("Redis: %s", *problem ? problem : state));
+}
+
+static void note_journal(json_t *notes, const json_t *journal)
+{
+    static const struct {
+        const char *journal_state;
+        const char *state;
+        const char *text;
+    } words[] = {
+        { "getting-full", "journal-getting-full",
+          "the journal is getting full: what is finished is deleted early" },
+        { "full", "journal-full", "the journal is full: nothing new is kept" },
+        { "dead", "journal-dead",
+          "the journal failed twice: nothing can be stored; look at the disk" },
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(text_at(journal, "state"), words[i].journal_state) == 0)
+            add(notes, words[i].state, json_string(words[i].text));
+}
+
+static void note_classify(json_t *notes, const json_t *detail)
+{
+    const json_t *peers = json_object_get(detail, "peers");
+    if (number_at(peers, "ingest") == 0)
+        add(notes, "no-ingest", json_string("no ingest is connected: it gets nothing to judge"));
+    if (number_at(peers, "route_urgent") == 0)
+        add(notes, "no-route",
+            json_string("no route process is connected: urgent messages go to dispatch by notify, "
+                        "the rest waits at ingest"));
+    if (number_at(peers, "notify") == 0)
+        add(notes, "notify-away",
+            json_string("no notify process is connected: without route it could alert nobody"));
+    if (json_is_false(json_object_get(json_object_get(detail, "rules"), "is_last_reload_good")))
+        add(notes, "rules-refused",
+            json_string("the newest rules are bad: the ones before stay in use"));
+}
+
+static void note_route(json_t *notes, const json_t *detail)
+{
+    const json_t *lanes = json_object_get(detail, "lanes");
+    const char *name;
+    const json_t *lane;
+    int64_t waiting = 0;
+    json_object_foreach((json_t *)lanes, name, lane) waiting +=
+        number_at(lane, "waiting_for_notify");
+    if (waiting > 0)
+        add(notes, "notify-away",
+            json_sprintf("notify does not answer: %" JSON_INTEGER_FORMAT
+                         " alerts past Redis wait for it",
+                         (json_int_t)waiting));
+}
+
+static void note_notify(json_t *notes, const json_t *detail)
+{
+    static const struct {
+        const char *key;
+        const char *state;
+        const char *text;
+    } counts[] = {
+        { "alerts_unaccepted", "alerts-unaccepted", "alerts not accepted by dispatch" },
+        { "alerts_unacknowledged", "alerts-unacknowledged",
+          "alerts nobody in dispatch has acknowledged: telephone" },
+        { "alerts_unstored", "alerts-unstored", "alerts not in notify's journal" },
+    };
+    const char *dispatch = text_at(json_object_get(detail, "dispatch"), "state");
+    if (*dispatch && strcmp(dispatch, "up") != 0)
+        add(notes, "dispatch-away",
+            json_string("dispatch does not take alerts: they are tried again, also by the second "
+                        "path"));
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        if (number_at(detail, counts[i].key) > 0)
+            add(notes, counts[i].state,
+                json_sprintf("%" JSON_INTEGER_FORMAT " %s",
+                             (json_int_t)number_at(detail, counts[i].key), counts[i].text));
+    if (json_is_true(json_object_get(json_object_get(detail, "standing_test"), "is_failed")))
+        add(notes, "standing-test-failed",
+            json_string("the last test message did not come back from dispatch"));
+}
+
+json_t *status_notes(const json_t *status)
+{
+    const json_t *detail = json_object_get(status, "detail");
+    const char *service = text_at(status, "service");
+    json_t *own = json_object_get(detail, "degraded");
+    json_t *notes = json_is_array(own) ? json_deep_copy(own) : json_array();
+    if (json_is_array(own))
+        return notes;
+    note_redis(notes, json_object_get(detail, "redis"));
+    note_journal(notes, json_object_get(detail, "journal"));
+    if (strcmp(service, "classify") == 0)
+        note_classify(notes, detail);
+    if (strcmp(service, "route") == 0)
+        note_route(notes, detail);
+    if (strcmp(service, "notify") == 0)
+        note_notify(notes, detail);
+    if (strcmp(text_at(status, "state"), "draining") == 0)
+        add(notes, "draining", json_string("draining: it finishes what is in hand and ends"));
+    return notes;
+}
