@@ -108,12 +108,13 @@ class Urgent:
 
 
 class Samples(threading.Thread):
-    """Memory and descriptors of each process of a desk, four times a second."""
+    """Memory and descriptors of each process of a desk, four times a second; a process that comes later counts from its third second."""
 
     def __init__(self, desk):
         super().__init__(daemon=True)
         self.desk = desk
         self.first, self.last, self.peak = {}, {}, {}
+        self.seen_at = {name: 0.0 for name, process in desk.processes.items() if process.is_alive()}
         self.stopping = threading.Event()
         self.start()
 
@@ -134,7 +135,7 @@ class Samples(threading.Thread):
     def take(self):
         for name, process in list(self.desk.processes.items()):
             sample = process.control and process.popen and process.popen.returncode is None and self.read(process.pid)
-            if sample:
+            if sample and time.monotonic() > self.seen_at.setdefault(name, time.monotonic() + 3.0):
                 self.first.setdefault(name, sample)
                 self.last[name] = sample
                 peak = self.peak.get(name, (0, 0))
@@ -373,7 +374,7 @@ class Fault:
 
     GROWTH_KIB = 24 * 1024
     PEAK_KIB = 96 * 1024
-    GROWTH_DESCRIPTORS = 8
+    GROWTH_DESCRIPTORS = 32  # connections to dispatch that libcurl keeps for the next
 
     def _grown(self, desk):
         """What is not as it was at the row's start, once it had 10 s to calm down."""

@@ -1,0 +1,316 @@
+"""rows_redis - Redis that loses what it acknowledged, changes its history, is split in two, stalls, forgets its functions."""
+import shutil
+import signal
+import subprocess
+import time
+
+from cluster import COUNT_EVENTS, SERVERS, ClusterDesk, Scratch, cut_aof_tail
+from harness import CALM_TEXT, URGENT_TEXT, row, wait_until
+
+REWINDS = "desg_ingest_rewinds_total"
+DEBUG = ("--enable-debug-command", "yes")
+
+
+def rewinds(desk):
+    return sum(desk.metric_sum(name, REWINDS) for name in desk.processes if name.startswith("ingest"))
+
+
+def wait_for_rewind(desk, before, seconds=30.0):
+    wait_until(lambda: rewinds(desk) > before, seconds, "a replay from the mark")
+
+
+def events_in(desk):
+    """Events the desk's own Redis holds."""
+    held = desk.redis_cli("EVAL_RO", COUNT_EVENTS, "0")
+    assert isinstance(held, int), f"Redis does not count: {held}"
+    return held
+
+
+def wait_for_more(held, more, seconds=20.0):
+    """held() tells how many; waits until there are so many more. Returns how many then."""
+    first = held()
+    wait_until(lambda: held() >= first + more, seconds, f"{more} more events")
+    return held()
+
+
+def redis_directory(desk):
+    return desk.state / "redis"
+
+
+def events_in_copy(fault, desk):
+    """What a Redis would load from the files as they are: looked at in a copy, before anybody applies anything again."""
+    copy = fault.temporary() / f"copy-{time.monotonic_ns()}"
+    with Scratch(copy, fault.temporary() / "scratch.log", files=redis_directory(desk)) as scratch:
+        return scratch.events()
+
+
+# --- one Redis ---
+
+@row(18, "kill -9 Redis, same node again, tail of its file cut", quick=True)
+def restart_without_the_tail(fault):
+    with fault.desk() as desk:
+        load = fault.load(desk, per_second=60, seconds=12)
+        urgent = fault.urgent(desk)
+        lost = 0
+        for _ in range(2):
+            before = rewinds(desk)
+            held = wait_for_more(lambda: events_in(desk), 60)
+            desk.processes["redis"].kill9()
+            cut_aof_tail(redis_directory(desk), fault.random.randint(20000, 60000))
+            kept = events_in_copy(fault, desk)
+            assert kept < held, f"nothing was lost: {held} events, {kept} in the file"
+            lost += held - kept
+            desk.restart("redis")
+            wait_for_rewind(desk, before)
+        fault.note("acknowledged_and_lost", lost)
+        load.wait()
+        urgent.stop()
+        fault.check(desk, "LDUBH")
+
+
+@row(24, "Redis empty after a restart", quick=True)
+def empty_after_a_restart(fault):
+    with fault.desk(ingests=2) as desk:
+        load = fault.load(desk, per_second=60, seconds=10)
+        before = rewinds(desk)
+        held = wait_for_more(lambda: events_in(desk), 150)
+        desk.processes["redis"].kill9()
+        shutil.rmtree(redis_directory(desk) / "appendonlydir")
+        desk.restart("redis")
+        wait_for_rewind(desk, before)
+        fault.note("acknowledged_and_lost", held)
+        load.wait()
+        began = time.monotonic()
+        fault.check(desk, "LDUBH")
+        fault.note("check_s", time.monotonic() - began)
+
+
+STALL_S = 5.0
+
+
+def stall(desk, kind):
+    """Redis gives no answer for STALL_S."""
+    redis = desk.processes["redis"]
+    if kind == "stopped":
+        redis.signal(signal.SIGSTOP)
+        return
+    command = ("DEBUG", "SLEEP", str(STALL_S)) if kind == "sleeps" else ("CLIENT", "PAUSE", str(int(STALL_S * 1000)), "ALL")
+    subprocess.Popen(["redis-cli", "-s", f"{desk.run_directory}/redis.sock", *command],  # pylint: disable=consider-using-with
+                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@row(25, "Redis stalls for 5 s", quick=True)
+def stalls(fault):
+    with fault.desk(redis_options=DEBUG) as desk:
+        load = fault.load(desk, per_second=40, seconds=25)
+        urgent = fault.urgent(desk)
+        waits = []
+        for number, kind in enumerate(("stopped", "sleeps", "paused")):
+            wait_for_more(lambda: events_in(desk), 20)
+            known = set(desk.dispatched())
+            stall(desk, kind)
+            began = time.monotonic()
+            wait_until(lambda: desk.metric_sum("route", "desg_route_redis_state") > 0, STALL_S, f"route finds that Redis {kind}")
+            player = fault.post(desk, desk.item(URGENT_TEXT, person=f"stall{number}", urgent=True))
+            assert player.accepted
+            wait_until(lambda: len(set(desk.dispatched()) - known) >= 1, STALL_S, f"an alert while Redis {kind}")
+            waits.append(time.monotonic() - began)
+            assert waits[-1] < STALL_S, f"the alert came when Redis had its {STALL_S:g} s behind it"
+            fault.pause(max(0.0, began + STALL_S - time.monotonic()))
+            desk.processes["redis"].signal(signal.SIGCONT)
+            wait_until(lambda: desk.metric_sum("route", "desg_route_redis_state") == 0, 20, f"route finds Redis again that {kind}")
+        fault.note("alerted_after_s", max(waits))
+        assert sum(desk.metric_sum("route", "desg_route_provisional_alerts_total") for _ in (0,)) >= 3, "no alert went past Redis"
+        load.wait()
+        urgent.stop()
+        fault.check(desk, "LDUTBH")
+
+
+def libraries(desk):
+    """{name: code} of the function libraries there."""
+    return {entry["library_name"]: entry["library_code"] for entry in desk.redis_cli("FUNCTION", "LIST", "WITHCODE") or []}
+
+
+@row(26, "functions missing, or of an old version")
+def functions_missing(fault):
+    with fault.desk() as desk:
+        load = fault.load(desk, per_second=50, seconds=12)
+        wait_for_more(lambda: events_in(desk), 20)
+        whole = libraries(desk)
+        (name, code), = whole.items()
+
+        def harm_and_wait(*commands):
+            losses = desk.metric_sum("route", "desg_store_losses_total")
+            for command in commands:
+                answer = desk.redis_cli(*command)
+                assert answer in ("OK", command[-1].split("name=")[-1].split("\n")[0]), f"{command[:2]}: {answer}"
+            assert libraries(desk) != whole or desk.metric_sum("route", "desg_store_losses_total") > losses
+            wait_until(lambda: libraries(desk).get(name) == code, 10, "the library loaded again")
+            wait_until(lambda: desk.metric_sum("route", "desg_store_losses_total") > losses, 10, "a call that failed for it")
+            wait_for_more(lambda: events_in(desk), 20)
+
+        def library(called, function):
+            return f"#!lua name={called}\nredis.register_function('{function}', function() return 1 end)"
+        harm_and_wait(("FUNCTION", "DELETE", name))
+        harm_and_wait(("FUNCTION", "FLUSH"))
+        harm_and_wait(("FUNCTION", "DELETE", name), ("FUNCTION", "LOAD", library("desg_0", "desg_0_apply")))
+        assert set(libraries(desk)) == {"desg_0", name}, "the older version is left to whoever still uses it"
+        # An older build of the same version, with half of the functions.
+        harm_and_wait(("FUNCTION", "LOAD", "REPLACE", library(name, f"{name}_hello")))
+        load.wait()
+        fault.note("losses", int(desk.metric_sum("route", "desg_store_losses_total")))
+        fault.check(desk, "LDUBH")
+
+
+@row(46, "FLUSHALL by hand under load", quick=True)
+def flushed_by_hand(fault):
+    """The history stays the same: only the marks that are gone tell of it."""
+    with fault.desk(ingests=2) as desk:
+        load = fault.load(desk, per_second=60, seconds=12)
+        urgent = fault.urgent(desk)
+        lost = 0
+        replid = desk.redis_cli("INFO", "replication").split("master_replid:")[1][:40]
+        for how in ("SYNC", "ASYNC"):
+            before = rewinds(desk)
+            held = wait_for_more(lambda: events_in(desk), 80)
+            assert desk.redis_cli("FLUSHALL", how) == "OK"
+            lost += held
+            wait_for_rewind(desk, before)
+        assert desk.redis_cli("INFO", "replication").split("master_replid:")[1][:40] == replid
+        fault.note("acknowledged_and_lost", lost)
+        load.wait()
+        urgent.stop()
+        fault.check(desk, "LDUBH")
+
+
+@row(47, "Redis restored from an older image")
+def restored_from_an_older_image(fault):
+    """First its files, as a volume snapshot has them: a start, so a new history. Then its memory, as the snapshot of a virtual
+    machine has it: older data under the same history, told only by marks that stand lower."""
+    with fault.desk(redis_options=DEBUG) as desk:
+        load = fault.load(desk, per_second=60, seconds=16)
+        before = rewinds(desk)
+        wait_for_more(lambda: events_in(desk), 60)
+        image = fault.temporary() / "image"
+        shutil.copytree(redis_directory(desk), image)
+        held = wait_for_more(lambda: events_in(desk), 100)
+        desk.processes["redis"].kill9()
+        shutil.rmtree(redis_directory(desk))
+        shutil.copytree(image, redis_directory(desk))
+        kept = events_in_copy(fault, desk)
+        assert kept <= held - 90, f"{held} events, {kept} in the older image"
+        desk.restart("redis")
+        wait_for_rewind(desk, before)
+        fault.note("files_lost", held - kept)
+
+        wait_for_more(lambda: events_in(desk), 60)
+        assert desk.redis_cli("SAVE") == "OK"
+        saved = events_in(desk)
+        held = wait_for_more(lambda: events_in(desk), 60)
+        replid = desk.redis_cli("INFO", "replication").split("master_replid:")[1][:40]
+        before = rewinds(desk)
+        assert desk.redis_cli("DEBUG", "RELOAD", "NOSAVE") == "OK"
+        assert desk.redis_cli("INFO", "replication").split("master_replid:")[1][:40] == replid, "the history was to stay the same"
+        wait_for_rewind(desk, before)
+        fault.note("memory_lost", held - saved)
+        load.wait()
+        fault.check(desk, "LDUBH")
+
+
+# --- one master, two replicas, three Sentinels ---
+
+def lose_at_failover(fault, desk, load_s):
+    """What is acknowledged during load_s is on the master alone; then that is killed. Returns (new master, events lost)."""
+    cluster = desk.cluster
+    old = cluster.master()
+    cluster.lag(old)
+    wait_for_more(lambda: cluster.events(old), 20)
+    fault.pause(load_s)
+    behind = [name for name in SERVERS if name != old and desk.processes[name].is_alive()]
+    held = cluster.events(old)
+    kept = max(cluster.events(name) for name in behind)
+    assert held > kept, f"nothing is to be lost: {held} events at {old}, {kept} behind it"
+    before = rewinds(desk)
+    cluster.kill(old)
+    new = cluster.wait_for_failover(old)
+    wait_for_rewind(desk, before)
+    return new, held - kept
+
+
+@row(19, "failover to a lagging replica", quick=True)
+def failover_to_a_lagging_replica(fault):
+    with fault.desk(kind=ClusterDesk) as desk:
+        load = fault.load(desk, per_second=50, seconds=14)
+        urgent = fault.urgent(desk)
+        began = time.monotonic()
+        _, lost = lose_at_failover(fault, desk, fault.random.uniform(0.5, 2.0))
+        fault.note("failover_s", time.monotonic() - began)
+        fault.note("acknowledged_and_lost", lost)
+        desk.cluster.heal()
+        load.wait()
+        urgent.stop()
+        fault.check(desk, "LDUTBH")
+
+
+@row(21, "two failovers in a row, the second to the other replica")
+def two_failovers(fault):
+    with fault.desk(kind=ClusterDesk) as desk:
+        load = fault.load(desk, per_second=40, seconds=25)
+        first = desk.cluster.master()
+        second, lost = lose_at_failover(fault, desk, fault.random.uniform(0.2, 1.0))
+        wait_until(lambda: desk.cluster.members[second].info("replication").get("connected_slaves") == "1", 40,
+                   "the other replica follows the new master")
+        third, more = lose_at_failover(fault, desk, fault.random.uniform(0.2, 1.0))
+        assert len({first, second, third}) == 3
+        fault.note("acknowledged_and_lost", lost + more)
+        desk.cluster.heal()
+        load.wait()
+        fault.check(desk, "LDUBH")
+
+
+def flip(desk, twin):
+    """Redis becomes its twin's replica and master again; nobody's connection is closed for it. Returns events lost at least."""
+    address = ("127.0.0.1", twin.member.port)
+    wait_until(lambda: "master_link_status:up" in twin.ask("INFO", "replication"), 20, "the twin in step")
+    assert twin.ask("REPLICAOF", "NO", "ONE") == "OK"
+    kept = twin.events()
+    held = wait_for_more(lambda: events_in(desk), 15)
+    assert desk.redis_cli("REPLICAOF", *map(str, address)) == "OK"
+    wait_until(lambda: "master_link_status:up" in desk.redis_cli("INFO", "replication"), 20, "Redis in step with its twin")
+    assert desk.redis_cli("REPLICAOF", "NO", "ONE") == "OK"
+    return held - kept
+
+
+@row(22, "planned failover under load; REPLICAOF flip, connections kept")
+def planned_failover(fault):
+    with fault.desk(kind=ClusterDesk) as desk:
+        load = fault.load(desk, per_second=40, seconds=8)
+        urgent = fault.urgent(desk)
+        wait_for_more(lambda: desk.cluster.events(desk.cluster.master()), 20)
+        before = rewinds(desk)
+        old, new = desk.cluster.fail_over()
+        assert desk.cluster.replid(new) and old != new
+        wait_for_rewind(desk, before)
+        wait_until(desk.cluster.is_in_step, 40, "the demoted master follows")
+        load.wait()
+        urgent.stop()
+        fault.check(desk, "LDUTH")
+    with fault.desk() as desk:
+        load = fault.load(desk, per_second=40, seconds=12)
+        wait_for_more(lambda: events_in(desk), 20)
+        options = ("--enable-debug-command", "yes")
+        desk.redis_cli("CONFIG", "SET", "bind", "127.0.0.1")
+        from suite import free_port
+        port = free_port()
+        assert desk.redis_cli("CONFIG", "SET", "port", str(port)) == "OK"
+        with Scratch(fault.temporary() / "twin", fault.temporary() / "twin.log", options=options) as twin:
+            lost, before = 0, rewinds(desk)
+            for _ in range(2):
+                assert twin.ask("REPLICAOF", "127.0.0.1", port) == "OK"
+                lost += flip(desk, twin)
+                wait_for_rewind(desk, before)
+                before = rewinds(desk)
+                wait_until(lambda: desk.metric_sum("route", "desg_route_redis_state") == 0, 20, "route finds its master again")
+        fault.note("acknowledged_and_lost", lost)
+        load.wait()
+        fault.check(desk, "LDUBH")
