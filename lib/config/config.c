@@ -173,7 +173,9 @@ static struct loaded *fill(const unsigned char *text, size_t length, const struc
     cyaml_err_t rc = cyaml_load_data(text, length, &library, &layout->schema, &made, NULL);
     if (rc == CYAML_OK && made)
         return made;
-    (void)error_set(err, rc == CYAML_ERR_OOM ? ERROR_SYSTEM : ERROR_CONFIG, "%s: %s: %s", path,
+    /* The text was parsed once already: what libyaml cannot parse now is for want of memory. */
+    bool is_memory = rc == CYAML_ERR_OOM || rc == CYAML_ERR_LIBYAML_PARSER;
+    (void)error_set(err, is_memory ? ERROR_SYSTEM : ERROR_CONFIG, "%s: %s: %s", path,
                     cyaml_strerror(rc), complaint.text);
     return NULL;
 }

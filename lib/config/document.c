@@ -11,7 +11,9 @@ enum { DOCUMENT_MAX_BYTES = 1 << 20 };
 
 static int parser_error(const struct document *self, const yaml_parser_t *parser, struct error *err)
 {
-    if (parser->error == YAML_MEMORY_ERROR)
+    /* Out of memory deep inside libyaml is told by a missing text only; exit code 78 would stop the
+     * unit for good. */
+    if (parser->error == YAML_MEMORY_ERROR || !parser->problem)
         return error_set(err, ERROR_SYSTEM, "%s: no memory to read it", self->path);
     if (parser->error == YAML_READER_ERROR)
         return error_set(err, ERROR_CONFIG, "%s: byte %zu: %s: write the file in UTF-8", self->path,
