@@ -107,6 +107,15 @@ struct id id_of_conversation(const struct id_key *key, const char *channel, cons
     return finish(mac);
 }
 
+struct id id_of_fact(const struct id_key *key, const char *agent, const char *client_key)
+{
+    struct hmac *mac = hmac_new(key->secret, key->length);
+    add_text(mac, "fact");
+    add_text(mac, agent);
+    add_text(mac, client_key);
+    return finish(mac);
+}
+
 static struct id hashed(const char *label, const void *data, size_t length)
 {
     uint8_t digest[CRYPTO_SHA256_BYTES];

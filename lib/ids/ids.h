@@ -32,6 +32,8 @@ struct id id_of_event(const struct id_key *key, const char *channel, const char 
 /* scope: empty for private messages, the post's id for comments and mentions. */
 struct id id_of_conversation(const struct id_key *key, const char *channel, const char *account,
                              const char *person, const char *scope);
+/* Of what a person decided: agent by name, and the key the client made for it. */
+struct id id_of_fact(const struct id_key *key, const char *agent, const char *client_key);
 /* From the event id alone: needs no key downstream. */
 struct id id_of_alert(const uint8_t event_id[static ID_BYTES]);
 /* Of a digest, from the alert ids it names, in order. */
