@@ -1,0 +1,140 @@
+"""An ingest that goes for good: /drained says when it may; desg adopt hands on what it left; desg replay offers again by hand."""
+import http.client
+import json
+import pathlib
+import signal
+import subprocess
+
+import pytest
+
+import platforms
+import suite
+from desk import CALM_TEXT, SEED, URGENT_TEXT, make_plan, wait_until
+
+AWAY, CONFIG = 75, 78
+SETTLES_S = 60
+
+
+def drained(desk, name):
+    """(status, what is left) of GET /drained."""
+    status, body = suite.http_get(suite.UnixConnection(desk.processes[name].control), "/drained")
+    return status, json.loads(body)
+
+
+def adopt(desk, number, *arguments, timeout=90):
+    return subprocess.run([desk.build / "bin" / "desg", "--config", desk.config_path(number), "adopt", "--name", f"ingest-{number}",
+                           *arguments], capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def player_of(desk, number):
+    """A platform that sends to that ingest only."""
+    return platforms.Player([("127.0.0.1", desk.ports[f"ingest-{number}"])], platforms.secrets_from(desk.state / "secrets"))
+
+
+def test_drained_only_when_all_is_applied_and_marked(make_desk):
+    desk = make_desk(workers=1, changes={"ingest": {"admin_listen": f"127.0.0.1:{suite.free_port()}"}})
+    player = desk.make_player()
+    assert drained(desk, "ingest-1")[0] == 200, "nothing was ever taken"
+    desk.processes["redis"].kill9()
+    desk.post(player, *[desk.item(CALM_TEXT, person=f"p{n}") for n in range(5)])
+    status, left = drained(desk, "ingest-1")
+    assert status == 503 and left["drained"] is False and left["unmarked_records"] == 5
+    wait_until(lambda: "Redis" in drained(desk, "ingest-1")[1]["waits_for"], 10, "it says what it waits for")
+    desk.restart("redis")
+    wait_until(lambda: drained(desk, "ingest-1")[0] == 200, SETTLES_S, "drained once Redis has it all")
+    assert drained(desk, "ingest-1")[1]["unmarked_records"] == 0
+    host = desk.config()["ingest"]["admin_listen"]
+    connection = http.client.HTTPConnection(host, timeout=5)
+    assert suite.http_get(connection, "/drained")[0] == 200, "for probes, too"
+    desk.settle(player)
+
+
+def test_adopts_what_a_scaled_in_ingest_left(make_desk):
+    desk = make_desk(workers=1, ingests=2)
+    first = player_of(desk, 1)
+    second = player_of(desk, 2)
+    desk.processes["redis"].kill9()
+    desk.post(second, desk.item(URGENT_TEXT, person="p1", urgent=True),
+              *[desk.item(CALM_TEXT, person=f"p{n}") for n in range(2, 40)])
+    desk.processes["ingest-2"].kill9()
+    assert adopt(desk, 2, "--for", "1").returncode == AWAY, "Redis is away: the rest stays in the journal"
+    desk.restart("redis")
+    desk.post(first, desk.item(CALM_TEXT, person="p50"))
+    done = adopt(desk, 2, "--for", "60")
+    assert done.returncode == 0, done.stderr
+    assert " adopted " in done.stderr
+    again = adopt(desk, 2, "--for", "60")
+    assert again.returncode == 0, "nothing is left: it says so at once"
+    del desk.processes["ingest-2"]
+    first.accepted.update(second.accepted)
+    assert desk.settle(first)["accepted"] == 40
+
+
+def test_adopts_under_load_and_says_how_far_it_is(make_desk):
+    desk = make_desk(workers=1, ingests=2)
+    player = player_of(desk, 2)
+    for name in ("route", "classify-1"):
+        desk.processes[name].signal(signal.SIGSTOP)
+    player.play(make_plan(SEED, 2), 0)
+    desk.processes["ingest-2"].kill9()
+    orphan = subprocess.Popen([desk.build / "bin" / "desg-ingest", "--adopt", "--config", desk.config_path(2), "--name", "ingest-2"],
+                              stderr=subprocess.PIPE, text=True)
+    control = desk.processes["ingest-2"].control
+    told = wait_until(lambda: suite.http_get(suite.UnixConnection(control), "/status"), 20, "its control socket")
+    assert "adopting" in [note["state"] for note in json.loads(told[1])["detail"]["degraded"]]
+    for name in ("route", "classify-1"):
+        desk.processes[name].signal(signal.SIGCONT)
+    log = orphan.communicate(timeout=120)[1]
+    assert orphan.returncode == 0, log
+    assert "adopting records_left=" in log and "records_per_second=" in log
+    del desk.processes["ingest-2"]
+    desk.settle(player)
+
+
+def test_adoption_is_refused_where_it_would_do_harm(make_desk):
+    desk = make_desk(workers=0, ingests=2)
+    held = adopt(desk, 2)
+    assert held.returncode == CONFIG and "ingest-2.sock" in held.stderr, held.stderr
+    command = [desk.build / "bin" / "desg-ingest", "--adopt", "--config", desk.config_path(2), "--name", "orphan"]
+    held = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert held.returncode == CONFIG and "belongs to process" in held.stderr, held.stderr
+    desk.processes["ingest-2"].stop()
+    journal = desk.state / "ingest-2"
+    (journal / "data.mdb").rename(journal / "elsewhere")
+    none = adopt(desk, 2)
+    assert none.returncode == CONFIG and "there is no journal" in none.stderr, none.stderr
+    assert not (journal / "data.mdb").exists(), "it makes none"
+    assert adopt(desk, 2, "--for", "soon").returncode == CONFIG
+    plain = subprocess.run([*command[:1], "--for", "5", *command[2:]], capture_output=True, text=True, timeout=20, check=False)
+    assert plain.returncode == CONFIG and "--for goes with --adopt" in plain.stderr
+
+
+def test_replay_by_hand_brings_back_what_redis_lost_behind_its_mark(make_desk):
+    desk = make_desk(workers=1)
+    player = desk.make_player()
+    desk.post(player, desk.item(URGENT_TEXT, person="p1", urgent=True),
+              *[desk.item(CALM_TEXT, person=f"p{n}") for n in range(2, 20)])
+    desk.settle(player)
+    marks = [key for key in desk.redis_cli("KEYS", "*") if ":mark:" in key]
+    assert marks, "the marks stay, so nothing tells ingest"
+    lost = [key for key in desk.redis_cli("KEYS", "*") if key not in marks]
+    assert desk.redis_cli("DEL", *lost) == len(lost)
+    assert desk.desg("replay").returncode == 65 and "--since" in desk.desg("replay").stderr
+    assert desk.desg("replay", "--since", "soon").returncode == 65
+    assert desk.desg("replay", "--since", "1h", "--ingest", "nobody").returncode == AWAY
+    answer, = desk.json("replay", "--since", "1h")
+    assert answer["ingest"] == "ingest-1" and answer["records"] == 19
+    desk.settle(player)
+    assert "19 deliveries are offered again" in desk.desg("replay", "--since", "1h").stdout
+    desk.settle(player)  # copies collapse
+
+
+@pytest.mark.parametrize("since", ["2h", "2020-01-01", "2020-01-01T00:00:00Z", "2020-01-01 10:30:00+01:00"])
+def test_replay_takes_times_as_people_write_them(make_desk, since):
+    desk = make_desk(workers=0)
+    player = desk.make_player()
+    desk.post(player, desk.item(CALM_TEXT))
+    answer, = desk.json("replay", "--since", since)
+    assert answer["records"] == 1
+    assert pathlib.Path(desk.processes["ingest-1"].log).read_text("utf-8").count("replay_asked") == 1 or \
+        wait_until(lambda: "replay_asked" in desk.log("ingest-1"), 5, "logged")
