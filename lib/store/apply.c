@@ -14,11 +14,9 @@
 
 enum {
     HEAD_ARGS = 8,  /* FCALL, name, 1, prefix, now, context, rate, urgent plan */
-    EVENT_ARGS = 6, /* event, conversation, header, event bytes, verdict bytes, order */
+    EVENT_ARGS = 6, /* event, conversation, header, event bytes, verdict bytes, alerting */
     HEADER_NUMBER_BYTES = 26,
-    HEADER_BYTES = 640,
-    WORD_BYTES = 65,
-    REPLAYED_AFTER_MS = 10 * 60 * 1000
+    HEADER_BYTES = 640
 };
 
 /* What one event needs beyond the caller's buffers. */
@@ -27,8 +25,6 @@ struct event_args {
     char conversation[ID_TEXT_BYTES];
     uint8_t header[HEADER_BYTES];
     size_t header_length;
-    uint8_t *order; /* serialised Desg__V1__Alert, or NULL */
-    size_t order_length;
 };
 
 struct store_scratch {
@@ -39,7 +35,7 @@ struct store_scratch {
     char now[24];
     char context[24];
     char rate[16];
-    char urgent[WORD_BYTES * 2 + 32];
+    char urgent[STORE_WORD_BYTES * 2 + 32];
     struct event_args events[STORE_APPLY_MAX];
     size_t sent[STORE_APPLY_MAX]; /* index of each event sent in the caller's array */
     size_t sent_count;
@@ -53,19 +49,8 @@ struct store_scratch *store_scratch_new(void)
     return self;
 }
 
-static void free_orders(struct store_scratch *self)
-{
-    for (size_t i = 0; i < STORE_APPLY_MAX; i++) {
-        free(self->events[i].order);
-        self->events[i].order = NULL;
-        self->events[i].order_length = 0;
-    }
-}
-
 void store_scratch_destroy(struct store_scratch **self_p)
 {
-    if (*self_p)
-        free_orders(*self_p);
     free(*self_p);
     *self_p = NULL;
 }
@@ -81,11 +66,10 @@ static void add_text(struct store_scratch *self, const char *text)
     add(self, text, strlen(text));
 }
 
-/* A word of the header: letters, digits and . _ - : others become _, nothing becomes "-". */
-static const char *word(const char *text, char out[static WORD_BYTES])
+const char *store_word(const char *text, char out[static STORE_WORD_BYTES])
 {
     size_t length = 0;
-    for (; text && text[length] && length < WORD_BYTES - 1; length++) {
+    for (; text && text[length] && length < STORE_WORD_BYTES - 1; length++) {
         char c = text[length];
         bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
                         (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
@@ -142,34 +126,29 @@ static size_t write_header(uint8_t out[static HEADER_BYTES], const struct store_
     at = put_number(at, plan->allowance_s * 1000ULL, 4);
     at = put_number(at, plausible_ms(event->received_at_ms), 8);
     at = put_number(at, plausible_ms(event->platform_time_ms), 8);
-    char queue[WORD_BYTES], grade[WORD_BYTES], category[WORD_BYTES], language[WORD_BYTES],
-        home[WORD_BYTES], channel[WORD_BYTES], account[WORD_BYTES];
-    int length = snprintf(
-        (char *)at, HEADER_BYTES - HEADER_NUMBER_BYTES, "%s %s %s %s %s %s %s %s\n",
-        word(plan->queue, queue), word(plan->grade, grade), word(verdict->category, category),
-        word(store_language_word(verdict->language), language), word(plan->home_queue, home),
-        word(event->channel, channel), word(event->account, account), alert);
+    char queue[STORE_WORD_BYTES], grade[STORE_WORD_BYTES], category[STORE_WORD_BYTES],
+        language[STORE_WORD_BYTES], home[STORE_WORD_BYTES], channel[STORE_WORD_BYTES],
+        account[STORE_WORD_BYTES];
+    int length = snprintf((char *)at, HEADER_BYTES - HEADER_NUMBER_BYTES,
+                          "%s %s %s %s %s %s %s %s\n", store_word(plan->queue, queue),
+                          store_word(plan->grade, grade), store_word(verdict->category, category),
+                          store_word(store_language_word(verdict->language), language),
+                          store_word(plan->home_queue, home), store_word(event->channel, channel),
+                          store_word(event->account, account), alert);
     return HEADER_NUMBER_BYTES + (size_t)length; /* eight words of 64 always fit */
 }
 
-/* The alert that the function may put into the stream: made here, because only here is protobuf. */
-static void make_order(struct event_args *args, const struct store_event *given, int64_t now_ms)
+/* How the function may order an alert for it, if its verdict, its context or a person says so. */
+static const char *alerting(const struct store_plan *plan, const struct store_event *given)
 {
-    Desg__V1__Alert order;
-    struct id alert;
-    alert_order_init(&order, &alert, given->event->id.data, given->event_bytes, given->event_length,
-                     given->verdict_bytes, given->verdict_length);
-    order.is_replayed =
-        given->is_replayed && now_ms - given->event->received_at_ms > REPLAYED_AFTER_MS;
-    args->order = malloc(desg__v1__alert__get_packed_size(&order));
-    if (!args->order)
-        abort(); /* as protobuf-c and hiredis do */
-    args->order_length = desg__v1__alert__pack(&order, args->order);
+    bool may_be_raised = given->verdict->is_context_sensitive && plan->opens_work && !plan->is_late;
+    if (!plan->may_alert && !may_be_raised)
+        return "";
+    return given->is_replayed ? "replayed" : "live";
 }
 
 static void add_event(struct store_scratch *self, struct event_args *args,
-                      const struct store_event *given, const struct store_queues *queues,
-                      int64_t now_ms)
+                      const struct store_event *given, const struct store_queues *queues)
 {
     const Desg__V1__Event *event = given->event;
     struct store_plan plan;
@@ -186,15 +165,12 @@ static void add_event(struct store_scratch *self, struct event_args *args,
     char alert_text[ID_TEXT_BYTES];
     id_text(alert.bytes, alert_text);
     args->header_length = write_header(args->header, &plan, given, alert_text);
-    if (plan.may_alert ||
-        (given->verdict->is_context_sensitive && plan.opens_work && !plan.is_late))
-        make_order(args, given, now_ms);
     add_text(self, args->event);
     add_text(self, args->conversation);
     add(self, args->header, args->header_length);
     add(self, given->event_bytes, given->event_length);
     add(self, given->verdict_bytes, given->verdict_length);
-    add(self, args->order, args->order_length);
+    add_text(self, alerting(&plan, given));
 }
 
 static void begin(struct store *store, const char *function, int64_t now_ms)
@@ -202,8 +178,7 @@ static void begin(struct store *store, const char *function, int64_t now_ms)
     struct store_scratch *self = store->scratch;
     const struct store_queues *queues = store->queues;
     const uint32_t urgent = DESG__V1__SEVERITY__SEVERITY_URGENT;
-    char grade[WORD_BYTES];
-    free_orders(self);
+    char grade[STORE_WORD_BYTES];
     self->argc = 0;
     self->sent_count = 0;
     (void)snprintf(self->function, sizeof self->function, STORE_LIBRARY "_%s", function);
@@ -211,9 +186,9 @@ static void begin(struct store *store, const char *function, int64_t now_ms)
     (void)snprintf(self->context, sizeof self->context, "%lld",
                    store_context_hours(queues) * 3600000LL);
     (void)snprintf(self->rate, sizeof self->rate, "%u", store_unclassified_per_minute(queues));
-    (void)snprintf(self->urgent, sizeof self->urgent, "%d urgent %s %lld", (int)STORE_RANK_URGENT,
-                   word(store_grade_name(queues, urgent), grade),
-                   store_grade_allowance_s(queues, urgent) * 1000LL);
+    (void)snprintf(self->urgent, sizeof self->urgent, "%d urgent %s %lld %d",
+                   (int)STORE_RANK_URGENT, store_word(store_grade_name(queues, urgent), grade),
+                   store_grade_allowance_s(queues, urgent) * 1000LL, (int)ALERT_RENDER_VERSION);
     add_text(self, "FCALL");
     add_text(self, self->function);
     add_text(self, "1");
@@ -294,7 +269,7 @@ static int apply_batch(struct store *self, const struct store_event *events, siz
     for (size_t i = 0; i < count; i++) {
         if (events[i].quarantine_reason || !is_sendable(&events[i], &results[i]))
             continue;
-        add_event(scratch, &scratch->events[scratch->sent_count], &events[i], self->queues, now_ms);
+        add_event(scratch, &scratch->events[scratch->sent_count], &events[i], self->queues);
         scratch->sent[scratch->sent_count++] = i;
     }
     return send_events(self, results, history, err);
@@ -308,7 +283,7 @@ static int apply_poison(struct store *self, const struct store_event *event,
         return 0;
     int64_t now_ms = clock_unix_ms();
     begin(self, "quarantine", now_ms);
-    add_event(scratch, &scratch->events[0], event, self->queues, now_ms);
+    add_event(scratch, &scratch->events[0], event, self->queues);
     add_text(scratch, event->quarantine_reason);
     redisReply *kept = self->held; /* the batch's answer, still pointed into */
     self->held = NULL;

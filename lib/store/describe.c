@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "desg/v1/event.pb-c.h"
+#include "desg/v1/fact.pb-c.h"
 #include "desg/v1/verdict.pb-c.h"
 #include "error/error.h"
 #include "ids/ids.h"
@@ -163,5 +164,49 @@ json_t *describe_verdict(const void *bytes, size_t length)
     set_text(object, "model_edition", verdict->model_edition);
     (void)json_object_set_new(object, "flags", describe_flags(verdict));
     (void)json_object_set_new(object, "reasons", describe_reasons(verdict));
+    return object;
+}
+
+static void free_fact(Desg__V1__Fact **fact_p)
+{
+    desg__v1__fact__free_unpacked(*fact_p, NULL);
+}
+
+static void describe_what(json_t *object, const Desg__V1__Fact *fact)
+{
+    switch (fact->what_case) {
+    case DESG__V1__FACT__WHAT_CLOSED:
+        set_text(object, "what", "closed");
+        set_text(object, "reason", fact->closed->reason);
+        break;
+    case DESG__V1__FACT__WHAT_GRADED:
+        set_text(object, "what", "graded");
+        set_number(object, "severity", (int64_t)fact->graded->severity);
+        set_text(object, "reason", fact->graded->reason);
+        break;
+    case DESG__V1__FACT__WHAT_NOTED:
+        set_text(object, "what", "noted");
+        set_text(object, "text", fact->noted->text);
+        break;
+    case DESG__V1__FACT__WHAT_ALERT_TAKEN:
+        set_text(object, "what", "alert_taken");
+        set_id(object, "alert", &fact->alert_taken->alert_id);
+        set_text(object, "dispatcher", fact->alert_taken->dispatcher);
+        set_text(object, "log_number", fact->alert_taken->log_number);
+        break;
+    default:
+        break; /* the rest never comes here */
+    }
+}
+
+json_t *describe_fact(const void *bytes, size_t length)
+{
+    json_t *object = json_object();
+    AUTO(free_fact) Desg__V1__Fact *fact = desg__v1__fact__unpack(NULL, length, bytes);
+    if (!fact)
+        return object;
+    set_text(object, "agent", fact->agent);
+    set_number(object, "at_ms", fact->at_ms);
+    describe_what(object, fact);
     return object;
 }

@@ -8,7 +8,12 @@
 #include "store/sentinel.h"
 #include "store/store.h"
 
-enum { STORE_FUNCTION_ARGS_MAX = 16, STORE_PROBLEM_BYTES = 384, STORE_FORCE_MAX_BYTES = 64 };
+enum {
+    STORE_FUNCTION_ARGS_MAX = 16,
+    STORE_WORD_BYTES = 65,
+    STORE_PROBLEM_BYTES = 384,
+    STORE_FORCE_MAX_BYTES = 64
+};
 
 struct store_scratch; /* apply.c: the argument vectors of one call */
 
@@ -67,6 +72,8 @@ void store_reply_free(redisReply **reply_p);
 const char *store_text(const redisReply *reply);
 
 /* apply.c */
+/* A word of a header: letters, digits and . _ - : others become _, nothing becomes "-". */
+const char *store_word(const char *text, char out[static STORE_WORD_BYTES]);
 struct store_scratch *store_scratch_new(void);
 void store_scratch_destroy(struct store_scratch **self_p);
 

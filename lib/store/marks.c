@@ -55,3 +55,17 @@ int store_set_mark(struct store *self, const struct id *source, const struct sto
     *is_stored = reply->element[1]->type == REDIS_REPLY_INTEGER && reply->element[1]->integer == 1;
     return 0;
 }
+
+int store_source_report(struct store *self, const struct id *source, const char *kind,
+                        const char *name, bool is_caught_up,
+                        char history[static STORE_HISTORY_BYTES], struct error *err)
+{
+    assert(self && source && kind && name && history);
+    char text[ID_TEXT_BYTES], quoted[STORE_HISTORY_BYTES];
+    id_text(source->bytes, text);
+    (void)snprintf(quoted, sizeof quoted, "%s", history);
+    const char *args[] = { text, quoted, kind, name, is_caught_up ? "1" : "0" };
+    AUTO(store_reply_free)
+    redisReply *reply = store_call(self, "source_report", args, 5, 2, history, err);
+    return reply ? 0 : -1;
+}

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock/clock.h"
 #include "store/describe.h"
 #include "store/internal.h"
 #include "store/plan.h"
@@ -168,6 +169,63 @@ static json_t *sorted_events(json_t *events)
     return list;
 }
 
+/* Facts in the order they were decided. */
+static int by_decision(const void *a, const void *b)
+{
+    const json_t *left = *(json_t *const *)a;
+    const json_t *right = *(json_t *const *)b;
+    json_int_t times[] = { json_integer_value(json_object_get(left, "at_ms")),
+                           json_integer_value(json_object_get(right, "at_ms")) };
+    if (times[0] != times[1])
+        return times[0] < times[1] ? -1 : 1;
+    return strcmp(json_string_value(json_object_get(left, "fact")),
+                  json_string_value(json_object_get(right, "fact")));
+}
+
+/* f:<fact>, as functions/facts.lua has it: two lines, then the serialised fact. */
+static json_t *describe_fact_record(const char *id, const redisReply *value)
+{
+    const char *end = value->str + value->len;
+    const char *line = memchr(value->str, '\n', value->len);
+    const char *second = line ? memchr(line + 1, '\n', (size_t)(end - line - 1)) : NULL;
+    if (!second)
+        return NULL;
+    json_t *fact = describe_fact(second + 1, (size_t)(end - second - 1));
+    json_t *covered = json_array();
+    for (const char *at = line + 1; second - at >= ID_TEXT_BYTES; at += ID_TEXT_BYTES)
+        (void)json_array_append_new(covered,
+                                    json_pack("{s:s%, s:i}", "event", at, (size_t)ID_TEXT_BYTES - 1,
+                                              "severity", at[ID_TEXT_BYTES - 1] - '0'));
+    if (json_array_size(covered) > 0)
+        (void)json_object_set(fact, "covered", covered);
+    json_decref(covered);
+    (void)json_object_set_new(fact, "fact", json_string(id));
+    return fact;
+}
+
+static json_t *describe_facts(const redisReply *flat)
+{
+    size_t count = 0;
+    json_t **rows = calloc(flat->elements / 2 + 1, sizeof(void *));
+    if (!rows)
+        abort();
+    for (size_t i = 0; i + 1 < flat->elements; i += 2) {
+        const char *name = store_text(flat->element[i]);
+        const redisReply *value = flat->element[i + 1];
+        if (strncmp(name, "f:", 2) != 0 || value->type != REDIS_REPLY_STRING)
+            continue;
+        rows[count] = describe_fact_record(name + 2, value);
+        if (rows[count])
+            count++;
+    }
+    qsort(rows, count, sizeof(void *), by_decision);
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        (void)json_array_append_new(list, rows[i]);
+    free(rows);
+    return list;
+}
+
 static json_t *describe_events(const redisReply *flat)
 {
     AUTO(json_free) json_t *events = json_object();
@@ -201,6 +259,7 @@ int store_conversation(struct store *self, const struct id *conversation, json_t
         return -1;
     (void)json_object_set_new(object, "conversation", json_string(text));
     (void)json_object_set_new(object, "events", describe_events(reply->element[2]));
+    (void)json_object_set_new(object, "facts", describe_facts(reply->element[2]));
     *out = object;
     return 0;
 }
@@ -255,10 +314,22 @@ int store_release(struct store *self, const char *agent, const struct id *conver
 int store_close(struct store *self, const char *agent, const struct id *conversation,
                 uint64_t fence, const struct id *last_event, struct error *err)
 {
-    char text[ID_TEXT_BYTES] = "";
-    if (last_event)
-        id_text(last_event->bytes, text);
-    return fenced(self, "close", agent, conversation, fence, text, err);
+    assert(self && agent && conversation);
+    struct id id = id_random(), about = *conversation;
+    Desg__V1__Closed closed = DESG__V1__CLOSED__INIT;
+    Desg__V1__Fact fact = DESG__V1__FACT__INIT;
+    fact.id = (ProtobufCBinaryData){ ID_BYTES, id.bytes };
+    fact.agent = (char *)agent;
+    fact.at_ms = clock_unix_ms();
+    fact.conversation_id = (ProtobufCBinaryData){ ID_BYTES, about.bytes };
+    fact.fence = fence;
+    fact.what_case = DESG__V1__FACT__WHAT_CLOSED;
+    fact.closed = &closed;
+    struct store_fact_done done;
+    if (store_fact_decide(self, &fact, last_event, &done, err) != 0)
+        return -1;
+    free(done.fact);
+    return 0;
 }
 
 int store_alerts_list(struct store *self, bool open_only, size_t limit, json_t **out,
@@ -268,6 +339,28 @@ int store_alerts_list(struct store *self, bool open_only, size_t limit, json_t *
     char number[NUMBER_BYTES];
     number_text(number, limit);
     return ask(self, "alerts", (const char *[]){ open_only ? "1" : "0", number }, 2, out, err);
+}
+
+int store_alert_get(struct store *self, const struct id *alert, json_t **out, struct error *err)
+{
+    assert(self && alert && out);
+    char text[ID_TEXT_BYTES];
+    id_text(alert->bytes, text);
+    json_t *found = NULL;
+    if (ask(self, "alert_get", (const char *[]){ text }, 1, &found, err) != 0)
+        return -1;
+    if (json_is_null(found)) {
+        json_decref(found);
+        found = NULL;
+    }
+    *out = found;
+    return 0;
+}
+
+int store_sources(struct store *self, json_t **out, struct error *err)
+{
+    assert(self && out);
+    return ask(self, "sources", NULL, 0, out, err);
 }
 
 int store_quarantine_list(struct store *self, size_t limit, json_t **out, struct error *err)

@@ -204,15 +204,14 @@ static struct place place_of(const struct store_plan *plan, const Desg__V1__Even
     return place;
 }
 
-/* Restricted and Welsh conversations keep their queue beyond an urgent spell and a close. */
+/* Where the event would wait if it were routine. Restricted and Welsh conversations keep that queue
+ * beyond an urgent spell and a close; the others go there when a person lowers the grade. */
 static void find_home(struct store_plan *plan, const Desg__V1__Verdict *verdict,
                       const struct store_queues *queues)
 {
     struct place home = calm_place(DESG__V1__SEVERITY__SEVERITY_ROUTINE, verdict);
-    if (home.rank < STORE_RANK_CYMRAEG)
-        return;
     const char *queue = queue_by_rule(queues, DESG__V1__SEVERITY__SEVERITY_ROUTINE, verdict);
-    plan->home_rank = home.rank;
+    plan->home_rank = queue && home.rank < STORE_RANK_RULE ? STORE_RANK_RULE : home.rank;
     plan->home_queue = queue ? queue : home.queue;
 }
 

@@ -22,10 +22,11 @@ enum store_rank {
 struct store_plan {
     Desg__V1__Severity severity; /* never UNSPECIFIED: what cannot be read is REVIEW */
     enum store_rank rank;
-    const char *queue;         /* borrowed from queues or a literal */
-    enum store_rank home_rank; /* 0, or: where the conversation belongs whenever nothing in it is */
-    const char *home_queue;    /* urgent, also after a close (restricted, Welsh); NULL if 0 */
-    const char *grade;         /* borrowed from verdict, queues or a literal */
+    const char *queue; /* borrowed from queues or a literal */
+    enum store_rank
+        home_rank;          /* where it would wait if it were routine: from STORE_RANK_CYMRAEG on */
+    const char *home_queue; /* where its conversation belongs whenever nothing in it is urgent */
+    const char *grade;      /* borrowed from verdict, queues or a literal */
     uint32_t allowance_s;
     bool opens_work;     /* an agent has to look; READ, ECHO, REACTION and UNSEND do not */
     bool is_provisional; /* unclassified: the first real verdict replaces it */

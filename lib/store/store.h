@@ -126,7 +126,9 @@ int store_alert_ack(struct store *self, const char *const *stream_ids, size_t co
                     struct error *err) MUST_USE;
 /* Writes what became of an alert into alert:<id>: state accepted, acknowledged, escalated …; fields
  * is a flat JSON object of strings. Never moves a state backwards (open < accepted < acknowledged <
- * resolved). */
+ * resolved). Fields "severity" (the number it was told at) and "version" (of the body, as in
+ * Desg__V1__Alert.render_version) keep an emptied Redis from ordering the alert again: an accepted
+ * one needs both, an acknowledged one neither; an event more severe than that still orders one. */
 int store_alert_state(struct store *self, const struct id *alert, const char *state,
                       const json_t *fields, struct error *err) MUST_USE;
 
@@ -177,8 +179,9 @@ int store_queues_list(struct store *self, json_t **out, struct error *err) MUST_
  * "deadline_ms","owner","events","channel"}]; at most limit. No text. */
 int store_queue_list(struct store *self, const char *queue, size_t limit, json_t **out,
                      struct error *err) MUST_USE;
-/* The whole conversation: events (decoded), verdicts, state, owner, fence, clocks. ERROR_INVALID:
- * no such one. */
+/* The whole conversation: events (decoded), verdicts, facts [{"fact","what","agent","at_ms","text",
+ * "reason","severity","covered":[{"event","severity"}]…}], state (open, claimed, closed, quiet,
+ * archived), owner, fence, clocks. ERROR_INVALID: no such one. */
 int store_conversation(struct store *self, const struct id *conversation, json_t **out,
                        struct error *err) MUST_USE;
 /* Claims the best conversation of queue ("" = by the order urgent, urgent-review, needs-review,

@@ -4,12 +4,13 @@
 local REVIEW, URGENT = 3, 4
 
 -- A header, as apply.c writes it: severity, rank, 1 if it opens work, certainty, restricted class, rank of
--- the home queue, allowance in ms, received at, written at; then words and a newline.
+-- the home queue, allowance in ms, received at, written at; then words and a newline. The home queue is
+-- where the event would wait if it were routine.
 local HEADER = '<I1I1I1I1I1I1I4I8I8'
 local WORDS = '^([^ ]*) ([^ ]*) ([^ ]*) ([^ ]*) ([^ ]*) ([^ ]*) ([^ ]*) ([^ \n]*)\n()'
 local CONTEXT, UNCLASSIFIED = 1, 2 -- certainty; 0 is real
 local CERTAINTY_WORDS = { [0] = 'real', 'context', 'unclassified' }
--- A record (v:<event>): n, the conversation's count of work when it arrived; applied at; header; verdict.
+-- A record (v:<event>): n, the conversation's tick when it arrived; applied at; header; verdict.
 local RECORD = '<I4I8'
 local RECORD_BYTES = 12
 local ACTIONS_KEPT = 10000
@@ -39,7 +40,7 @@ local function read_header(text, at)
     home_rank = home_rank, allowance = allowance, received = received, written = written, queue = queue,
     grade = grade, category = category, language = language, home_queue = home_queue, channel = channel,
     account = account, alert = alert, header = nil, id = nil, conversation = nil, bytes = nil, verdict = nil,
-    order = nil, n = nil }, ends_at
+    alerting = nil, n = nil, applied = nil }, ends_at
 end
 
 local function write_header(e)
@@ -53,6 +54,10 @@ local function read_record(value)
   local e, ends_at = read_header(value, RECORD_BYTES + 1)
   e.n, e.applied, e.verdict = n, applied, string.sub(value, ends_at)
   return e
+end
+
+local function write_record(e)
+  return struct.pack(RECORD, e.n, e.applied) .. (e.header or write_header(e)) .. e.verdict
 end
 
 local function index_key(prefix, event)
@@ -90,28 +95,33 @@ end
 local function pack_work(c)
   return cmsgpack.pack(c.state, c.n, c.closed_n, c.closed_at, c.severity, c.category, c.grade, c.rank, c.queue,
     c.score, c.since, c.language, c.restricted, c.home_rank, c.home_queue, c.severe_at, c.first, c.last,
-    c.last_event, c.channel, c.account, c.owner, c.fence, c.lease)
+    c.last_event, c.channel, c.account, c.owner, c.fence, c.lease, c.tick, c.severe_from, c.hint_at, c.has_facts,
+    c.is_unsettled, c.archived_n, c.archived_last)
 end
 
 local function unpack_work(packed)
   local state, n, closed_n, closed_at, severity, category, grade, rank, queue, score, since, language, restricted,
-    home_rank, home_queue, severe_at, first, last, last_event, channel, account, owner, fence, lease =
-    cmsgpack.unpack(packed)
-  if type(state) == 'table' then
-    return state -- written with names, as builds before 22 November 2026 did
+    home_rank, home_queue, severe_at, first, last, last_event, channel, account, owner, fence, lease, tick,
+    severe_from, hint_at, has_facts, is_unsettled, archived_n, archived_last = cmsgpack.unpack(packed)
+  if type(state) == 'table' then -- written with names, as builds before 22 November 2026 did
+    state.tick = state.tick or state.n
+    return state
   end
   return { state = state, n = n, closed_n = closed_n, closed_at = closed_at, severity = severity,
     category = category, grade = grade, rank = rank, queue = queue, score = score, since = since,
     language = language, restricted = restricted, home_rank = home_rank, home_queue = home_queue,
     severe_at = severe_at, first = first, last = last, last_event = last_event, channel = channel,
-    account = account, owner = owner, fence = fence, lease = lease }
+    account = account, owner = owner, fence = fence, lease = lease, tick = tick or n, severe_from = severe_from,
+    hint_at = hint_at, has_facts = has_facts, is_unsettled = is_unsettled, archived_n = archived_n,
+    archived_last = archived_last }
 end
 
 local function new_work()
   return { state = nil, n = 0, closed_n = 0, closed_at = nil, severity = nil, category = nil, grade = nil, rank = nil,
     queue = nil, score = nil, since = nil, language = nil, restricted = 0, home_rank = 0, home_queue = nil,
     severe_at = nil, first = nil, last = nil, last_event = nil, channel = nil, account = nil, owner = nil,
-    fence = nil, lease = nil }
+    fence = nil, lease = nil, tick = 0, severe_from = nil, hint_at = nil, has_facts = nil, is_unsettled = nil,
+    archived_n = nil, archived_last = nil }
 end
 
 local function read_work(prefix, id)

@@ -1,0 +1,198 @@
+-- Facts: what people decided. A close and a grade name the events they cover and the severity each stood
+-- at; they may come before those events, and several times. f:<id> of the conversation is the fact's own
+-- record: a line "kind at agent", a line of what it covers (32 hex digits and a severity each), then the
+-- serialised desg.v1.Fact without that.
+
+local COVERED_BYTES = 33
+local FACT_ARGS = 9
+
+local function read_fact(args, at)
+  local when, severity, allowance, grade = string.match(args[at + 3], '^(%d+) (%d) (%d+) (%S+)$')
+  return { id = args[at], conversation = args[at + 1], kind = args[at + 2], at = tonumber(when),
+    severity = tonumber(severity), allowance = tonumber(allowance), grade = grade, agent = args[at + 4],
+    covered = args[at + 5], dispatcher = args[at + 6], log_number = args[at + 7], bytes = args[at + 8] }
+end
+
+local function fact_record(f)
+  return table.concat({ f.kind, ' ', string.format('%.0f', f.at), ' ', f.agent, '\n', f.covered, '\n', f.bytes })
+end
+
+local function read_fact_record(text)
+  local kind, at, agent, covered, bytes_at = string.match(text, '^(%S+) (%d+) ([^\n]*)\n([^\n]*)\n()')
+  return { kind = kind, at = tonumber(at), agent = agent, covered = covered, bytes = string.sub(text, bytes_at) }
+end
+
+-- Joins a fact into what was decided of one event: the highest severity closed at, the latest grade.
+local function decide(d, f, severity, is_newest)
+  if f.kind == 'closed' then
+    d.closed_over = math.max(d.closed_over, severity)
+    if is_later(f.at, f.id, d.closed_at, d.closed_by) then
+      d.closed_at, d.closed_by = f.at, f.id
+    end
+  elseif is_later(f.at, f.id, d.graded_at, d.graded_by) then
+    d.severity, d.graded_over, d.graded_at, d.graded_by = f.severity, severity, f.at, f.id
+    d.is_newest, d.allowance, d.grade = is_newest, f.allowance, f.grade
+  end
+end
+
+local function alert_newest(ctx, key, f, event, d)
+  local found = redis.call('HMGET', key, 'v:' .. event, 'e:' .. event)
+  local e = found[1] and found[2] and read_record(found[1])
+  if e and is_urged(e, d) then -- if it is not there yet its alert is ordered when it comes
+    e.id, e.conversation, e.bytes = event, f.conversation, found[2]
+    alert_event(ctx, e, d)
+  end
+end
+
+-- Writes what the fact says of the events it covers. The last one named is the newest.
+local function cover(ctx, key, f)
+  for at = 1, #f.covered, COVERED_BYTES do
+    local event = string.sub(f.covered, at, at + 31)
+    local is_newest = at + COVERED_BYTES > #f.covered
+    local d = read_decision(redis.call('HGET', key, 'd:' .. event)) or new_decision()
+    decide(d, f, tonumber(string.sub(f.covered, at + 32, at + 32)), is_newest)
+    redis.call('HSET', key, 'd:' .. event, write_decision(d))
+    if is_newest and f.kind == 'graded' and d.graded_by == f.id then
+      alert_newest(ctx, key, f, event, d)
+    end
+  end
+end
+
+-- A person took an alert as known to dispatch. Its event may come later, and finds it told.
+local function take_alert(ctx, f)
+  local key = ctx.prefix .. 'alert:' .. f.covered
+  redis.call('HSET', key, 'dispatcher', f.dispatcher, 'log_number', f.log_number, 'taken_by', f.agent, 'taken_at_ms',
+    string.format('%.0f', f.at))
+  advance_alert(ctx.prefix, f.covered, 'acknowledged', ctx.keep_s)
+end
+
+-- The effects of a fact on its conversation, short of the refold.
+local function bring_in(ctx, c, f)
+  local key = ctx.prefix .. 'conv:' .. f.conversation
+  if not c.state then
+    come_to_rest(ctx, c, f.conversation, 'quiet')
+    c.severity = 1
+  end
+  c.has_facts = 1
+  if f.kind == 'closed' then
+    c.closed_at = math.max(c.closed_at or 0, f.at)
+  end
+  if f.kind == 'closed' or f.kind == 'graded' then
+    unsettle(ctx, c, f.conversation)
+    write_work(ctx.prefix, f.conversation, c)
+    cover(ctx, key, f)
+  else
+    write_work(ctx.prefix, f.conversation, c)
+  end
+end
+
+-- From a journal. Its own record comes last; a conversation it left unsettled is refolded in the same call,
+-- or, after a fault, by the next that touches it.
+local function apply_fact(ctx, f)
+  if f.kind == 'alert_taken' then
+    take_alert(ctx, f)
+    f.covered = ''
+  end
+  if f.conversation == '' then
+    return
+  end
+  local key = ctx.prefix .. 'conv:' .. f.conversation
+  local c = read_work(ctx.prefix, f.conversation) or new_work()
+  if c.is_unsettled then
+    unsettle(ctx, c, f.conversation)
+  end
+  if redis.call('HEXISTS', key, 'f:' .. f.id) == 1 or c.archived_n and has_tombstone(ctx.prefix, f.id) then
+    return
+  end
+  bring_in(ctx, c, f)
+  redis.call('HSET', key, 'f:' .. f.id, fact_record(f))
+end
+
+local function fact_context(keys, args)
+  return { prefix = keys[1], now = tonumber(args[1]), render_version = tonumber(args[2]), keep_s = tonumber(args[3]),
+    queues_known = {}, unsettled = {}, raised = {} }
+end
+
+-- ARGV: now, version of the alert's body, seconds to keep a finished alert, then nine per fact: fact,
+-- conversation or "", kind, "at severity allowance grade", agent, what it covers (or the alert it takes),
+-- dispatcher, log number, serialised fact. Answers history, then the first fault or "".
+local function desg_facts(keys, args)
+  local ctx, fault = fact_context(keys, args), nil
+  for at = 4, #args, FACT_ARGS do
+    local is_done, why = pcall(function() apply_fact(ctx, read_fact(args, at)) end)
+    fault = fault or not is_done and 'fact ' .. args[at] .. ': ' .. fault_text(why) or nil
+  end
+  local why = refold_unsettled(ctx)
+  return { history(), fault or why and fault_text(why) or '' }
+end
+
+-- What nobody's decision covers yet, in the order it happened.
+local function uncovered(c, key)
+  local found, rows = {}, {}
+  each_work(key, c.has_facts, function(e, d)
+    if not is_covered(c, e, d) then
+      found[#found + 1] = { e }
+      rows[e.id] = e.id .. e.severity
+    end
+  end)
+  table.sort(found, by_moment)
+  for i, pair in ipairs(found) do
+    found[i] = rows[pair[1].id]
+  end
+  return table.concat(found)
+end
+
+-- What keeps agent from deciding fact f; nil if nothing does.
+local function undecidable(ctx, c, f, fence, last_event)
+  if f.kind == 'alert_taken' then
+    if redis.call('EXISTS', ctx.prefix .. 'alert:' .. f.covered) == 0 then
+      return 'there is no such alert'
+    end
+  elseif f.kind == 'noted' then
+    if not c or c.state == 'archived' then
+      return 'there is no such conversation'
+    end
+  else
+    local problem = stale(c, f.agent, fence)
+    if problem then
+      return problem
+    end
+  end
+  return last_event ~= '' and unseen(ctx.prefix, f.conversation, c, last_event) or nil
+end
+
+-- ARGV: now, version, seconds, then one fact as desg_facts has it, then fence and last event seen or "".
+-- Answers history, then ok or repeat with the conversation, what the fact covers and the serialised fact as
+-- it was given first; or refused and the reason.
+local function desg_decide(keys, args)
+  local ctx, f = fact_context(keys, args), read_fact(args, 4)
+  sweep(ctx.prefix)
+  if f.kind == 'alert_taken' then
+    f.conversation = redis.call('HGET', ctx.prefix .. 'alert:' .. f.covered, 'conversation') or f.conversation
+  end
+  local key = ctx.prefix .. 'conv:' .. f.conversation
+  local known = redis.call('HGET', key, 'f:' .. f.id)
+  if known then
+    local was = read_fact_record(known)
+    return { history(), 'repeat', f.conversation, was.covered, was.bytes }
+  end
+  local c = f.conversation ~= '' and read_work(ctx.prefix, f.conversation) or nil
+  local problem = undecidable(ctx, c, f, args[4 + FACT_ARGS], args[5 + FACT_ARGS])
+  if problem then
+    return { history(), 'refused', problem }
+  end
+  if f.kind == 'alert_taken' then
+    take_alert(ctx, f)
+    f.covered = ''
+  elseif f.kind ~= 'noted' then
+    f.covered = uncovered(c, key)
+  end
+  if c then
+    bring_in(ctx, c, f)
+    if ctx.unsettled[f.conversation] then
+      refold(ctx, f.conversation)
+    end
+    redis.call('HSET', key, 'f:' .. f.id, fact_record(f))
+  end
+  return { history(), 'ok', f.conversation, f.covered, f.bytes }
+end

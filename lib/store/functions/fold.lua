@@ -1,0 +1,189 @@
+-- The fold beyond what simply adds up: context between events, and the whole anew from all records.
+
+-- Marks a conversation for refold_unsettled.
+local function unsettle(ctx, c, id)
+  ctx.unsettled[id] = true
+  c.is_unsettled = 1
+end
+
+local function raise_to_urgent(ctx, e)
+  local urgent = ctx.urgent
+  e.severity, e.rank, e.queue, e.grade, e.allowance =
+    URGENT, urgent.rank, urgent.queue, urgent.grade, urgent.allowance
+  e.verdict = raised_verdict(e.verdict, URGENT, urgent.grade)
+  e.header = write_header(e)
+  ctx.raised[e.id] = e.verdict
+end
+
+-- Whether a severe event of the conversation lies close enough before the moment; nil: its records tell.
+local function has_context(ctx, c, at)
+  if not c.severe_at then
+    return false
+  end
+  if c.severe_at <= at then
+    return at - c.severe_at <= ctx.context_ms
+  end
+  if (c.severe_from or 0) > at then
+    return false
+  end
+  return nil
+end
+
+-- "He's back" is urgent in a conversation that held a severe event not long before. Mostly it came before;
+-- if it comes late, what it makes urgent is found by the refold.
+local function judge_context(ctx, c, e)
+  local at = moment(e)
+  if is_hint(e) then
+    local has = has_context(ctx, c, at)
+    if not has then
+      c.hint_at = math.max(c.hint_at or 0, at)
+      if has == nil then
+        unsettle(ctx, c, e.conversation)
+      end
+      return
+    end
+    raise_to_urgent(ctx, e)
+  end
+  if c.hint_at and c.hint_at >= at and is_severe(e) then
+    unsettle(ctx, c, e.conversation)
+  end
+end
+
+local function by_moment(a, b)
+  local at, other = moment(a[1]), moment(b[1])
+  return at < other or at == other and a[1].id < b[1].id
+end
+
+local function raise_hint(ctx, c, key, e, d)
+  raise_to_urgent(ctx, e)
+  e.bytes = redis.call('HGET', key, 'e:' .. e.id)
+  count_tick(c, e)
+  alert_event(ctx, e, d)
+  learn(c, e)
+  redis.call('HSET', key, 'v:' .. e.id, write_record(e))
+end
+
+-- Raises those of hints (pairs of event and decision) that a severe moment gives context. One that is
+-- raised is severe itself.
+local function raise_hints(ctx, c, key, hints, severe)
+  if not ctx.context_ms then
+    return -- a call with facts alone: no event came
+  end
+  table.sort(severe)
+  table.sort(hints, by_moment)
+  local last, next_severe = nil, 1
+  c.hint_at = nil
+  for _, hint in ipairs(hints) do
+    local at = moment(hint[1])
+    while severe[next_severe] and severe[next_severe] <= at do
+      last = math.max(last or 0, severe[next_severe])
+      next_severe = next_severe + 1
+    end
+    if last and at - last <= ctx.context_ms then
+      raise_hint(ctx, c, key, hint[1], hint[2])
+      last = at
+    else
+      c.hint_at = at
+    end
+  end
+end
+
+-- Calls visit with each event that is work and what was decided of it.
+local function each_work(key, has_facts, visit)
+  local ids = {}
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    if string.byte(field) == 118 then -- v
+      ids[#ids + 1] = string.sub(field, 3)
+    end
+  end
+  for from = 1, #ids, EVENTS_PER_READ do
+    local fields = {}
+    for i = from, math.min(from + EVENTS_PER_READ - 1, #ids) do
+      fields[#fields + 1] = 'v:' .. ids[i]
+      if has_facts then
+        fields[#fields + 1] = 'd:' .. ids[i]
+      end
+    end
+    local found, step = redis.call('HMGET', key, unpack(fields)), has_facts and 2 or 1
+    for i = 1, #fields, step do
+      local e = read_record(found[i])
+      e.id = string.sub(fields[i], 3)
+      if e.is_work then
+        visit(e, has_facts and read_decision(found[i + 1]) or nil)
+      end
+    end
+  end
+end
+
+-- The state that follows from what waits: queues, leases and the archive's order are brought in line.
+local function settle(ctx, c, id, is_waiting, queue_before, score_before)
+  if not is_waiting then
+    if c.state == 'open' then
+      redis.call('ZREM', ctx.prefix .. 'queue:' .. queue_before, id)
+    elseif c.state == 'claimed' then
+      redis.call('ZREM', ctx.prefix .. 'leases', id)
+      c.owner, c.lease = nil, nil
+    end
+    come_to_rest(ctx, c, id, 'closed')
+  elseif c.state == 'open' or c.state == 'claimed' then
+    requeue(ctx, c, id, queue_before, score_before)
+  else
+    end_rest(ctx, c, id)
+    c.state = 'open'
+    requeue(ctx, c, id)
+  end
+end
+
+-- The whole fold anew, for what does not simply add up: a decision, or another verdict in the place of one
+-- that counted. Reads every record of the conversation, so it is done once per conversation and call.
+local function refold(ctx, id)
+  local key = ctx.prefix .. 'conv:' .. id
+  local c = read_work(ctx.prefix, id)
+  if not c then
+    return
+  end
+  local all, waiting, hints, severe, n, is_waiting = {}, {}, {}, {}, 0, false
+  local function add(e, d)
+    n = n + 1
+    merge(all, weigh(e, d))
+    if not is_covered(c, e, d) then
+      merge(waiting, weigh(e, d))
+      is_waiting = true
+    end
+  end
+  each_work(key, c.has_facts, function(e, d)
+    if is_hint(e) then
+      e.conversation = id
+      hints[#hints + 1] = { e, d }
+      return
+    end
+    if is_severe(e) then
+      severe[#severe + 1] = moment(e)
+    end
+    add(e, d)
+  end)
+  raise_hints(ctx, c, key, hints, severe)
+  for _, hint in ipairs(hints) do
+    add(hint[1], hint[2])
+  end
+  c.n, c.is_unsettled = n, nil
+  if n > 0 then
+    local queue, score, sum = c.queue, c.score, is_waiting and waiting or all
+    c.severity, c.category, c.grade, c.rank, c.queue, c.score, c.since =
+      sum.severity, sum.category, sum.grade, sum.rank, sum.queue, sum.score, sum.since
+    go_home(c)
+    settle(ctx, c, id, is_waiting, queue, score)
+  end
+  redis.call('HSET', key, 'work', pack_work(c))
+end
+
+-- Refolds what a call left unsettled. Until then such a conversation counts as more urgent than it is,
+-- never as less; a fault leaves it marked for the next call that touches it. Answers the first fault.
+local function refold_unsettled(ctx)
+  local fault
+  for id in pairs(ctx.unsettled) do
+    local is_done, why = pcall(refold, ctx, id)
+    fault = fault or not is_done and why or nil
+  end
+  return fault
+end
