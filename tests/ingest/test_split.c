@@ -231,6 +231,39 @@ static void a_damaged_record_names_its_sequence(void **state)
     metrics_destroy(&metrics);
 }
 
+static void what_ended_ingest_is_shown_and_not_read(void **state)
+{
+    (void)state;
+    struct error err = { 0 };
+    struct metrics *metrics = metrics_new();
+    struct id_key *key = id_key_new("an id key for tests, 32 bytes long", 34);
+    struct splitter *splitter = splitter_new(NULL, key, metrics, &err);
+    static const uint8_t record[] = "\x0a\x04meta\xff\xff not even a delivery";
+    struct split split;
+    struct split again;
+    splitter_set_aside(splitter, record, sizeof record, 5, &split);
+    splitter_set_aside(splitter, record, sizeof record, 6, &again);
+    assert_int_equal(split.count, 1);
+    assert_non_null(split.poison);
+    Desg__V1__Event *event =
+        desg__v1__event__unpack(NULL, split.events[0].length, split.events[0].bytes);
+    assert_non_null(event);
+    assert_int_equal(event->kind, KIND(UNREADABLE));
+    assert_string_equal(event->raw_kind, "ended-ingest");
+    assert_int_equal(event->raw.len, sizeof record);
+    assert_memory_equal(event->raw.data, record, sizeof record);
+    assert_memory_equal(&split.events[0].id, &again.events[0].id, ID_BYTES);
+    desg__v1__event__free_unpacked(event, NULL);
+    split_clear(&split);
+    split_clear(&again);
+    splitter_set_aside(splitter, NULL, 0, 5, &split); /* an empty one */
+    assert_int_equal(split.count, 1);
+    split_clear(&split);
+    splitter_destroy(&splitter);
+    id_key_destroy(&key);
+    metrics_destroy(&metrics);
+}
+
 static void an_unknown_adapter_is_told(void **state)
 {
     (void)state;
@@ -289,6 +322,7 @@ int main(void)
         cmocka_unit_test(long_texts_are_cut_between_letters),
         cmocka_unit_test(a_record_that_is_no_delivery_is_told),
         cmocka_unit_test(a_damaged_record_names_its_sequence),
+        cmocka_unit_test(what_ended_ingest_is_shown_and_not_read),
         cmocka_unit_test(an_unknown_adapter_is_told),
         cmocka_unit_test(counts_by_channel_and_kind_and_replays_apart),
     };

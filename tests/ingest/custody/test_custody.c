@@ -392,6 +392,34 @@ static void deaths_noted_before_a_restart_count(void **state)
     custody_destroy(&desk.custody);
 }
 
+static void what_ended_ingest_goes_to_quarantine_unless_a_person_wants_it(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    history(&desk, "h1", true, 0);
+    custody_route_up(desk.custody, 7, 256);
+    worker_up(&desk, 1);
+    desk.newest = 1;
+    custody_committed(desk.custody, 1);
+    for (int round = 0; round < 2; round++) {
+        struct split split = make_split(1);
+        split.poison = "it ended ingest";
+        struct custody_record record = { .sequence = 1, .split = &split };
+        custody_load(desk.custody, &record, desk.now_ms);
+        assert_true(next(&desk, &batch));
+        assert_int_equal(batch.is_to_route, round == 0);
+        if (round == 0)
+            assert_string_equal(batch.items[0].quarantine_reason, "it ended ingest");
+        else
+            assert_null(batch.items[0].quarantine_reason);
+        assert_true(answered(&desk, 1, CUSTODY_DONE));
+        assert_true(custody_retry(desk.custody, 1));
+    }
+    assert_int_equal(status_of(&desk).quarantined, 1);
+    custody_destroy(&desk.custody);
+}
+
 static void a_retry_forgives_what_was_noted(void **state)
 {
     (void)state;
@@ -1005,6 +1033,7 @@ int main(void)
         cmocka_unit_test(a_drained_worker_casts_no_suspicion),
         cmocka_unit_test(refused_twice_is_quarantined),
         cmocka_unit_test(deaths_noted_before_a_restart_count),
+        cmocka_unit_test(what_ended_ingest_goes_to_quarantine_unless_a_person_wants_it),
         cmocka_unit_test(a_retry_forgives_what_was_noted),
         cmocka_unit_test(a_retry_forgives_what_is_in_memory_too),
         cmocka_unit_test(a_retry_of_what_is_on_its_way_to_quarantine_comes_after_it),
