@@ -14,7 +14,7 @@
 #include "error/error.h"
 #include "store/endpoint.h"
 
-enum { SENTINELS_MAX = 16, SENTINELS_ASK_EVERY_MS = 2000, SENTINELS_SILENT_AFTER_MS = 1000 };
+enum { SENTINELS_MAX = 16, SENTINELS_ASK_EVERY_MS = 500, SENTINELS_SILENT_AFTER_MS = 1000 };
 
 /* What one of them says. Epochs only grow: one per failover. */
 struct sentinel_view {

@@ -39,10 +39,12 @@ return found
 """
 
 
-def redis_cli(host, port, *arguments, prefix=(), seconds=10.0):
-    """The answer to one command as JSON gives it; None if there was none in time. Errors are text that begins with an upper-case word."""
+def redis_cli(where, *arguments, prefix=(), seconds=10.0):
+    """The answer to one command as JSON gives it; None if there was none in time. Errors, and INFO, are text.
+
+    where: redis-cli's own words for it, such as ("-s", path)."""
     try:
-        out = subprocess.run([*prefix, "redis-cli", "-h", host, "-p", str(port), "--json", *map(str, arguments)],
+        out = subprocess.run([*prefix, "redis-cli", *map(str, where), "--json", *map(str, arguments)],
                              capture_output=True, text=True, errors="replace", timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
         return None
@@ -51,6 +53,11 @@ def redis_cli(host, port, *arguments, prefix=(), seconds=10.0):
         return json.loads(text) if out.returncode == 0 and text else None
     except ValueError:
         return text
+
+
+def read_info(text):
+    """{name: value} of an INFO answer; {} of none."""
+    return dict(line.split(":", 1) for line in text.splitlines() if ":" in line) if isinstance(text, str) else {}
 
 
 def marks(ask):
@@ -81,12 +88,10 @@ class Member:
         return self.directory / f"{self.name.split('-')[0]}.conf"
 
     def ask(self, *arguments, seconds=10.0):
-        return redis_cli(self.host, self.port, *arguments, prefix=self.prefix, seconds=seconds)
+        return redis_cli(("-h", self.host, "-p", self.port), *arguments, prefix=self.prefix, seconds=seconds)
 
     def info(self, section):
-        """{name: value} of an INFO section; {} without an answer."""
-        text = self.ask("INFO", section, seconds=3.0)
-        return dict(line.split(":", 1) for line in text.splitlines() if ":" in line) if isinstance(text, str) else {}
+        return read_info(self.ask("INFO", section, seconds=3.0))
 
 
 class Cluster:
