@@ -113,8 +113,7 @@ static int put_notes(struct journal *self, MDB_txn *txn, const struct group *gro
 }
 
 /* retention_apply, but an assertion of LMDB's is MDB_CORRUPTED. */
-static int apply_guarded(struct journal *self, MDB_txn *txn, const struct retention *rule,
-                         struct deleted *out)
+static int apply_guarded(struct journal *self, MDB_txn *txn, uint64_t through, struct deleted *out)
 {
     self->escape.thread = pthread_self();
     if (setjmp(self->escape.target) != 0) { /* NOLINT(cert-err52-cpp): the only way out of LMDB */
@@ -122,15 +121,14 @@ static int apply_guarded(struct journal *self, MDB_txn *txn, const struct retent
         return MDB_CORRUPTED;
     }
     self->escape.is_set = true;
-    int rc = retention_apply(&self->file, txn, rule, out);
+    int rc = retention_apply(&self->file, txn, through, out);
     self->escape.is_set = false;
     return rc;
 }
 
-static int delete_guarded(struct journal *self, MDB_txn *txn, const struct retention *rule,
-                          struct commit *commit)
+static int delete_guarded(struct journal *self, MDB_txn *txn, struct commit *commit)
 {
-    int rc = apply_guarded(self, txn, rule, &commit->deleted);
+    int rc = apply_guarded(self, txn, commit->deletable, &commit->deleted);
     if (commit->deleted.cursor)
         mdb_cursor_close(commit->deleted.cursor);
     if (journal_is_damage(rc)) {
@@ -144,12 +142,6 @@ static int delete_guarded(struct journal *self, MDB_txn *txn, const struct reten
 
 static int write_all(struct journal *self, MDB_txn *txn, struct group *group, struct commit *commit)
 {
-    struct retention rule = {
-        .released = commit->released,
-        .now_ms = commit->now_ms,
-        .retention_ms = self->options.retention_ms,
-        .is_early = self->stats.state != JOURNAL_ROOMY,
-    };
     int rc = 0;
     if (group)
         rc = put_records(self, txn, group, commit);
@@ -157,12 +149,14 @@ static int write_all(struct journal *self, MDB_txn *txn, struct group *group, st
         rc = put_notes(self, txn, group, commit);
     commit->deleted = (struct deleted){ .oldest_sequence = self->stats.oldest_sequence };
     if (rc == 0 && !self->is_deletion_off)
-        rc = delete_guarded(self, txn, &rule, commit);
+        rc = delete_guarded(self, txn, commit);
     else if (commit->deleted.oldest_sequence == 0 && commit->records > 0)
         commit->deleted.oldest_sequence = commit->next_sequence - commit->records;
     if (rc == 0)
         rc = file_put_state(&self->file, txn, commit->next_sequence, commit->released,
                             commit->now_ms);
+    if (rc == 0 && age_is_save_due(&self->age))
+        rc = file_put_age(&self->file, txn, &self->age);
     return rc;
 }
 

@@ -14,6 +14,7 @@ struct commit {
     int64_t now_ms;
     uint64_t next_sequence;
     uint64_t released;
+    uint64_t deletable;    /* nothing above it is deleted */
     uint64_t budget_bytes; /* left for records and notes */
     size_t records;
     size_t bytes;

@@ -145,6 +145,47 @@ int committer_adopt(struct journal *self, struct ledger *ledger, struct error *e
     return 0;
 }
 
+/* ---- what may be deleted ---- */
+
+/* Full, and the archive takes nothing: whether to go on without it is the operator's choice, made
+ * beforehand. Until there is room again, or the archive is back. */
+static bool is_past_archive(const struct journal *self)
+{
+    if (!self->options.may_delete_unarchived || !archiver_is_failing(self->archiver))
+        return false;
+    return self->stats.state == JOURNAL_FULL ||
+           (self->is_past_archive && self->stats.state != JOURNAL_ROOMY);
+}
+
+/* The last sequence that may be deleted now; asks the archive for what it still lacks. */
+static uint64_t deletable_through(struct journal *self, uint64_t released)
+{
+    uint64_t through = released;
+    if (self->stats.state == JOURNAL_ROOMY) {
+        uint64_t old = age_old_through(&self->age, self->options.retention_ms);
+        through = old < through ? old : through;
+    }
+    if (!self->archiver)
+        return through;
+    uint64_t archived = archiver_want(self->archiver, through);
+    self->is_past_archive = is_past_archive(self);
+    return self->is_past_archive || through < archived ? through : archived;
+}
+
+static void tell_unarchived(struct journal *self, const struct commit *commit)
+{
+    if (!self->archiver || commit->deleted.records == 0)
+        return;
+    uint64_t oldest = commit->deleted.oldest_sequence;
+    uint64_t last = oldest ? oldest - 1 : commit->next_sequence - 1;
+    uint64_t lost = archiver_pass_over(self->archiver, last);
+    if (lost == 0)
+        return;
+    counter_add(self->metrics.deleted_unarchived, lost);
+    log_error("journal_deleted_unarchived", KV("directory", self->directory), KV("records", lost),
+              KV("last_sequence", last));
+}
+
 /* ---- answers ---- */
 
 static void answer(struct journal *self, const struct group *group, bool is_stored)
@@ -284,6 +325,9 @@ static void prepare(struct journal *self, struct commit *commit)
         .budget_bytes = has_room ? self->stats.reusable_bytes - reserve_bytes : 0,
     };
     pthread_mutex_unlock(&self->mutex);
+    age_tick(&self->age, clock_monotonic_ms());
+    age_mark(&self->age, commit->next_sequence, self->options.retention_ms);
+    commit->deletable = deletable_through(self, commit->released);
 }
 
 static void count_commit(struct journal *self, const struct group *group,
@@ -307,6 +351,9 @@ static void finish_commit(struct journal *self, const struct group *group,
 {
     self->is_out_of_space =
         self->is_out_of_space && self->is_disk_blamed && space_is_disk_full(self->directory);
+    if (age_is_save_due(&self->age))
+        age_saved(&self->age); /* it was part of the commit */
+    tell_unarchived(self, commit);
     self->is_settling = commit->deleted.records > 0;
     self->is_more_deletable = commit->deleted.is_more;
     struct space space;

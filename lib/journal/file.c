@@ -19,8 +19,12 @@
 
 enum { DATABASES = 3, READERS_MAX = 64, FORMAT = 1 };
 
+/* No journal gets there by counting: behind it there may be no room for the next record. */
+#define SEQUENCE_MAX (UINT64_MAX / 2)
+
 static const char STATE_KEY[] = "state";
 static const char SOURCE_KEY[] = "source";
+static const char AGE_KEY[] = "age";
 
 /* Fixed-size values of the meta database, native order: a journal stays on its kind of machine. */
 struct stored_state {
@@ -226,6 +230,24 @@ int file_put_state(const struct file *self, MDB_txn *txn, uint64_t next_sequence
     return mdb_put(txn, self->meta, &key, &value, 0);
 }
 
+int file_put_age(const struct file *self, MDB_txn *txn, const struct age *age)
+{
+    uint8_t bytes[AGE_STORED_MAX_BYTES];
+    MDB_val key = text_key(AGE_KEY);
+    MDB_val value = { age_encode(age, bytes), bytes };
+    return mdb_put(txn, self->meta, &key, &value, 0);
+}
+
+static int read_age(const struct file *self, MDB_txn *txn, struct ledger *ledger)
+{
+    MDB_val key = text_key(AGE_KEY);
+    MDB_val value;
+    int rc = mdb_get(txn, self->meta, &key, &value);
+    if (rc == 0 && !age_decode(value.mv_data, value.mv_size, &ledger->age))
+        log_error("journal_age_damaged", KV("repair", "all records count as stored now"));
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 /* The sequence behind the last record, and not below the last incarnation's first. */
 static int next_from_records(const struct file *self, MDB_txn *txn, struct ledger *ledger)
 {
@@ -236,15 +258,21 @@ static int next_from_records(const struct file *self, MDB_txn *txn, struct ledge
     MDB_val key;
     MDB_val value;
     rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
-    uint64_t next = 1;
+    uint64_t last = 0;
     if (rc == 0 && key.mv_size >= RECORD_KEY_BYTES)
-        next = record_key_sequence(key.mv_data) + 1;
+        last = record_key_sequence(key.mv_data);
     mdb_cursor_close(cursor);
+    uint64_t next = last + 1;
     if (ledger->incarnation_count > 0) {
         uint64_t first = ledger->incarnations[ledger->incarnation_count - 1].first_sequence;
         next = next > first ? next : first;
     }
     ledger->next_sequence = next > ledger->next_sequence ? next : ledger->next_sequence;
+    if (last >= SEQUENCE_MAX || ledger->next_sequence > SEQUENCE_MAX) {
+        log_error("journal_state_damaged",
+                  KV("repair", "none, no number is left: move data.mdb away, start again"));
+        return MDB_CORRUPTED;
+    }
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
@@ -388,6 +416,8 @@ static int renew_ledger(struct file *self, MDB_txn *txn, struct ledger *ledger)
         rc = read_source(self, txn, ledger);
     if (rc == 0)
         rc = read_state(self, txn, ledger);
+    if (rc == 0)
+        rc = read_age(self, txn, ledger);
     if (rc == 0)
         rc = put_incarnation(self, txn, ledger);
     if (rc == 0)

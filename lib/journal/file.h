@@ -12,6 +12,7 @@
 
 #include "error/error.h"
 #include "ids/ids.h"
+#include "journal/age.h"
 
 enum {
     FILE_MIN_BYTES = 4 << 20,
@@ -41,6 +42,7 @@ struct ledger {
     uint64_t released;
     struct incarnation *incarnations; /* by first_sequence, then order */
     size_t incarnation_count;
+    struct age age;
 };
 
 /* Makes directory 0700 and takes its lock. Returns the lock's descriptor or -1 (ERROR_CONFIG: no
@@ -60,5 +62,6 @@ void ledger_clear(struct ledger *self);
 /* Puts next sequence, released mark and the time into txn. An LMDB result. */
 int file_put_state(const struct file *self, MDB_txn *txn, uint64_t next_sequence, uint64_t released,
                    int64_t now_ms);
+int file_put_age(const struct file *self, MDB_txn *txn, const struct age *age);
 
 #endif

@@ -12,7 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "journal/age.h"
 #include "journal/ahead.h"
+#include "journal/archiver.h"
 #include "journal/file.h"
 #include "journal/gather.h"
 #include "journal/journal.h"
@@ -59,6 +61,9 @@ struct journal_metrics {
     struct gauge *state;
     struct gauge *oldest_sequence;
     struct gauge *newest_sequence;
+    struct counter *archived_records;
+    struct counter *deleted_unarchived;
+    struct gauge *archive_failing;
 };
 
 struct journal {
@@ -95,6 +100,7 @@ struct journal {
     /* The committer's alone. */
     MDB_txn *measuring;
     struct ahead ahead;
+    struct age age;
     uint64_t span_bytes;
     int64_t due_ms; /* monotonic: commit without being woken */
     int64_t disk_checked_ms;
@@ -104,7 +110,10 @@ struct journal {
     bool is_settling;     /* the last commit freed pages that need one more to be usable */
     bool is_more_deletable;
     bool is_deletion_off; /* a damaged page is in the way */
+    bool is_past_archive; /* full, and allowed to delete what the archive does not take */
     struct escape escape;
+
+    struct archiver *archiver; /* NULL: no archive. Its lock is never taken while ours is held */
 };
 
 /* committer.c */
@@ -118,14 +127,26 @@ bool journal_is_damage(int rc);
 /* After each opening: makes LMDB's assertions use the escapes. An LMDB result. */
 int journal_catch_assertions(struct journal *self);
 
-/* read.c */
+/* readers.c */
 int readers_init(struct journal *self);
 /* Ends all read transactions; nobody may be reading. */
 void readers_close(struct journal *self);
 /* The lowest transaction a reader sees; UINT64_MAX: none. */
 uint64_t readers_oldest(struct journal *self);
+/* One of the readers, waiting for one if all are busy. Hold file_lock shared from here to
+ * reader_give_back; begin and end a transaction between them. */
+struct reader *reader_take(struct journal *self);
+void reader_give_back(struct journal *self, struct reader *reader);
+/* An LMDB result. */
+int reader_begin(struct journal *self, struct reader *reader);
+/* Leaves the transaction reset: it no longer holds pages back. */
+void reader_end(struct journal *self, struct reader *reader);
+/* Forgets the transaction, after an error: the next begin makes a new one. */
+void reader_close(struct reader *reader);
 
 /* journal.c */
+/* The committer commits at once, with what can be deleted. */
+void journal_deletion_due(struct journal *self);
 void journal_report_damage(struct journal *self, uint64_t sequence, const char *what,
                            const char *reason);
 

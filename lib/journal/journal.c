@@ -46,6 +46,13 @@ static void open_metrics(struct journal_metrics *out, struct metrics *metrics)
                                          "Oldest record kept; 0 if none"),
         .newest_sequence = metrics_gauge(metrics, "desg_journal_newest_sequence", "",
                                          "Newest record on disk; 0 if none ever"),
+        .archived_records = metrics_counter(metrics, "desg_journal_archived_records_total", "",
+                                            "Records written to archive files"),
+        .deleted_unarchived =
+            metrics_counter(metrics, "desg_journal_deleted_unarchived_total", "",
+                            "Records deleted without being archived, as configured"),
+        .archive_failing = metrics_gauge(metrics, "desg_journal_archive_failing", "",
+                                         "1 while the archive does not take what is due"),
     };
 }
 
@@ -98,8 +105,14 @@ static int start(struct journal *self, struct error *err)
         return -1;
     self->source = ledger.source;
     self->released = ledger.released; /* from here on memory knows better than a file reopened */
+    self->age = ledger.age;
     if (committer_adopt(self, &ledger, err) != 0)
         return -1;
+    if (self->options.archive_directory) {
+        self->archiver = archiver_start(self, err);
+        if (!self->archiver)
+            return -1;
+    }
     sigset_t all;
     sigset_t before;
     (void)sigfillset(&all);
@@ -165,6 +178,7 @@ void journal_close(struct journal **self_p)
         return;
     if (self->has_committer)
         stop_committer(self);
+    archiver_stop(&self->archiver);
     if (self->measuring)
         mdb_txn_abort(self->measuring);
     readers_close(self);
@@ -314,6 +328,14 @@ void journal_retain(struct journal *self, uint64_t sequence)
     pthread_mutex_unlock(&self->mutex);
 }
 
+void journal_deletion_due(struct journal *self)
+{
+    pthread_mutex_lock(&self->mutex);
+    self->is_release_urgent = true;
+    wake_committer(self);
+    pthread_mutex_unlock(&self->mutex);
+}
+
 /* ---- damage ---- */
 
 bool journal_is_damage(int rc)
@@ -368,6 +390,8 @@ void journal_stats(struct journal *self, struct journal_stats *out)
     *out = self->stats;
     out->released_sequence = self->released;
     pthread_mutex_unlock(&self->mutex);
+    if (self->archiver)
+        archiver_stats(self->archiver, out);
 }
 
 const char *journal_state_name(enum journal_state state)
@@ -377,4 +401,15 @@ const char *journal_state_name(enum journal_state state)
                                          [JOURNAL_FULL] = "full",
                                          [JOURNAL_DEAD] = "dead" };
     return names[state];
+}
+
+const char *journal_state_words(enum journal_state state)
+{
+    static const char *const words[] = {
+        [JOURNAL_ROOMY] = "room enough",
+        [JOURNAL_GETTING_FULL] = "getting full: finished records are deleted early",
+        [JOURNAL_FULL] = "full: nothing new is taken until there is room",
+        [JOURNAL_DEAD] = "dead: the disk failed twice, nothing new is taken",
+    };
+    return words[state];
 }

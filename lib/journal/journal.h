@@ -44,6 +44,13 @@ struct journal_options {
      * readable now. May be NULL. */
     void (*committed)(void *arg, uint64_t last_sequence);
     void *committed_arg;
+    /* What retention deletes is written there first (archive.h); it must exist. NULL: deleted.
+     * While the archive fails nothing is deleted, so that the journal may become full. Borrowed. */
+    const char *archive_directory;
+    /* Full and the archive fails: true deletes released records all the same, loudly; false refuses
+     * appends rather than delete the only copy. */
+    bool may_delete_unarchived;
+    uint64_t archive_file_max_bytes; /* an archive file is closed at this size; 0 = 256 MiB */
 };
 
 enum journal_state {
@@ -58,6 +65,8 @@ enum journal_outcome { JOURNAL_STORED, JOURNAL_FAILED };
 
 /* roomy, getting-full, full, dead: the word for /status and logs. */
 const char *journal_state_name(enum journal_state state);
+/* The same as half a sentence for people: what it means for what comes in. */
+const char *journal_state_words(enum journal_state state);
 
 /* Called once per append on the committer thread. sequence is 0 on failure. */
 typedef void journal_stored(void *arg, enum journal_outcome outcome, uint64_t sequence);
@@ -89,8 +98,9 @@ int journal_append(struct journal *self, uint16_t kind, const void *body, size_t
 void journal_note(struct journal *self, uint64_t sequence, uint32_t index, uint16_t kind,
                   const void *bytes, size_t length);
 
-/* Records up to and including sequence are finished: deleted once older than retention (or when
- * getting full). */
+/* Records up to and including sequence are finished: archived if so configured, and deleted, once
+ * older than retention (or when getting full). Age is time that the journal was open: no clock that
+ * jumps deletes a young record. */
 void journal_release(struct journal *self, uint64_t sequence);
 /* Takes a release back: what lies behind sequence has to be done again and is kept until released
  * anew. */
@@ -137,6 +147,10 @@ struct journal_stats {
     uint64_t records;
     int64_t last_commit_unix_ms;
     uint64_t damaged_records;
+    bool has_archive;
+    uint64_t
+        archived_sequence;   /* all records up to it are in the archive, or were deleted before */
+    bool is_archive_failing; /* it takes nothing, or not fast enough: nothing is deleted */
 };
 void journal_stats(struct journal *self, struct journal_stats *out);
 

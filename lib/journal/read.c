@@ -2,17 +2,8 @@
 #include <string.h>
 
 #include "journal/inside.h"
+#include "journal/page.h"
 #include "journal/record.h"
-
-/* Memory of a page: blocks, freed together. */
-struct block {
-    struct block *next;
-    size_t used;
-    size_t capacity;
-    uint8_t data[] __attribute__((aligned(16)));
-};
-
-enum { BLOCK_BYTES = 64 << 10 };
 
 struct reading {
     struct journal *journal;
@@ -28,138 +19,6 @@ struct reading {
     MDB_val note_key;
     MDB_val note_value;
 };
-
-static void *page_allocate(struct journal_page *page, size_t bytes)
-{
-    bytes = (bytes + 15) / 16 * 16;
-    struct block *block = page->memory;
-    if (!block || block->capacity - block->used < bytes) {
-        size_t capacity = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
-        block = malloc(sizeof *block + capacity);
-        if (!block)
-            return NULL;
-        block->next = page->memory;
-        block->used = 0;
-        block->capacity = capacity;
-        page->memory = block;
-    }
-    void *memory = block->data + block->used;
-    block->used += bytes;
-    return memory;
-}
-
-void journal_page_clear(struct journal_page *page)
-{
-    struct block *block = page->memory;
-    while (block) {
-        struct block *next = block->next;
-        free(block);
-        block = next;
-    }
-    page->memory = NULL;
-    page->count = 0;
-}
-
-/* ---- readers ---- */
-
-int readers_init(struct journal *self)
-{
-    for (size_t i = 0; i < JOURNAL_READERS; i++)
-        self->readers[i].seen_txn = UINT64_MAX;
-    if (pthread_mutex_init(&self->readers_mutex, NULL) != 0)
-        return -1;
-    return pthread_cond_init(&self->reader_freed, NULL) == 0 ? 0 : -1;
-}
-
-static void reader_close(struct reader *reader)
-{
-    if (reader->records)
-        mdb_cursor_close(reader->records);
-    if (reader->notes)
-        mdb_cursor_close(reader->notes);
-    if (reader->txn)
-        mdb_txn_abort(reader->txn);
-    reader->txn = NULL;
-    reader->records = NULL;
-    reader->notes = NULL;
-}
-
-void readers_close(struct journal *self)
-{
-    for (size_t i = 0; i < JOURNAL_READERS; i++)
-        reader_close(&self->readers[i]);
-}
-
-uint64_t readers_oldest(struct journal *self)
-{
-    uint64_t oldest = UINT64_MAX;
-    pthread_mutex_lock(&self->readers_mutex);
-    for (size_t i = 0; i < JOURNAL_READERS; i++)
-        if (self->readers[i].seen_txn < oldest)
-            oldest = self->readers[i].seen_txn;
-    pthread_mutex_unlock(&self->readers_mutex);
-    return oldest;
-}
-
-static struct reader *take_reader(struct journal *self)
-{
-    struct reader *found = NULL;
-    pthread_mutex_lock(&self->readers_mutex);
-    while (!found) {
-        for (size_t i = 0; i < JOURNAL_READERS && !found; i++)
-            if (!self->readers[i].is_busy)
-                found = &self->readers[i];
-        if (!found) /* readings are short: no time-out needed */
-            pthread_cond_wait(&self->reader_freed, &self->readers_mutex);
-    }
-    found->is_busy = true;
-    pthread_mutex_unlock(&self->readers_mutex);
-    return found;
-}
-
-static void set_seen(struct journal *self, struct reader *reader, uint64_t seen_txn)
-{
-    pthread_mutex_lock(&self->readers_mutex);
-    reader->seen_txn = seen_txn;
-    pthread_mutex_unlock(&self->readers_mutex);
-}
-
-static void give_back_reader(struct journal *self, struct reader *reader)
-{
-    pthread_mutex_lock(&self->readers_mutex);
-    reader->is_busy = false;
-    pthread_cond_signal(&self->reader_freed);
-    pthread_mutex_unlock(&self->readers_mutex);
-}
-
-static int reader_begin(struct journal *self, struct reader *reader)
-{
-    int rc = 0;
-    if (reader->txn) {
-        rc = mdb_txn_renew(reader->txn);
-        if (rc == 0)
-            rc = mdb_cursor_renew(reader->txn, reader->records);
-        if (rc == 0)
-            rc = mdb_cursor_renew(reader->txn, reader->notes);
-    } else {
-        rc = mdb_txn_begin(self->file.env, NULL, MDB_RDONLY, &reader->txn);
-        if (rc == 0)
-            rc = mdb_cursor_open(reader->txn, self->file.records, &reader->records);
-        if (rc == 0)
-            rc = mdb_cursor_open(reader->txn, self->file.notes, &reader->notes);
-    }
-    if (rc == 0)
-        set_seen(self, reader, mdb_txn_id(reader->txn));
-    return rc;
-}
-
-/* Leaves the transaction reset: it no longer holds pages back. */
-static void reader_end(struct journal *self, struct reader *reader)
-{
-    if (reader->txn)
-        mdb_txn_reset(reader->txn);
-    set_seen(self, reader, UINT64_MAX);
-}
 
 /* ---- one record ---- */
 
@@ -268,22 +127,6 @@ static uint64_t note_sequence(const struct reading *reading)
     return record_key_sequence(reading->note_key.mv_data);
 }
 
-static struct journal_note *add_note(struct journal_page *page, struct journal_record *record)
-{
-    size_t count = record->note_count;
-    struct journal_note *notes = (struct journal_note *)record->notes;
-    if ((count & (count - 1)) == 0) { /* full at 0, 1, 2, 4, 8… */
-        notes = page_allocate(page, (count ? 2 * count : 1) * sizeof *notes);
-        if (!notes)
-            return NULL;
-        if (count)
-            memcpy(notes, record->notes, count * sizeof *notes);
-        record->notes = notes;
-    }
-    record->note_count++;
-    return &notes[count];
-}
-
 static int load_note(struct reading *reading, struct journal_record *record)
 {
     const MDB_val *value = &reading->note_value;
@@ -300,7 +143,7 @@ static int load_note(struct reading *reading, struct journal_record *record)
         return 0;
     }
     note_key_read(reading->note_key.mv_data, &note.index, &note.kind);
-    struct journal_note *slot = add_note(reading->page, record);
+    struct journal_note *slot = page_add_note(reading->page, record);
     if (!slot)
         return error_set(reading->err, ERROR_SYSTEM, "no memory to read the journal");
     *slot = note;
@@ -456,10 +299,10 @@ int journal_read(struct journal *self, uint64_t from, size_t max_records, size_t
     int rc = -1;
     if (self->file.env) {
         struct reading reading = { .journal = self, .page = page, .err = err, .next = from };
-        reading.reader = take_reader(self);
+        reading.reader = reader_take(self);
         rc = read_page(&reading, max_records, max_bytes);
         free(reading.joined);
-        give_back_reader(self, reading.reader);
+        reader_give_back(self, reading.reader);
     } else {
         (void)error_set(err, ERROR_SYSTEM, "the journal is closed after a failed write");
     }

@@ -227,3 +227,12 @@ int note_decode(const uint8_t key[static NOTE_KEY_BYTES], const uint8_t *value, 
     *out_bytes = stored_bytes - SEAL_OVERHEAD_BYTES;
     return 0;
 }
+
+bool note_find_key(uint64_t sequence, const uint8_t *value, size_t length,
+                   uint8_t key[static NOTE_KEY_BYTES])
+{
+    if (length < NOTE_HEADER_BYTES)
+        return false;
+    memcpy(key, value + NOTE_AT_KEY, NOTE_KEY_BYTES);
+    return record_key_sequence(key) == sequence;
+}

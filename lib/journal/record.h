@@ -70,5 +70,9 @@ size_t note_room_bytes(size_t length);
 int note_decode(const uint8_t key[static NOTE_KEY_BYTES], const uint8_t *value, size_t length,
                 const struct keyring *keyring, uint8_t *out, size_t *out_bytes,
                 struct error *err) MUST_USE;
+/* Finds the key inside a note's value, for where no database has it. Returns false if value is too
+ * short or belongs to another sequence. */
+bool note_find_key(uint64_t sequence, const uint8_t *value, size_t length,
+                   uint8_t key[static NOTE_KEY_BYTES]);
 
 #endif

@@ -2,22 +2,7 @@
 
 #include "journal/record.h"
 
-enum {
-    NOTE_DELETIONS_MAX = 2048, /* the rest goes with the next commit */
-    DAY_MS = 24 * 3600 * 1000,
-};
-
-static bool is_deletable(const struct retention *rule, uint64_t sequence, const MDB_val *value)
-{
-    if (sequence > rule->released)
-        return false;
-    struct record head;
-    if (rule->is_early || !record_peek(value->mv_data, value->mv_size, &head))
-        return true;
-    /* A time from the future is a clock's jump or a damaged header: neither may pin the file. */
-    return head.stored_at_ms <= rule->now_ms - rule->retention_ms ||
-           head.stored_at_ms > rule->now_ms + DAY_MS || head.sequence != sequence;
-}
+enum { NOTE_DELETIONS_MAX = 2048 }; /* the rest goes with the next commit */
 
 /* Deletes the record the cursor stands on, part by part; the cursor ends on the next record. */
 static int delete_parts(MDB_cursor *cursor, uint64_t sequence, size_t *bytes, MDB_val *key,
@@ -33,7 +18,7 @@ static int delete_parts(MDB_cursor *cursor, uint64_t sequence, size_t *bytes, MD
     return rc;
 }
 
-static int delete_records(MDB_cursor *cursor, const struct retention *rule, struct deleted *out)
+static int delete_records(MDB_cursor *cursor, uint64_t through, struct deleted *out)
 {
     MDB_val key;
     MDB_val value;
@@ -42,7 +27,7 @@ static int delete_records(MDB_cursor *cursor, const struct retention *rule, stru
     while (rc == 0) {
         uint64_t sequence = record_key_sequence(key.mv_data);
         out->oldest_sequence = sequence;
-        if (!is_deletable(rule, sequence, &value))
+        if (sequence > through)
             return 0;
         out->is_more = out->records == RETENTION_MAX_RECORDS || bytes >= RETENTION_MAX_BYTES;
         if (out->is_more)
@@ -70,19 +55,18 @@ static int delete_notes(MDB_cursor *cursor, uint64_t below)
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-int retention_apply(const struct file *file, MDB_txn *txn, const struct retention *rule,
-                    struct deleted *out)
+int retention_apply(const struct file *file, MDB_txn *txn, uint64_t through, struct deleted *out)
 {
     *out = (struct deleted){ 0 };
     int rc = mdb_cursor_open(txn, file->records, &out->cursor);
     if (rc != 0)
         return rc;
-    rc = delete_records(out->cursor, rule, out);
+    rc = delete_records(out->cursor, through, out);
     mdb_cursor_close(out->cursor);
     out->cursor = NULL;
     if (rc != 0)
         return rc;
-    uint64_t below = out->oldest_sequence ? out->oldest_sequence : rule->released + 1;
+    uint64_t below = out->oldest_sequence ? out->oldest_sequence : through + 1;
     rc = mdb_cursor_open(txn, file->notes, &out->cursor);
     if (rc != 0)
         return rc;

@@ -1,5 +1,5 @@
-/* retention - deletes records that are released and old, or released and in the way, with their
- * notes. Never a record that is not released. Threads: the committer. */
+/* retention - deletes records from the oldest on, with their notes, up to a sequence that the
+ * committer worked out: released, and old or in the way, and archived. Threads: the committer. */
 #ifndef DESG_JOURNAL_RETENTION_H
 #define DESG_JOURNAL_RETENTION_H
 
@@ -12,13 +12,6 @@
 
 enum { RETENTION_MAX_RECORDS = 256, RETENTION_MAX_BYTES = 8 << 20 }; /* of one transaction */
 
-struct retention {
-    uint64_t released; /* nothing above it */
-    int64_t now_ms;    /* Unix time */
-    int64_t retention_ms;
-    bool is_early; /* room is short: age does not matter */
-};
-
 struct deleted {
     size_t records;
     uint64_t oldest_sequence; /* that is left; 0: none */
@@ -26,8 +19,8 @@ struct deleted {
     MDB_cursor *cursor; /* open while it works: the caller closes it if LMDB was left in flight */
 };
 
-/* Deletes at most RETENTION_MAX_RECORDS or about RETENTION_MAX_BYTES within txn. An LMDB result. */
-int retention_apply(const struct file *file, MDB_txn *txn, const struct retention *rule,
-                    struct deleted *out);
+/* Deletes records up to and including through, at most RETENTION_MAX_RECORDS or about
+ * RETENTION_MAX_BYTES within txn. An LMDB result. */
+int retention_apply(const struct file *file, MDB_txn *txn, uint64_t through, struct deleted *out);
 
 #endif

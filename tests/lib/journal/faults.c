@@ -4,10 +4,13 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The C library's calls have no argument to carry a state in. */
@@ -18,6 +21,7 @@ static struct {
     atomic_int kill_in[FAULT_CALLS];
     atomic_bool is_disk_full;
     atomic_bool hides_holes;
+    atomic_llong clock_ahead_ms;
 } faults;
 
 void fault_inject(enum fault_call call, int error, int times)
@@ -41,6 +45,11 @@ void fault_set_disk_full(bool is_full)
     atomic_store(&faults.is_disk_full, is_full);
 }
 
+void fault_set_clock_ahead(int64_t ahead_ms)
+{
+    atomic_store(&faults.clock_ahead_ms, ahead_ms);
+}
+
 void fault_hide_holes(bool is_hidden)
 {
     atomic_store(&faults.hides_holes, is_hidden);
@@ -55,6 +64,7 @@ void fault_clear(void)
     }
     atomic_store(&faults.is_disk_full, false);
     atomic_store(&faults.hides_holes, false);
+    atomic_store(&faults.clock_ahead_ms, 0);
 }
 
 static bool fails(enum fault_call call)
@@ -71,9 +81,36 @@ static bool fails(enum fault_call call)
     return false;
 }
 
+static bool is_archive(int fd)
+{
+    char link[64];
+    char path[512];
+    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    path[length > 0 ? length : 0] = '\0';
+    return strstr(path, ".desgarchive") != NULL;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *out)
+{
+    int rc = (int)syscall(SYS_clock_gettime, clock, out);
+    if (rc == 0 && clock == CLOCK_REALTIME)
+        out->tv_sec += (time_t)(atomic_load(&faults.clock_ahead_ms) / 1000);
+    return rc;
+}
+
+ssize_t write(int fd, const void *bytes, size_t length)
+{
+    if (fd > STDERR_FILENO && is_archive(fd) && fails(FAULT_ARCHIVE_WRITE))
+        return -1;
+    return syscall(SYS_write, fd, bytes, length);
+}
+
 int fdatasync(int fd)
 {
-    return fails(FAULT_SYNC) ? -1 : (int)syscall(SYS_fdatasync, fd);
+    return fails(is_archive(fd) ? FAULT_ARCHIVE_SYNC : FAULT_SYNC)
+               ? -1
+               : (int)syscall(SYS_fdatasync, fd);
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t length, off_t offset)

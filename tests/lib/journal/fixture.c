@@ -82,10 +82,19 @@ int fixture_teardown(void **state)
     journal_close(&f->journal);
     metrics_destroy(&f->metrics);
     remove_directory(f->directory);
+    if (f->archive[0])
+        remove_directory(f->archive);
     pthread_mutex_destroy(&f->answers.mutex);
     pthread_cond_destroy(&f->answers.changed);
     free(f);
     return 0;
+}
+
+void fixture_make_archive(struct fixture *f)
+{
+    (void)snprintf(f->archive, sizeof f->archive, "/tmp/desg-archive-XXXXXX");
+    assert_non_null(mkdtemp(f->archive));
+    f->options.archive_directory = f->archive;
 }
 
 void fixture_open(struct fixture *f)

@@ -24,6 +24,7 @@ struct answers {
 
 struct fixture {
     char directory[64];
+    char archive[64]; /* empty: none */
     struct metrics *metrics;
     struct journal_options options;
     struct journal *journal;
@@ -36,6 +37,9 @@ int fixture_teardown(void **state);
 /* The journal of the fixture's options, or the test fails. */
 void fixture_open(struct fixture *f);
 void fixture_reopen(struct fixture *f);
+
+/* Gives the fixture's options an archive directory of their own. */
+void fixture_make_archive(struct fixture *f);
 
 /* A journal_stored for arg = &f->answers. */
 void fixture_answer(void *answers, enum journal_outcome outcome, uint64_t sequence);

@@ -19,7 +19,7 @@
 #include "faults.h"
 #include "fixture.h"
 
-enum { ROUNDS = 12, KILLS = 12, ROUNDS_MAX = FAULT_CALLS * KILLS, BODY_BYTES = 700 };
+enum { ROUNDS = 12, KILLS = 12, ROUNDS_MAX = (FAULT_META_WRITE + 1) * KILLS, BODY_BYTES = 700 };
 enum { TAKEN_PER_ROUND = 300, TOLD_MAX = 500000, WINDOW = 200 };
 
 /* What a child tells its parent for each record stored. */
