@@ -75,8 +75,8 @@ int document_load(struct document *self, const char *path, struct error *err)
     *self = (struct document){ .path = path };
     FILE *file = fopen(path, "re");
     if (!file)
-        return error_set(err, ERROR_CONFIG, "%s: cannot read the configuration: %s", path,
-                         strerror(errno));
+        return error_set(err, errno == ENOMEM ? ERROR_SYSTEM : ERROR_CONFIG,
+                         "%s: cannot read the configuration: %s", path, strerror(errno));
     int result = check_file(self, file, err);
     yaml_parser_t parser;
     if (result == 0 && !yaml_parser_initialize(&parser)) {

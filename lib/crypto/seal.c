@@ -156,15 +156,17 @@ int keyring_open(const struct keyring *self, const void *aad, size_t aad_length,
     EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
     int n = 0;
     uint8_t rest[16];
-    bool worked =
+    bool ready =
         context &&
         EVP_DecryptInit_ex(context, EVP_aes_256_gcm(), NULL, key->key, in + ID_BYTES) == 1 &&
         EVP_DecryptUpdate(context, NULL, &n, aad, (int)aad_length) == 1 &&
         EVP_DecryptUpdate(context, out, &n, body, (int)body_length) == 1 &&
-        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, TAG_BYTES, tag) == 1 &&
-        EVP_DecryptFinal_ex(context, rest, &n) == 1;
+        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, TAG_BYTES, tag) == 1;
+    if (!ready)
+        abort(); /* no memory or no cipher: a good record must not pass for a damaged one */
+    bool is_genuine = EVP_DecryptFinal_ex(context, rest, &n) == 1;
     EVP_CIPHER_CTX_free(context);
-    if (worked)
+    if (is_genuine)
         return 0;
     OPENSSL_cleanse(out, body_length); /* nobody may use what was not authenticated */
     return error_set(err, ERROR_INVALID, "sealed record was altered");

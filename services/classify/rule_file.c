@@ -312,6 +312,15 @@ static int check_keys(const struct check *self, const yaml_node_t *mapping)
     return 0;
 }
 
+/* Without a text of the problem libyaml ran out of memory. */
+static int parser_error(const char *name, const yaml_parser_t *parser, struct error *err)
+{
+    if (parser->error == YAML_MEMORY_ERROR || !parser->problem)
+        return error_set(err, ERROR_SYSTEM, "%s: no memory to read it", name);
+    return error_set(err, ERROR_CONFIG, "%s:%zu: not YAML: %s", name, parser->problem_mark.line + 1,
+                     parser->problem);
+}
+
 /* What libcyaml lets pass: a key written twice (the first is lost), a second document. */
 static int check_document(const struct check *self, yaml_parser_t *parser)
 {
@@ -323,9 +332,7 @@ static int check_document(const struct check *self, yaml_parser_t *parser)
     }
     yaml_document_t next;
     if (!yaml_parser_load(parser, &next))
-        return error_set(self->err, ERROR_CONFIG, "%s:%zu: not YAML: %s", self->name,
-                         parser->problem_mark.line + 1,
-                         parser->problem ? parser->problem : "unreadable");
+        return parser_error(self->name, parser, self->err);
     bool is_more = yaml_document_get_root_node(&next) != NULL;
     yaml_document_delete(&next);
     if (is_more)
@@ -333,6 +340,12 @@ static int check_document(const struct check *self, yaml_parser_t *parser)
                          "%s: a second document after '---': put all rules into the first",
                          self->name);
     return 0;
+}
+
+/* The text was parsed once already: what libyaml cannot parse now is for want of memory. */
+static bool is_for_memory(cyaml_err_t rc)
+{
+    return rc == CYAML_ERR_OOM || rc == CYAML_ERR_LIBYAML_PARSER;
 }
 
 static struct rule_file *load_by_schema(const char *name, const uint8_t *bytes, size_t length,
@@ -348,8 +361,8 @@ static struct rule_file *load_by_schema(const char *name, const uint8_t *bytes, 
     if (rc == CYAML_OK)
         (void)error_set(err, ERROR_CONFIG, "%s: no rules in it: %s", name, remedy_for(""));
     else
-        (void)error_set(err, rc == CYAML_ERR_OOM ? ERROR_SYSTEM : ERROR_CONFIG, "%s:%u: %s: %s",
-                        name, complaint.line,
+        (void)error_set(err, is_for_memory(rc) ? ERROR_SYSTEM : ERROR_CONFIG, "%s:%u: %s: %s", name,
+                        complaint.line,
                         complaint.what[0] != '\0' ? complaint.what : cyaml_strerror(rc),
                         remedy_for(complaint.field));
     return NULL;
@@ -389,9 +402,7 @@ struct rule_file *rule_file_parse(const char *name, const uint8_t *bytes, size_t
         file = parse_checked(&check, &parser, bytes, length);
         yaml_document_delete(&document);
     } else {
-        (void)error_set(err, ERROR_CONFIG, "%s:%zu: not YAML: %s", name,
-                        parser.problem_mark.line + 1,
-                        parser.problem ? parser.problem : "unreadable");
+        (void)parser_error(name, &parser, err);
     }
     yaml_parser_delete(&parser);
     return file;
