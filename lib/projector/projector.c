@@ -323,6 +323,7 @@ static int start(struct projector *self, struct error *err)
     const struct store_options options = {
         .redis = self->options.redis,
         .force = self->options.force,
+        .queues = self->options.queues,
         .metrics = metrics,
         .label = "projector",
     };

@@ -23,8 +23,9 @@ struct projector_options {
     struct journal *journal; /* borrowed, as all below */
     const struct config_redis *redis;
     const char *force;
-    const char *kind; /* desk, notify: literal */
-    const char *name; /* of the process */
+    const struct store_queues *queues; /* grades a fact may set; NULL: the built-in ones */
+    const char *kind;                  /* desk, notify: literal */
+    const char *name;                  /* of the process */
     struct metrics *metrics;
     struct heartbeat *heartbeat; /* may be NULL (tests) */
     /* Applies records, in order. 0: all of them are in Redis under history. Damaged records are not

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/crypto.h"
 #include "store/internal.h"
 
 enum { NUMBER_BYTES = 24 };
@@ -68,4 +69,42 @@ int store_source_report(struct store *self, const struct id *source, const char 
     AUTO(store_reply_free)
     redisReply *reply = store_call(self, "source_report", args, 5, 2, history, err);
     return reply ? 0 : -1;
+}
+
+int store_head_put(struct store *self, const struct store_head *head, struct error *err)
+{
+    assert(self && head);
+    char source[ID_TEXT_BYTES], number[NUMBER_BYTES], hash[2 * sizeof head->hash + 1];
+    id_text(head->source.bytes, source);
+    (void)snprintf(number, sizeof number, "%" PRIu64, head->number);
+    crypto_hex(head->hash, sizeof head->hash, hash);
+    const char *args[] = { source, number, hash };
+    AUTO(store_reply_free) redisReply *reply = store_call(self, "head", args, 3, 2, NULL, err);
+    return reply ? 0 : -1;
+}
+
+static bool read_head(const redisReply *reply, size_t at, struct store_head *out)
+{
+    const redisReply *hash = reply->element[at + 2];
+    return id_parse(store_text(reply->element[at]), &out->source) == 0 &&
+           read_number(reply->element[at + 1], &out->number) == 0 &&
+           hash->type == REDIS_REPLY_STRING &&
+           crypto_unhex(hash->str, hash->len, out->hash, sizeof out->hash);
+}
+
+int store_heads(struct store *self, struct store_head *out, size_t max, size_t *count,
+                struct error *err)
+{
+    assert(self && out && count);
+    size_t found = 0;
+    AUTO(store_reply_free) redisReply *reply = store_call(self, "heads", NULL, 0, 1, NULL, err);
+    if (!reply)
+        return -1;
+    for (size_t at = 1; at + 2 < reply->elements && found < max; at += 3) {
+        if (!read_head(reply, at, &out[found]))
+            return store_lose(self, err, "the head of an audit chain is not understood");
+        found++;
+    }
+    *count = found;
+    return 0;
 }

@@ -159,6 +159,17 @@ int store_source_report(struct store *self, const struct id *source, const char 
                         char history[static STORE_HISTORY_BYTES], struct error *err) MUST_USE;
 /* [{"source","kind","name","is_caught_up"}] of those Redis has heard of. */
 int store_sources(struct store *self, json_t **out, struct error *err) MUST_USE;
+/* How far a desk's audit chain goes: desks tell each other through Redis. */
+struct store_head {
+    struct id source;
+    uint64_t number;
+    uint8_t hash[32];
+};
+/* A lower number than the one stored is passed over. */
+int store_head_put(struct store *self, const struct store_head *head, struct error *err) MUST_USE;
+/* At most max, sorted by source. */
+int store_heads(struct store *self, struct store_head *out, size_t max, size_t *count,
+                struct error *err) MUST_USE;
 /* State of one alert as Redis knows it: {"state",…} or NULL if it knows none. */
 int store_alert_get(struct store *self, const struct id *alert, json_t **out,
                     struct error *err) MUST_USE;

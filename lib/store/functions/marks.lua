@@ -42,3 +42,28 @@ local function desg_sources(keys)
   end
   return { live, #rows > 0 and cjson.encode(rows) or '[]' }
 end
+
+-- ARGV: source, number, hash of the newest record of its audit chain. Never lowered: a chain cut short shows.
+local function desg_head(keys, args)
+  local key = keys[1] .. 'mark:' .. args[1]
+  local known = tonumber(redis.call('HGET', key, 'head_number') or '0')
+  if tonumber(args[2]) >= known then
+    redis.call('SADD', keys[1] .. 'sources', args[1])
+    redis.call('HSET', key, 'head_number', args[2], 'head_hash', args[3])
+  end
+  return { history(), 'ok' }
+end
+
+-- Answers history, then source, number and hash of each chain.
+local function desg_heads(keys)
+  local answer = { history() }
+  local sources = redis.call('SMEMBERS', keys[1] .. 'sources')
+  table.sort(sources)
+  for _, source in ipairs(sources) do
+    local number, hash = unpack(redis.call('HMGET', keys[1] .. 'mark:' .. source, 'head_number', 'head_hash'))
+    if number then
+      for _, part in ipairs({ source, number, hash }) do answer[#answer + 1] = part end
+    end
+  end
+  return answer
+end
