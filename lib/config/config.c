@@ -174,7 +174,8 @@ static struct loaded *fill(const unsigned char *text, size_t length, const struc
     if (rc == CYAML_OK && made)
         return made;
     /* The text was parsed once already: what libyaml cannot parse now is for want of memory. */
-    bool is_memory = rc == CYAML_ERR_OOM || rc == CYAML_ERR_LIBYAML_PARSER;
+    bool is_memory = rc == CYAML_ERR_OOM || rc == CYAML_ERR_LIBYAML_PARSER ||
+                     rc == CYAML_ERR_LIBYAML_PARSER_INIT;
     (void)error_set(err, is_memory ? ERROR_SYSTEM : ERROR_CONFIG, "%s: %s: %s", path,
                     cyaml_strerror(rc), complaint.text);
     return NULL;

@@ -345,7 +345,8 @@ static int check_document(const struct check *self, yaml_parser_t *parser)
 /* The text was parsed once already: what libyaml cannot parse now is for want of memory. */
 static bool is_for_memory(cyaml_err_t rc)
 {
-    return rc == CYAML_ERR_OOM || rc == CYAML_ERR_LIBYAML_PARSER;
+    return rc == CYAML_ERR_OOM || rc == CYAML_ERR_LIBYAML_PARSER ||
+           rc == CYAML_ERR_LIBYAML_PARSER_INIT;
 }
 
 static struct rule_file *load_by_schema(const char *name, const uint8_t *bytes, size_t length,

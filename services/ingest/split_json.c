@@ -1,5 +1,7 @@
 #include "ingest/split_json.h"
 
+#include <stdlib.h>
+
 #include "ingest/json_repair.h"
 
 static const char *reason_of(const json_error_t *error)
@@ -16,6 +18,12 @@ static const char *reason_of(const json_error_t *error)
     }
 }
 
+/* jansson does not say so everywhere: then the text is missing. */
+static bool is_for_memory(const json_error_t *error)
+{
+    return json_error_code(error) == json_error_out_of_memory || error->text[0] == '\0';
+}
+
 json_t *split_json_read(struct builder *builder, const uint8_t *body, size_t length)
 {
     struct repaired repaired;
@@ -25,6 +33,9 @@ json_t *split_json_read(struct builder *builder, const uint8_t *body, size_t len
     repaired_clear(&repaired);
     if (json_is_object(root))
         return root;
+    if (!root && is_for_memory(&error))
+        abort(); /* a good body must not pass for an unreadable one: it is read again from the
+                    journal */
     builder_unreadable(builder, body, length, root ? "not-an-object" : reason_of(&error));
     json_decref(root);
     return NULL;
