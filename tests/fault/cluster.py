@@ -11,7 +11,9 @@
 Each member has a configuration file of its own, which Sentinel rewrites as in life: a killed master that comes back thinks it is
 one until it is told. The members are processes of the desk ("redis-1" …, "sentinel-1" …), so they end with it.
 """
+import ctypes
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -287,6 +289,94 @@ class ClusterDesk(Desk):
 
     def redis_cli(self, *arguments):
         return self.cluster.ask(self.cluster.master(), *arguments)
+
+
+# --- a network that can be split ---
+
+class Split:
+    """Two networks of our own, joined by one cable that can be cut: the one the caller and all it starts is in from now on ("here"),
+    and another, for processes started with the prefix .there. The machine's own network is not touched; end() goes back to it."""
+
+    HERE, THERE = "10.77.20.1", "10.77.20.2"
+    CLONE_NEWNET = 0x40000000
+
+    def __init__(self):
+        self.before = os.open("/proc/self/ns/net", os.O_RDONLY)
+        self.holder = None
+        if suite.LIBC.unshare(self.CLONE_NEWNET) != 0:
+            os.close(self.before)
+            raise PermissionError("a network namespace of our own is not allowed")
+        try:
+            self._join()
+        except BaseException:
+            self.end()
+            raise
+
+    def _join(self):
+        here = os.readlink("/proc/self/ns/net")
+        self.holder = suite.Process("holder", ["unshare", "--net", "sleep", "3600"], os.devnull)
+        self.holder.start()
+        wait_until(lambda: os.readlink(f"/proc/{self.holder.pid}/ns/net") != here, 10, "the other network")
+        self.there = ("nsenter", f"--net=/proc/{self.holder.pid}/ns/net", "--")
+        self._run("ip", "link", "set", "lo", "up")
+        self._run("ip", "link", "add", "desg-here", "type", "veth", "peer", "name", "desg-there", "netns", str(self.holder.pid))
+        self._run("ip", "address", "add", f"{self.HERE}/24", "dev", "desg-here")
+        self._run("ip", "link", "set", "desg-here", "up")
+        for words in (("link", "set", "lo", "up"), ("address", "add", f"{self.THERE}/24", "dev", "desg-there"),
+                      ("link", "set", "desg-there", "up")):
+            self._run(*self.there, "ip", *words)
+
+    @staticmethod
+    def _run(*command):
+        subprocess.run(command, check=True, capture_output=True, timeout=20)
+
+    def cut(self):
+        """Nothing gets through any more, and nobody is told."""
+        self._run("ip", "link", "set", "desg-here", "down")
+
+    def join(self):
+        self._run("ip", "link", "set", "desg-here", "up")
+
+    def end(self):
+        """Back to the machine's network; both of ours go with their last process."""
+        if self.holder:
+            self.holder.kill9()
+        if suite.LIBC.setns(self.before, self.CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "cannot go back to the machine's network")
+        os.close(self.before)
+
+
+class SplitDesk(ClusterDesk):
+    """A ClusterDesk in two zones: the first master, "route-2" and "classify-2", which hands on to route-2 only, are beyond a Split's
+    cable; all else is here.
+
+    The services speak to each other over Unix sockets, which no network divides: the worst case, for ingest hears both routes."""
+
+    ZONE_2 = ("route-2", "classify-2")
+
+    def __init__(self, state, split, **options):
+        self.split = split
+        places = {name: (split.HERE, ()) for name in (*SERVERS, *SENTINELS)}
+        places[SERVERS[0]] = (split.THERE, split.there)
+        options["cluster"] = {**(options.get("cluster") or {}), "places": places}
+        super().__init__(state, **options)
+
+    def config(self, ingest=1):
+        config = super().config(ingest)
+        config["ingest"]["route_endpoints"].append(self.endpoint("route-2-urgent"))
+        return config
+
+    def _declare(self):
+        super()._declare()
+        path = self.state / "desg-zone-2.yaml"
+        urgent, bulk = self.endpoint("route-2-urgent"), self.endpoint("route-2-bulk")
+        own = {"route": {"urgent_endpoint": urgent, "bulk_endpoint": bulk},
+               "classify": {"route_urgent_endpoints": [urgent], "route_bulk_endpoints": [bulk]}}
+        path.write_text(json.dumps(suite.merge(self.config(), own), indent=2) + "\n", "utf-8")
+        for name in self.ZONE_2:
+            program = self.build / "bin" / f"desg-{name.split('-')[0]}"
+            self.processes[name] = suite.Process(name, [*self.split.there, program, "--config", path, "--name", name],
+                                                 self.state / "log" / f"{name}.log", self.run_directory / f"{name}.sock")
 
 
 # --- one Redis alone: the Suite's own ---

@@ -4,8 +4,8 @@ import signal
 import subprocess
 import time
 
-from cluster import COUNT_EVENTS, SERVERS, ClusterDesk, Scratch, cut_aof_tail, marks, read_info, redis_cli
-from harness import URGENT_TEXT, row, wait_until
+from cluster import COUNT_EVENTS, SERVERS, ClusterDesk, Scratch, Split, SplitDesk, cut_aof_tail, marks, read_info, redis_cli
+from harness import CannotRun, URGENT_TEXT, need, row, wait_until
 from suite import free_port
 
 REWINDS = "desg_ingest_rewinds_total"
@@ -261,6 +261,50 @@ def failover_to_a_lagging_replica(fault):
         load.wait()
         urgent.stop()
         fault.check(desk, "LDUTBH")
+
+
+def split_network(fault):
+    need("ip", "nsenter", "unshare", root=True)
+    try:
+        split = Split()
+    except (OSError, subprocess.CalledProcessError) as problem:
+        raise CannotRun(f"network namespaces: {problem}") from None
+    fault.cleanup(split.end)
+    return split
+
+
+@row(20, "split brain: master and a route apart from the Sentinels", quick=True)
+def split_brain(fault):
+    """The old master goes on acknowledging, beside the new one, for seconds."""
+    split = split_network(fault)
+    with fault.desk(kind=SplitDesk, split=split) as desk:
+        cluster, old = desk.cluster, SERVERS[0]
+        load = fault.load(desk, per_second=40, seconds=30)
+        urgent = fault.urgent(desk)
+        wait_for_more(lambda: cluster.events(old), 40)
+        before = rewinds(desk)
+        split.cut()
+        began = time.monotonic()
+        new = cluster.wait_for_failover(old)
+        wait_for_more(lambda: cluster.events(old), 20)  # beside the new master
+        wait_for_more(lambda: cluster.events(new), 20)
+        fault.pause(max(0.0, began + fault.random.uniform(8, 14) - time.monotonic()))
+        assert cluster.role(old) == "master" and cluster.role(new) == "master" and cluster.replid(old) != cluster.replid(new)
+        only_there = cluster.events(old)
+        split.join()
+        joined = time.monotonic()
+        moves = "desg_store_master_moves_total"
+        wait_until(lambda: desk.metric_sum("route-2", moves) > 0 or desk.metric_sum("route-2", "desg_store_losses_total") > 0, 15,
+                   "route-2 leaves the old master")
+        fault.note("left_after_s", time.monotonic() - joined)
+        wait_until(lambda: cluster.role(old) == "slave" and cluster.is_in_step(), 40, "the old master follows the new one")
+        wait_for_rewind(desk, before)
+        fault.note("split_s", joined - began)
+        fault.note("held_by_old", only_there)
+        fault.note("rewinds", int(rewinds(desk) - before))
+        load.wait()
+        urgent.stop()
+        fault.check(desk, "LDUBH")
 
 
 @row(21, "two failovers in a row, the second to the other replica")
