@@ -412,12 +412,17 @@ static void a_full_journal_deletes_the_only_copy_if_told_to(void **state)
     fault_inject(FAULT_ARCHIVE_WRITE, EIO, 1000000);
     static const uint8_t body[2000];
     int64_t end_ms = clock_monotonic_ms() + DEADLINE_MS;
-    int stored = 0;
-    while (stored < 3000 && clock_monotonic_ms() < end_ms) { /* twice what it holds */
-        stored += fixture_store(f, body, sizeof body) != 0;  /* refused: a platform tries again */
+    while (f->answers.stored < 3000 && clock_monotonic_ms() < end_ms) { /* twice what it holds */
+        size_t answers = f->answers.stored + f->answers.failed;
+        size_t taken = 0;
+        struct error err = { 0 };
+        while (taken < 32 && journal_append(f->journal, 1, body, sizeof body, fixture_answer,
+                                            &f->answers, &err) == 0)
+            taken++; /* refused: a platform tries again */
+        fixture_await(f, answers + taken);
         journal_release(f->journal, UINT64_MAX);
     }
-    assert_int_equal(stored, 3000);
+    assert_true(f->answers.stored >= 3000);
     struct journal_stats stats;
     journal_stats(f->journal, &stats);
     assert_true(stats.oldest_sequence > 1);
