@@ -8,6 +8,7 @@
 
 #include "ingest/channel.h"
 #include "ingest/event_build.h"
+#include "ingest/split_json.h"
 
 enum { KIND_COUNT = 13 };
 
@@ -36,6 +37,7 @@ struct splitter *splitter_new(const struct ingest_config *config, const struct i
                               struct metrics *metrics, struct error *err)
 {
     (void)config; /* splitting depends on the record and the id key alone, so replays agree */
+    split_json_prepare();
     struct splitter *self = calloc(1, sizeof *self);
     if (self) {
         self->key = key;

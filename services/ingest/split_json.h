@@ -5,6 +5,9 @@
 
 #include "ingest/event_build.h"
 
+/* Once, before the first body: from then on jansson ends the process when there is no memory. */
+void split_json_prepare(void);
+
 /* The body's object, or NULL after an UNREADABLE event was added to builder, on its current
  * channel. The caller releases it. */
 json_t *split_json_read(struct builder *builder, const uint8_t *body, size_t length);
