@@ -13,8 +13,15 @@ local function varint(number)
   return table.concat(bytes)
 end
 
+local BYTES_BY_HEX = {} -- filled when first used: nothing can be called while the library is loaded
+
 local function from_hex(text)
-  return (string.gsub(text, '%x%x', function(digits) return string.char(tonumber(digits, 16)) end))
+  if not BYTES_BY_HEX['00'] then
+    for byte = 0, 255 do
+      BYTES_BY_HEX[string.format('%02x', byte)] = string.char(byte)
+    end
+  end
+  return (string.gsub(text, '%x%x', BYTES_BY_HEX))
 end
 
 -- Protobuf merges by appending: fields 1, 3 and 4 of Verdict (is_urgent, severity, grade).

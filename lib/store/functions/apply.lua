@@ -14,7 +14,9 @@ end
 
 local function apply_new(ctx, c, key, e, d)
   local at = moment(e)
-  judge_context(ctx, c, e)
+  if c.hint_at or e.certainty == CONTEXT then
+    judge_context(ctx, c, e)
+  end
   learn(c, e)
   c.channel, c.account = e.channel, e.account
   c.first, c.last = math.min(c.first or at, at), math.max(c.last or at, at)
@@ -26,11 +28,15 @@ local function apply_new(ctx, c, key, e, d)
     else
       open_work(ctx, c, e, d)
     end
-    alert_event(ctx, e, d)
+    if d or e.severity >= REVIEW then
+      alert_event(ctx, e, d)
+    end
   else
     e.n = c.tick
     if not c.state or c.state == 'archived' then
-      end_rest(ctx, c, e.conversation)
+      if c.state then
+        end_rest(ctx, c, e.conversation)
+      end
       come_to_rest(ctx, c, e.conversation, 'quiet')
       c.severity = 1
     end

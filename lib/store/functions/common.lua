@@ -90,9 +90,16 @@ local function enqueue(prefix, queue, score, conversation, known)
 end
 
 -- A conversation's own state is field "work" of its hash: one read, one write. Its values are packed one
--- after the other without their names: two thirds of the time to write, half to read. A new field goes to
--- the end of all three lists. Named in the constructor, even as nil, a field has its room at once.
+-- after the other without their names: two thirds of the time to write, half to read; those at the end only
+-- if they say more than the others. A new field goes to the end of all three lists. Named in the
+-- constructor, even as nil, a field has its room at once.
 local function pack_work(c)
+  if c.tick == c.n and c.severe_from == c.severe_at and
+    not (c.hint_at or c.has_facts or c.is_unsettled or c.archived_n) then
+    return cmsgpack.pack(c.state, c.n, c.closed_n, c.closed_at, c.severity, c.category, c.grade, c.rank, c.queue,
+      c.score, c.since, c.language, c.restricted, c.home_rank, c.home_queue, c.severe_at, c.first, c.last,
+      c.last_event, c.channel, c.account, c.owner, c.fence, c.lease)
+  end
   return cmsgpack.pack(c.state, c.n, c.closed_n, c.closed_at, c.severity, c.category, c.grade, c.rank, c.queue,
     c.score, c.since, c.language, c.restricted, c.home_rank, c.home_queue, c.severe_at, c.first, c.last,
     c.last_event, c.channel, c.account, c.owner, c.fence, c.lease, c.tick, c.severe_from, c.hint_at, c.has_facts,
@@ -104,14 +111,14 @@ local function unpack_work(packed)
     home_rank, home_queue, severe_at, first, last, last_event, channel, account, owner, fence, lease, tick,
     severe_from, hint_at, has_facts, is_unsettled, archived_n, archived_last = cmsgpack.unpack(packed)
   if type(state) == 'table' then -- written with names, as builds before 22 November 2026 did
-    state.tick = state.tick or state.n
+    state.tick, state.severe_from = state.tick or state.n, state.severe_from or state.severe_at
     return state
   end
   return { state = state, n = n, closed_n = closed_n, closed_at = closed_at, severity = severity,
     category = category, grade = grade, rank = rank, queue = queue, score = score, since = since,
     language = language, restricted = restricted, home_rank = home_rank, home_queue = home_queue,
     severe_at = severe_at, first = first, last = last, last_event = last_event, channel = channel,
-    account = account, owner = owner, fence = fence, lease = lease, tick = tick or n, severe_from = severe_from,
+    account = account, owner = owner, fence = fence, lease = lease, tick = tick or n, severe_from = severe_from or severe_at,
     hint_at = hint_at, has_facts = has_facts, is_unsettled = is_unsettled, archived_n = archived_n,
     archived_last = archived_last }
 end

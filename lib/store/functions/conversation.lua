@@ -75,9 +75,10 @@ end
 -- The conversation, the record of event in it and what people decided of it, if they are there.
 local function load_conversation(prefix, id, event)
   local key = prefix .. 'conv:' .. id
-  local found = redis.call('HMGET', key, 'work', 'v:' .. event, 'd:' .. event)
+  local found = redis.call('HMGET', key, 'work', 'v:' .. event)
   local c = found[1] and unpack_work(found[1]) or new_work()
-  return c, found[2], key, read_decision(found[3])
+  local decision = c.has_facts and read_decision(redis.call('HGET', key, 'd:' .. event)) or nil
+  return c, found[2], key, decision
 end
 
 -- Of two words of equal standing the first in the alphabet, so that the order of arrival says nothing.
@@ -140,9 +141,9 @@ local function learn(c, e)
   if e.language ~= c.language and (LANGUAGE_ORDER[e.language] or 0) > (LANGUAGE_ORDER[c.language or '-'] or 0) then
     c.language = e.language
   end
-  if is_severe(e) then
+  if e.severity >= URGENT and is_severe(e) then
     local at = moment(e)
-    c.severe_from = math.min(c.severe_from or c.severe_at or at, at)
+    c.severe_from = math.min(c.severe_from or at, at)
     c.severe_at = math.max(c.severe_at or 0, at)
   end
 end
@@ -181,9 +182,7 @@ local function come_to_rest(ctx, c, id, state)
 end
 
 local function end_rest(ctx, c, id)
-  if c.state then
-    redis.call('ZREM', ctx.prefix .. 'resting', id)
-  end
+  redis.call('ZREM', ctx.prefix .. 'resting', id)
   if c.state == 'archived' then
     redis.call('PERSIST', ctx.prefix .. 'conv:' .. id)
   end
@@ -192,12 +191,14 @@ end
 -- Work came or grew more severe: the conversation waits (again) for an agent.
 local function open_work(ctx, c, e, d)
   if c.state ~= 'open' and c.state ~= 'claimed' then
-    end_rest(ctx, c, e.conversation)
-    forget_work(c)
+    if c.state then
+      end_rest(ctx, c, e.conversation)
+      forget_work(c)
+    end
     c.state = 'open'
   end
   local queue, score = c.queue, c.score
-  merge(c, weigh(e, d))
+  merge(c, d and weigh(e, d) or e)
   go_home(c)
   requeue(ctx, c, e.conversation, queue, score)
 end
@@ -208,7 +209,7 @@ local function add_covered(ctx, c, e, d)
     return
   end
   if c.state ~= 'closed' then
-    end_rest(ctx, c, e.conversation)
+    end_rest(ctx, c, e.conversation) -- its facts were there: it has a state
     forget_work(c)
     come_to_rest(ctx, c, e.conversation, 'closed')
   end

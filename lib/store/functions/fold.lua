@@ -23,7 +23,7 @@ local function has_context(ctx, c, at)
   if c.severe_at <= at then
     return at - c.severe_at <= ctx.context_ms
   end
-  if (c.severe_from or 0) > at then
+  if c.severe_from > at then
     return false
   end
   return nil
@@ -44,7 +44,7 @@ local function judge_context(ctx, c, e)
     end
     raise_to_urgent(ctx, e)
   end
-  if c.hint_at and c.hint_at >= at and is_severe(e) then
+  if c.hint_at and c.hint_at >= at and is_severe(e) then -- it came late
     unsettle(ctx, c, e.conversation)
   end
 end
