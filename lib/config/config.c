@@ -57,7 +57,8 @@ static const cyaml_schema_field_t common_fields[] = {
 };
 
 /* Parts a file may hold. Those of other services are passed over unread. */
-static const char *const parts[] = { "common", "ingest", "classify", "route", "notify", "desk" };
+static const char *const parts[] = { "common", "ingest", "classify", "route",
+                                     "notify", "desk",   "client" };
 
 /* What config_load() hands out: the schema must outlive what libcyaml made by it. */
 struct loaded {
