@@ -89,11 +89,13 @@ static bool is_digest_done(const struct alert_book *self, const struct alert_ent
 
 static bool is_finished(const struct alert_book *self, const struct alert_entry *entry)
 {
-    if (entry->state < ALERT_ACKNOWLEDGED)
+    if (entry->state < ALERT_ACKNOWLEDGED && !entry->is_elsewhere)
         return false;
     for (size_t body = 0; body < ALERT_BODY_COUNT; body++)
         if (entry->sends[body].is_wanted || entry->sends[body].is_in_flight)
             return false;
+    if (entry->is_elsewhere)
+        return true;
     if (entry->kind == ALERT_MEMBER && !entry->has_digest)
         return false; /* its digest is still to be made and needs its text */
     return !entry->has_digest || is_digest_done(self, entry);
@@ -109,15 +111,12 @@ void book_settle(struct alert_book *self, struct alert_entry *entry, int64_t now
     entry->alert = NULL;
     if (!entry->digest)
         return;
-    Desg__V1__AlertDigest *digest = entry->digest;
-    entry->digest = NULL;
-    for (size_t i = 0; i < digest->n_alert_ids; i++) {
+    for (size_t i = 0; i < entry->digest->n_alert_ids; i++) {
         struct alert_entry *member =
-            alert_table_find_bytes(&self->table, digest->alert_ids[i].data);
+            alert_table_find_bytes(&self->table, entry->digest->alert_ids[i].data);
         if (member)
             book_settle(self, member, now_ms);
     }
-    desg__v1__alert_digest__free_unpacked(digest, NULL);
 }
 
 /* Each member of a digest that is still known and goes with it. */
@@ -205,6 +204,15 @@ static Desg__V1__Alert *copy_alert(const Desg__V1__Alert *alert)
     return copy;
 }
 
+static bool is_old(const Desg__V1__Alert *alert, int64_t now_unix_ms)
+{
+    Desg__V1__Event *event = desg__v1__event__unpack(NULL, alert->event.len, alert->event.data);
+    bool is_old =
+        event && event->received_at_ms > 0 && now_unix_ms - event->received_at_ms > ALERT_OLD_MS;
+    desg__v1__event__free_unpacked(event, NULL);
+    return is_old;
+}
+
 static void take_new(struct alert_book *self, struct alert_entry *entry,
                      const Desg__V1__Alert *alert, int64_t opened_ms, int64_t opened_unix_ms)
 {
@@ -216,11 +224,12 @@ static void take_new(struct alert_book *self, struct alert_entry *entry,
     entry->kind = alert->is_standing_test   ? ALERT_STANDING_TEST
                   : alert->is_digest_member ? ALERT_MEMBER
                                             : ALERT_SINGLE;
+    entry->is_quiet = entry->kind != ALERT_STANDING_TEST && is_old(alert, opened_unix_ms);
     alert_table_set_live(&self->table, entry, true);
-    if (entry->kind == ALERT_MEMBER)
-        gather_add(self, entry, opened_ms);
-    else
+    if (entry->kind != ALERT_MEMBER)
         book_want(entry, ALERT_RAISED, 0, opened_ms);
+    else if (!entry->is_quiet)
+        gather_add(self, entry, opened_ms);
 }
 
 static void take_verdict(struct alert_entry *entry, const Desg__V1__Alert *alert)
@@ -247,6 +256,7 @@ static void promote(struct alert_book *self, struct alert_entry *entry,
     }
     entry->kind = ALERT_SINGLE;
     entry->state = ALERT_OPEN;
+    entry->is_elsewhere = false;
     entry->alert->is_digest_member = 0;
     entry->opened_ms = now_ms;
     book_want(entry, ALERT_RAISED, 0, now_ms);
@@ -334,7 +344,9 @@ bool alert_book_acknowledge(struct alert_book *self, struct alert_entry *entry, 
         return false;
     entry->state = state;
     entry->is_escalated = false;
-    if (entry->kind != ALERT_MEMBER)
+    if (entry->is_quiet)
+        alert_book_elsewhere(self, entry, now_ms); /* told before: nothing more to say */
+    else if (entry->kind != ALERT_MEMBER)
         book_raised_accepted(self, entry, now_ms); /* who acknowledges it has seen it */
     entry->sends[ALERT_REMINDER].is_wanted = false;
     entry->sends[ALERT_SECOND].is_wanted = false;
@@ -342,6 +354,57 @@ bool alert_book_acknowledge(struct alert_book *self, struct alert_entry *entry, 
     acknowledge_digest_of(self, entry, now_ms);
     book_settle(self, entry, now_ms);
     return true;
+}
+
+void alert_book_acknowledge_unknown(struct alert_book *self, const struct id *id, bool is_outcome,
+                                    int64_t now_ms)
+{
+    struct alert_entry *entry = alert_table_add(&self->table, id);
+    entry->state = is_outcome ? ALERT_RESOLVED : ALERT_ACKNOWLEDGED;
+    entry->storage = ALERT_STORED;
+    entry->is_elsewhere = true;
+    entry->acknowledgements = 1;
+    entry->opened_ms = entry->closed_ms = now_ms;
+}
+
+/* --- told before? --- */
+
+void alert_book_elsewhere(struct alert_book *self, struct alert_entry *entry, int64_t now_ms)
+{
+    gather_remove(self, &entry->id);
+    entry->is_quiet = false;
+    entry->is_elsewhere = true;
+    if (entry->state < ALERT_ACCEPTED)
+        entry->state = ALERT_ACCEPTED;
+    for (size_t body = 0; body < ALERT_BODY_COUNT; body++)
+        entry->sends[body].is_wanted = false;
+    entry->sends[ALERT_RAISED].is_accepted = true;
+    book_settle(self, entry, now_ms);
+}
+
+void alert_book_end_quiet(struct alert_book *self, struct alert_entry *entry, int64_t now_ms)
+{
+    if (!entry->is_quiet)
+        return;
+    entry->is_quiet = false;
+    entry->opened_ms = now_ms; /* the ladder counts from here */
+    if (entry->kind != ALERT_MEMBER)
+        entry->sends[ALERT_RAISED].next_try_ms = now_ms;
+    else if (!entry->has_digest)
+        gather_add(self, entry, now_ms);
+}
+
+size_t alert_book_end_long_quiet(struct alert_book *self, int64_t now_ms)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < self->table.live_count; i++) {
+        struct alert_entry *entry = self->table.live[i];
+        if (!entry->is_quiet || now_ms - entry->opened_ms < ALERT_QUIET_MAX_MS)
+            continue;
+        alert_book_end_quiet(self, entry, now_ms);
+        count++;
+    }
+    return count;
 }
 
 void alert_book_drop(struct alert_book *self, const struct id *id)
@@ -358,14 +421,14 @@ static int64_t later(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-static bool is_old(const struct alert_entry *entry, int64_t before_ms)
+static bool is_closed_before(const struct alert_entry *entry, int64_t before_ms)
 {
     return entry->closed_ms < before_ms;
 }
 
 void alert_book_forget(struct alert_book *self, int64_t now_ms)
 {
-    alert_table_sweep(&self->table, is_old, now_ms - self->retention_ms);
+    alert_table_sweep(&self->table, is_closed_before, now_ms - self->retention_ms);
 }
 
 uint64_t alert_book_needed_from(const struct alert_book *self, uint64_t newest_sequence)

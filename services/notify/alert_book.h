@@ -24,6 +24,9 @@ enum {
     ALERT_DIGEST_AFTER_MS = 5000,
     ALERT_DIGEST_MAX_MEMBERS = 200,
     ALERT_UPDATES_MAX = 16,
+    ALERT_OLD_MS =
+        600000, /* received longer ago: it may have been told before Redis lost its data */
+    ALERT_QUIET_MAX_MS = 60000, /* so long at most does an old one wait to learn that */
     ALERT_LADDER_MAX_STEPS = 16
 };
 
@@ -73,6 +76,8 @@ struct alert_entry {
     int64_t opened_unix_ms;
     int64_t closed_ms;
     bool is_life_at_risk;
+    bool is_quiet;     /* old, and perhaps told before: nothing goes out until that is known */
+    bool is_elsewhere; /* another replica has told dispatch and climbs its ladder */
     bool is_escalated;
     bool is_live;
     uint32_t steps_taken;
@@ -80,7 +85,7 @@ struct alert_entry {
     uint32_t acknowledgements;
     struct alert_send sends[ALERT_BODY_COUNT]; /* by enum alert_body */
     Desg__V1__Alert *alert;                    /* NULL for a digest and once not live */
-    Desg__V1__AlertDigest *digest;             /* of a digest */
+    Desg__V1__AlertDigest *digest;             /* of a digest, until it is forgotten */
     bool has_digest;                           /* named in digest_id */
     struct id digest_id;
     struct alert_entry *next; /* the book's own, as the next */
@@ -128,6 +133,18 @@ void alert_book_moved(struct alert_book *self, const struct id *id, uint64_t seq
  * that far already. Acknowledging a digest acknowledges its members, and the other way round. */
 bool alert_book_acknowledge(struct alert_book *self, struct alert_entry *entry, bool is_outcome,
                             int64_t now_ms);
+
+/* Another replica, or the desk, has heard from dispatch of an alert not known here. */
+void alert_book_acknowledge_unknown(struct alert_book *self, const struct id *id, bool is_outcome,
+                                    int64_t now_ms);
+
+/* Another replica has told dispatch of this one: it is that one's from now on. */
+void alert_book_elsewhere(struct alert_book *self, struct alert_entry *entry, int64_t now_ms);
+
+/* Nobody has told it before: it goes out now. */
+void alert_book_end_quiet(struct alert_book *self, struct alert_entry *entry, int64_t now_ms);
+/* The same for all that waited ALERT_QUIET_MAX_MS in vain. Returns how many. */
+size_t alert_book_end_long_quiet(struct alert_book *self, int64_t now_ms);
 
 /* Forgets a standing test. */
 void alert_book_drop(struct alert_book *self, const struct id *id);
@@ -200,6 +217,9 @@ struct alert_counts {
 };
 void alert_book_count(const struct alert_book *self, int64_t now_ms, struct alert_counts *out);
 bool alert_book_is_broken(const struct alert_book *self, enum alert_path path);
+
+/* The path of an AlertAccepted that says: another replica told dispatch. */
+#define ALERT_PATH_ELSEWHERE "elsewhere"
 
 const char *alert_state_name(enum alert_state state);
 const char *alert_path_name(enum alert_path path);

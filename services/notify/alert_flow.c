@@ -62,37 +62,6 @@ static void tell_waiters(struct alert_flow *self, const struct id *alert, bool i
     }
 }
 
-void flow_state(struct alert_flow *self, const struct id *alert, const char *state, const char *at,
-                json_t *fields)
-{
-    char now[24];
-    const struct alert_flow_sinks *sinks = &self->options.sinks;
-    if (!fields)
-        fields = json_object();
-    (void)snprintf(now, sizeof now, "%" PRId64, clock_unix_ms());
-    if (json_object_set_new(fields, at, json_string(now)) != 0)
-        abort();
-    sinks->state(sinks->arg, alert, state, fields);
-}
-
-void flow_state_of_members(struct alert_flow *self, const Desg__V1__AlertDigest *digest,
-                           const char *state, const char *at)
-{
-    char digest_id[ID_TEXT_BYTES];
-    id_text(digest->digest_id.data, digest_id);
-    for (size_t i = 0; i < digest->n_alert_ids; i++) {
-        struct id id;
-        memcpy(id.bytes, digest->alert_ids[i].data, ID_BYTES);
-        const struct alert_entry *member = alert_book_find(self->book, &id);
-        if (!member || member->kind != ALERT_MEMBER)
-            continue; /* one that turned urgent goes its own way */
-        json_t *fields = json_object();
-        if (json_object_set_new(fields, "digest_id", json_string(digest_id)) != 0)
-            abort();
-        flow_state(self, &id, state, at, fields);
-    }
-}
-
 /* --- journalling an alert --- */
 
 /* Comes back from the committer with what became of a record. */
@@ -196,8 +165,7 @@ static void take_new(struct alert_flow *self, const struct alert_entry *entry,
              KV("path", path_in == PATH_IN_STREAM ? "stream" : "provisional"),
              KV("digest_member", entry->kind == ALERT_MEMBER),
              KV("life_at_risk", entry->is_life_at_risk),
-             KV("replayed", (bool)entry->alert->is_replayed));
-    flow_state(self, &entry->id, alert_state_name(ALERT_OPEN), "notified_at_ms", NULL);
+             KV("replayed", (bool)entry->alert->is_replayed), KV("quiet", entry->is_quiet));
 }
 
 void flow_take(struct alert_flow *self, const Desg__V1__Alert *alert, enum flow_path_in path_in,
@@ -216,8 +184,6 @@ void flow_take(struct alert_flow *self, const Desg__V1__Alert *alert, enum flow_
         wait_for(self, waiter);
         return;
     }
-    if (path_in == PATH_IN_STREAM && entry->state != ALERT_OPEN) /* Redis may have forgotten */
-        flow_state(self, &entry->id, alert_state_name(entry->state), "repeated_at_ms", NULL);
     tell(self, waiter, entry->storage == ALERT_STORED);
 }
 
@@ -321,38 +287,24 @@ struct acknowledged_note {
     enum journal_outcome outcome;
 };
 
-static void put_word(json_t *fields, const char *name, const char *word)
-{
-    if (word[0] == '\0')
-        return;
-    json_t *text = json_string(word);
-    if (text && json_object_set_new(fields, name, text) != 0)
-        abort();
-}
-
 static void acknowledge(struct alert_flow *self, struct alert_entry *entry,
                         const struct callback_message *message)
 {
     char id[ID_TEXT_BYTES];
     id_text(entry->id.bytes, id);
     int64_t now_ms = clock_monotonic_ms();
-    if (entry->digest) /* before the book closes it */
-        flow_state_of_members(
-            self, entry->digest,
-            alert_state_name(message->is_outcome ? ALERT_RESOLVED : ALERT_ACKNOWLEDGED),
-            message->is_outcome ? "resolved_at_ms" : "acknowledged_at_ms");
     bool is_new = alert_book_acknowledge(self->book, entry, message->is_outcome, now_ms);
     entry->acknowledgements++;
     if (entry->kind == ALERT_STANDING_TEST)
         return;
     log_info(message->is_outcome ? "alert_resolved" : "alert_acknowledged", KV("alert", id),
              KV("new", is_new), KV("took_ms", now_ms - entry->opened_ms));
-    json_t *fields = json_object();
-    put_word(fields, "dispatcher", message->dispatcher);
-    put_word(fields, "log_number", message->log_number);
-    put_word(fields, "outcome", message->outcome);
-    flow_state(self, &entry->id, alert_state_name(entry->state),
-               message->is_outcome ? "resolved_at_ms" : "acknowledged_at_ms", fields);
+}
+
+static void answer_ticket(struct callback_ticket *ticket, enum callback_result result)
+{
+    if (ticket)
+        callback_ticket_answer(ticket, result);
 }
 
 static void run_acknowledged(struct inbox_item *item)
@@ -363,16 +315,19 @@ static void run_acknowledged(struct inbox_item *item)
     struct alert_entry *entry = alert_book_find(self->book, &note->message.alert);
     if (entry && note->outcome == JOURNAL_STORED)
         acknowledge(self, entry, &note->message);
+    else if (note->outcome == JOURNAL_STORED)
+        alert_book_acknowledge_unknown(self->book, &note->message.alert, note->message.is_outcome,
+                                       clock_monotonic_ms());
     (void)pthread_mutex_unlock(&self->lock);
-    callback_ticket_answer(note->ticket, note->outcome == JOURNAL_STORED ? CALLBACK_RECORDED
-                                                                         : CALLBACK_NOT_STORED);
+    answer_ticket(note->ticket,
+                  note->outcome == JOURNAL_STORED ? CALLBACK_RECORDED : CALLBACK_NOT_STORED);
     free(note);
 }
 
 static void discard_acknowledged(struct inbox_item *item)
 {
     struct acknowledged_note *note = (struct acknowledged_note *)item;
-    callback_ticket_answer(note->ticket, CALLBACK_NOT_STORED); /* it may be; a repeat is harmless */
+    answer_ticket(note->ticket, CALLBACK_NOT_STORED); /* it may be; a repeat is harmless */
     free(note);
 }
 
@@ -393,9 +348,8 @@ static bool is_repeat(const struct alert_entry *entry, const struct callback_mes
     return !message->is_outcome && entry->state >= ALERT_ACKNOWLEDGED;
 }
 
-/* Journals the callback; its ticket is answered once that is done. */
-static int store_callback(struct alert_flow *self, const struct callback_message *message,
-                          struct callback_ticket *ticket)
+int flow_store_callback(struct alert_flow *self, const struct callback_message *message,
+                        struct callback_ticket *ticket)
 {
     struct error err = { 0 };
     struct acknowledged_note *note = calloc(1, sizeof *note);
@@ -431,18 +385,20 @@ static void test_came_back(struct alert_flow *self, struct alert_entry *entry,
 void alert_flow_callback(struct alert_flow *self, const struct callback_message *message,
                          struct callback_ticket *ticket)
 {
-    enum callback_result result = CALLBACK_UNKNOWN;
+    enum callback_result result = CALLBACK_RECORDED;
     bool is_answered = true;
     (void)pthread_mutex_lock(&self->lock);
     struct alert_entry *entry = alert_book_find(self->book, &message->alert);
     if (entry && entry->kind == ALERT_STANDING_TEST) {
         test_came_back(self, entry, message);
-        result = CALLBACK_RECORDED;
     } else if (entry && is_repeat(entry, message)) {
         result = CALLBACK_ALREADY;
-    } else if (entry && store_callback(self, message, ticket) == 0) {
+    } else if (!entry) { /* another replica may have it */
+        self->options.sinks.look_up(self->options.sinks.arg, message, ticket);
         is_answered = false;
-    } else if (entry) {
+    } else if (flow_store_callback(self, message, ticket) == 0) {
+        is_answered = false;
+    } else {
         result = CALLBACK_NOT_STORED;
     }
     (void)pthread_mutex_unlock(&self->lock);
@@ -451,19 +407,6 @@ void alert_flow_callback(struct alert_flow *self, const struct callback_message 
 }
 
 /* --- Redis and journal in step with the book --- */
-
-void alert_flow_redis_back(struct alert_flow *self)
-{
-    (void)pthread_mutex_lock(&self->lock);
-    size_t count = 0;
-    for (struct alert_entry *entry; (entry = alert_book_live(self->book, count)) != NULL; count++)
-        if (entry->kind != ALERT_STANDING_TEST)
-            flow_state(self, &entry->id,
-                       entry->is_escalated ? "escalated" : alert_state_name(entry->state),
-                       "repeated_at_ms", NULL);
-    (void)pthread_mutex_unlock(&self->lock);
-    log_info("states_repeated", KV("alerts", count));
-}
 
 /* All records of one entry on their way to a new place. The flow owns it until they are there. */
 struct flow_carry {

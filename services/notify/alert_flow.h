@@ -28,7 +28,10 @@
 struct alert_flow_sinks {
     void (*stream_done)(void *arg, const char *stream_id, bool is_stored);
     void (*alerted)(void *arg, uint64_t peer, const struct id *alert);
-    void (*state)(void *arg, const struct id *alert, const char *state, json_t *fields); /* takes */
+    /* Whether Redis knows this alert, which is not known here: alert_flow_looked_up is to be called
+     * with the answer. */
+    void (*look_up)(void *arg, const struct callback_message *message,
+                    struct callback_ticket *ticket);
     void (*failed)(void *arg, const struct error *err); /* the process must stop */
     void *arg;
 };
@@ -65,8 +68,32 @@ void alert_flow_take_order(struct alert_flow *self, uint64_t peer,
                            const Desg__V1__AlertOrder *order);
 void alert_flow_callback(struct alert_flow *self, const struct callback_message *message,
                          struct callback_ticket *ticket);
-/* Redis is back, perhaps with less than it had: says every live state again. */
-void alert_flow_redis_back(struct alert_flow *self);
+/* The answer to look_up. is_asked: Redis could be asked; is_known: it has the alert, so another
+ * replica does: the word is kept here all the same, and Redis carries it there. */
+void alert_flow_looked_up(struct alert_flow *self, const struct callback_message *message,
+                          struct callback_ticket *ticket, bool is_asked, bool is_known);
+
+/* --- what others know: Redis is asked about open alerts by a thread of its own --- */
+
+struct alert_open_row {
+    struct id id;
+    bool is_quiet; /* old: waits to hear whether it was told before */
+};
+/* Open alerts from the one at *cursor on (0 first), at most max; *cursor moves on, to 0 behind the
+ * last. Any thread. */
+size_t alert_flow_open_rows(struct alert_flow *self, size_t *cursor, struct alert_open_row *rows,
+                            size_t max);
+
+/* What Redis says of an alert open here. */
+struct alert_elsewhere {
+    bool is_accepted;                /* dispatch has it, by another replica */
+    bool is_acknowledged;            /* a dispatcher or the desk has spoken: message says who */
+    struct callback_message message; /* its alert is always set */
+};
+void alert_flow_elsewhere(struct alert_flow *self, const struct alert_elsewhere *news);
+
+/* Ids of the alerts that go with a digest, at most 200; 0: id is no digest. Any thread. */
+size_t alert_flow_members(struct alert_flow *self, const struct id *digest, struct id *out);
 
 /* Does all that is due. Returns when there may be more (monotonic ms; INT64_MAX: when something
  * comes in). */

@@ -28,6 +28,7 @@ struct flow_metrics {
     struct counter *attempts[ALERT_PATH_COUNT][FLOW_ANSWERS];
     struct counter *digest_members;
     struct counter *not_journalled;
+    struct counter *elsewhere;
     struct histogram *accept_seconds;
     struct gauge *open;
     struct gauge *unaccepted;
@@ -77,13 +78,8 @@ void flow_begin_test(struct alert_flow *self, int64_t now_ms);
 void flow_metrics_init(struct alert_flow *self);
 void flow_show(struct alert_flow *self, int64_t now_ms);
 
-/* Says state of alert to Redis; at names the field that holds the time. Takes fields (NULL: none).
- */
-void flow_state(struct alert_flow *self, const struct id *alert, const char *state, const char *at,
-                json_t *fields);
-
-/* The same for each alert that goes with a digest. */
-void flow_state_of_members(struct alert_flow *self, const Desg__V1__AlertDigest *digest,
-                           const char *state, const char *at);
+/* Journals what a dispatcher said; ticket (NULL: nobody waits) is answered once that is done. */
+int flow_store_callback(struct alert_flow *self, const struct callback_message *message,
+                        struct callback_ticket *ticket);
 
 #endif

@@ -170,14 +170,9 @@ static void note_accepted(struct alert_flow *self, const struct flow_post *post,
     if (entry->kind == ALERT_STANDING_TEST)
         return;
     journal_accepted(self, post);
-    if (!outcome->is_state_changed)
-        return;
-    histogram_observe(self->metrics.accept_seconds, (double)(now_ms - entry->opened_ms) / 1000.0);
-    json_t *fields = json_object();
-    if (post->post.receipt[0] != '\0' &&
-        json_object_set_new(fields, "receipt", json_string(post->post.receipt)) != 0)
-        abort();
-    flow_state(self, &entry->id, alert_state_name(entry->state), "accepted_at_ms", fields);
+    if (outcome->is_state_changed)
+        histogram_observe(self->metrics.accept_seconds,
+                          (double)(now_ms - entry->opened_ms) / 1000.0);
 }
 
 static void run_answered(struct inbox_item *item)
@@ -202,12 +197,8 @@ static void run_answered(struct inbox_item *item)
             is_worth_telling(post->attempt))
             journal_attempt(self, post);
     }
-    if (outcome.entry && outcome.is_accepted) {
+    if (outcome.entry && outcome.is_accepted)
         note_accepted(self, post, &outcome, now_ms);
-        if (outcome.entry->digest && outcome.is_state_changed)
-            flow_state_of_members(self, outcome.entry->digest, alert_state_name(ALERT_ACCEPTED),
-                                  "accepted_at_ms");
-    }
     (void)pthread_mutex_unlock(&self->lock);
     flow_post_free(item);
 }
@@ -261,9 +252,6 @@ static void step(struct alert_flow *self, const struct alert_step *due, int64_t 
         log_error("alert_unacknowledged", KV("alert", id), KV("step", due->step),
                   KV("age_ms", now_ms - due->entry->opened_ms),
                   KV("remedy", "a supervisor must tell dispatch by another way"));
-        flow_state(self, &due->entry->id, "escalated", "escalated_at_ms", NULL);
-        if (due->entry->digest)
-            flow_state_of_members(self, due->entry->digest, "escalated", "escalated_at_ms");
     } else {
         log_warn("alert_unacknowledged", KV("alert", id), KV("step", due->step),
                  KV("action", action), KV("age_ms", now_ms - due->entry->opened_ms));
@@ -319,6 +307,11 @@ void alert_flow_tick(struct alert_flow *self)
     (void)pthread_mutex_lock(&self->lock);
     int64_t now_ms = clock_monotonic_ms();
     tick_test(self, now_ms);
+    size_t count = alert_book_end_long_quiet(self->book, now_ms);
+    if (count > 0)
+        log_warn("alerts_not_quiet", KV("alerts", count),
+                 KV("remedy", "old alerts go out marked replayed: Redis or another replica could "
+                              "not say whether they were told before"));
     flow_keep_journal(self, now_ms);
     flow_show(self, now_ms);
     (void)pthread_mutex_unlock(&self->lock);

@@ -33,6 +33,8 @@ static void init_counters(struct alert_flow *self)
                                         "Alerts that went out named in a digest.");
     m->not_journalled = metrics_counter(metrics, "desg_notify_not_journalled_total", "",
                                         "Facts the journal did not take.");
+    m->elsewhere = metrics_counter(metrics, "desg_notify_elsewhere_total", "",
+                                   "Alerts another replica or the desk had dealt with.");
     m->accept_seconds = metrics_histogram(metrics, "desg_notify_accept_seconds", "",
                                           "From first sight of an alert to dispatch's 2xx.");
 }

@@ -11,14 +11,15 @@ static bool is_first_try(enum alert_body body, const struct alert_send *send)
 
 static bool is_ready_to_go(const struct alert_entry *entry, const struct alert_send *send)
 {
-    return send->is_wanted && !send->is_in_flight && entry->storage != ALERT_STORING;
+    return send->is_wanted && !send->is_in_flight && entry->storage != ALERT_STORING &&
+           !entry->is_quiet;
 }
 
 static bool is_second_due(const struct alert_book *self, const struct alert_entry *entry,
                           int64_t now_ms)
 {
     const struct alert_send *raised = &entry->sends[ALERT_RAISED];
-    return self->has_second_path && raised->is_wanted && !raised->is_accepted &&
+    return self->has_second_path && raised->is_wanted && !raised->is_accepted && !entry->is_quiet &&
            (raised->failures >= ALERT_SECOND_AFTER_FAILURES ||
             now_ms - entry->opened_ms >= ALERT_SECOND_AFTER_MS);
 }
@@ -185,7 +186,8 @@ void book_take_step(struct alert_book *self, struct alert_entry *entry, uint32_t
 
 static int64_t step_due_ms(const struct alert_book *self, const struct alert_entry *entry)
 {
-    if (entry->state >= ALERT_ACKNOWLEDGED || entry->steps_taken >= self->ladder_count ||
+    if (entry->state >= ALERT_ACKNOWLEDGED || entry->is_quiet ||
+        entry->steps_taken >= self->ladder_count ||
         (entry->kind != ALERT_SINGLE && entry->kind != ALERT_DIGEST))
         return INT64_MAX;
     return entry->opened_ms + (int64_t)self->ladder[entry->steps_taken].after_s * 1000;
@@ -230,7 +232,7 @@ static int64_t entry_due_ms(const struct alert_book *self, const struct alert_en
         due_ms = earlier(due_ms, send_due_ms(self, entry, (enum alert_body)body));
     const struct alert_send *second = &entry->sends[ALERT_SECOND];
     if (self->has_second_path && entry->sends[ALERT_RAISED].is_wanted && !second->is_wanted &&
-        !second->is_accepted && entry->kind != ALERT_STANDING_TEST)
+        !second->is_accepted && entry->kind != ALERT_STANDING_TEST && !entry->is_quiet)
         due_ms = earlier(due_ms, entry->opened_ms + ALERT_SECOND_AFTER_MS);
     return due_ms;
 }

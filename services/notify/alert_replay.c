@@ -6,6 +6,10 @@
 static void apply_accepted(struct alert_book *self, const Desg__V1__AlertAccepted *fact,
                            struct alert_entry *entry, int64_t at_ms)
 {
+    if (strcmp(fact->path, ALERT_PATH_ELSEWHERE) == 0) {
+        alert_book_elsewhere(self, entry, at_ms);
+        return;
+    }
     if (strlen(fact->key) < ID_TEXT_BYTES + 1)
         return;
     const char *suffix = fact->key + ID_TEXT_BYTES; /* after "<id>." */
@@ -39,6 +43,23 @@ static struct alert_entry *entry_named(struct alert_book *self, const ProtobufCB
         return NULL;
     memcpy(id.bytes, id_bytes->data, ID_BYTES);
     return alert_table_find(&self->table, &id);
+}
+
+/* Also of an alert not known: another replica had it, and it must not be told again here. */
+static struct alert_entry *
+apply_acknowledged(struct alert_book *self, const Desg__V1__AlertAcknowledged *fact, int64_t at_ms)
+{
+    struct alert_entry *entry = entry_named(self, &fact->alert_id);
+    bool is_outcome = fact->outcome[0] != '\0';
+    if (entry) {
+        entry->acknowledgements++;
+        (void)alert_book_acknowledge(self, entry, is_outcome, at_ms); /* a repeat is fine */
+    } else if (fact->alert_id.len == ID_BYTES) {
+        struct id id;
+        memcpy(id.bytes, fact->alert_id.data, ID_BYTES);
+        alert_book_acknowledge_unknown(self, &id, is_outcome, at_ms);
+    }
+    return entry;
 }
 
 static void apply_alert(struct alert_book *self, const Desg__V1__Alert *alert, uint64_t sequence,
@@ -94,12 +115,7 @@ void alert_book_apply(struct alert_book *self, const Desg__V1__AlertFact *fact, 
             apply_accepted(self, fact->accepted, entry, at_ms);
         break;
     case DESG__V1__ALERT_FACT__FACT_ACKNOWLEDGED:
-        entry = entry_named(self, &fact->acknowledged->alert_id);
-        if (entry) {
-            bool is_outcome = fact->acknowledged->outcome[0] != '\0';
-            entry->acknowledgements++;
-            (void)alert_book_acknowledge(self, entry, is_outcome, at_ms); /* a repeat is fine */
-        }
+        entry = apply_acknowledged(self, fact->acknowledged, at_ms);
         break;
     case DESG__V1__ALERT_FACT__FACT_ESCALATED:
         entry = entry_named(self, &fact->escalated->alert_id);

@@ -15,11 +15,13 @@
 #include "link/link.h"
 #include "log/log.h"
 #include "notify/alert_flow.h"
+#include "notify/alert_projection.h"
 #include "notify/callback_server.h"
 #include "notify/inbox.h"
 #include "notify/notify_config.h"
 #include "notify/outbound.h"
 #include "notify/stream.h"
+#include "projector/projector.h"
 
 enum { TICK_MS = 500, ALERTED_MAX = 64, LIST_MAX = 1000, SOURCE_BYTES = 256, PROBLEM_BYTES = 512 };
 
@@ -41,6 +43,9 @@ struct notifier {
     struct stream *stream;
     struct callback_server *callbacks;
     struct alert_flow *flow;
+    struct alert_projection projection;
+    pthread_mutex_t hook_lock; /* the journal's committer outlives the projector on the way down */
+    struct projector *projector;
     void *context;
     struct link_security *security;
     struct link *link;
@@ -216,12 +221,6 @@ static void post_order(struct notifier *self, void (*run)(struct inbox_item *ite
     inbox_post(self->inbox, &order->item);
 }
 
-static void run_redis_back(struct inbox_item *item)
-{
-    alert_flow_redis_back(((struct order_item *)item)->notifier->flow);
-    free(item);
-}
-
 static void run_drain(struct inbox_item *item)
 {
     struct notifier *self = ((struct order_item *)item)->notifier;
@@ -234,11 +233,6 @@ static void run_stop(struct inbox_item *item)
 {
     ((struct order_item *)item)->notifier->is_stopping = true;
     free(item);
-}
-
-static void on_redis_back(void *arg)
-{
-    post_order(arg, run_redis_back);
 }
 
 struct callback_item {
@@ -276,6 +270,79 @@ static void on_callback(void *arg, const struct callback_message *message,
     inbox_post(self->inbox, &callback->item);
 }
 
+/* What Redis answered about a callback for an alert not known here. */
+struct looked_up_item {
+    struct inbox_item item;
+    struct notifier *notifier;
+    struct callback_message message;
+    struct callback_ticket *ticket;
+    bool is_asked;
+    bool is_known;
+};
+
+static void run_looked_up(struct inbox_item *item)
+{
+    struct looked_up_item *answer = (struct looked_up_item *)item;
+    alert_flow_looked_up(answer->notifier->flow, &answer->message, answer->ticket, answer->is_asked,
+                         answer->is_known);
+    free(answer);
+}
+
+static void discard_looked_up(struct inbox_item *item)
+{
+    callback_ticket_answer(((struct looked_up_item *)item)->ticket, CALLBACK_NOT_STORED);
+    free(item);
+}
+
+static void on_looked_up(void *arg, const struct callback_message *message,
+                         struct callback_ticket *ticket, bool is_asked, bool is_known)
+{
+    struct notifier *self = arg;
+    struct looked_up_item *answer = calloc(1, sizeof *answer);
+    if (!answer)
+        abort();
+    answer->item.run = run_looked_up;
+    answer->item.discard = discard_looked_up;
+    answer->notifier = self;
+    answer->message = *message;
+    answer->ticket = ticket;
+    answer->is_asked = is_asked;
+    answer->is_known = is_known;
+    inbox_post(self->inbox, &answer->item);
+}
+
+struct elsewhere_item {
+    struct inbox_item item;
+    struct notifier *notifier;
+    struct alert_elsewhere news;
+};
+
+static void run_elsewhere(struct inbox_item *item)
+{
+    struct elsewhere_item *elsewhere = (struct elsewhere_item *)item;
+    alert_flow_elsewhere(elsewhere->notifier->flow, &elsewhere->news);
+    free(elsewhere);
+}
+
+static void on_elsewhere(void *arg, const struct alert_elsewhere *news)
+{
+    struct notifier *self = arg;
+    struct elsewhere_item *elsewhere = calloc(1, sizeof *elsewhere);
+    if (!elsewhere)
+        abort();
+    elsewhere->item.run = run_elsewhere;
+    elsewhere->item.discard = discard_item;
+    elsewhere->notifier = self;
+    elsewhere->news = *news;
+    inbox_post(self->inbox, &elsewhere->item);
+}
+
+static size_t on_open_rows(void *arg, size_t *cursor, struct alert_open_row *rows, size_t max)
+{
+    struct notifier *self = arg;
+    return alert_flow_open_rows(self->flow, cursor, rows, max);
+}
+
 /* --- what the flow says --- */
 
 static void sink_stream_done(void *arg, const char *stream_id, bool is_stored)
@@ -293,10 +360,11 @@ static void sink_alerted(void *arg, uint64_t peer, const struct id *alert)
     self->alerted.ids[self->alerted.count++] = *alert;
 }
 
-static void sink_state(void *arg, const struct id *alert, const char *state, json_t *fields)
+static void sink_look_up(void *arg, const struct callback_message *message,
+                         struct callback_ticket *ticket)
 {
     struct notifier *self = arg;
-    stream_state(self->stream, alert, state, fields);
+    stream_look_up(self->stream, message, ticket);
 }
 
 static void sink_failed(void *arg, const struct error *err)
@@ -305,7 +373,22 @@ static void sink_failed(void *arg, const struct error *err)
     service_fail(self->service, err);
 }
 
+static size_t on_members(void *arg, const struct id *digest, struct id *out)
+{
+    struct notifier *self = arg;
+    return alert_flow_members(self->flow, digest, out);
+}
+
 /* --- start --- */
+
+static void on_committed(void *arg, uint64_t last_sequence)
+{
+    struct notifier *self = arg;
+    (void)pthread_mutex_lock(&self->hook_lock);
+    if (self->projector)
+        projector_committed(self->projector, last_sequence);
+    (void)pthread_mutex_unlock(&self->hook_lock);
+}
 
 static int open_journal(struct notifier *self, struct error *err)
 {
@@ -321,6 +404,8 @@ static int open_journal(struct notifier *self, struct error *err)
         .retention_ms = (int64_t)config->retention_hours * 3600000,
         .keyring = self->keyring,
         .metrics = service_metrics(self->service),
+        .committed = on_committed,
+        .committed_arg = self,
     };
     self->journal = journal_open(&options, err);
     return self->journal ? 0 : -1;
@@ -388,7 +473,7 @@ static int open_flow(struct notifier *self, struct error *err)
         .test_interval_ms = (int64_t)*config->test_interval_s * 1000,
         .sinks = { .stream_done = sink_stream_done,
                    .alerted = sink_alerted,
-                   .state = sink_state,
+                   .look_up = sink_look_up,
                    .failed = sink_failed,
                    .arg = self },
     };
@@ -432,10 +517,40 @@ static int open_callbacks(struct notifier *self, struct error *err)
 static int open_stream(struct notifier *self, struct error *err)
 {
     const struct stream_options options = {
-        .service = self->service, .deliver = on_stream_alert, .back = on_redis_back, .arg = self
+        .service = self->service,
+        .source = journal_source(self->journal),
+        .deliver = on_stream_alert,
+        .open_rows = on_open_rows,
+        .elsewhere = on_elsewhere,
+        .looked_up = on_looked_up,
+        .arg = self,
     };
     self->stream = stream_new(&options, err);
     return self->stream ? 0 : -1;
+}
+
+static int open_projector(struct notifier *self, struct error *err)
+{
+    const struct config_common *common = service_common(self->service);
+    self->projection = (struct alert_projection){ .source = journal_source(self->journal),
+                                                  .members = on_members,
+                                                  .arg = self };
+    const struct projector_options options = {
+        .journal = self->journal,
+        .redis = &common->redis,
+        .force = common->force,
+        .kind = "notify",
+        .name = service_name(self->service),
+        .metrics = service_metrics(self->service),
+        .heartbeat = service_heartbeat_new(self->service, "projector"),
+        .apply = alert_projection_apply,
+        .arg = &self->projection,
+    };
+    struct projector *projector = projector_new(&options, err);
+    (void)pthread_mutex_lock(&self->hook_lock);
+    self->projector = projector;
+    (void)pthread_mutex_unlock(&self->hook_lock);
+    return projector ? 0 : -1;
 }
 
 static int open_loop(struct notifier *self, struct error *err)
@@ -477,7 +592,8 @@ static int open_all(struct notifier *self, struct error *err)
     self->inbox = inbox_new(err);
     if (!self->inbox || open_security(self, err) != 0 || open_journal(self, err) != 0 ||
         open_outbound(self, err) != 0 || open_flow(self, err) != 0 || open_loop(self, err) != 0 ||
-        open_link(self, err) != 0 || open_stream(self, err) != 0 || open_callbacks(self, err) != 0)
+        open_link(self, err) != 0 || open_stream(self, err) != 0 ||
+        open_projector(self, err) != 0 || open_callbacks(self, err) != 0)
         return -1;
     admin_handle(service_admin(self->service), "/alerts", ADMIN_CONTROL, handle_alerts, self);
     self->heartbeat = service_heartbeat_new(self->service, "alerts");
@@ -502,6 +618,11 @@ static void notifier_stop(void **self_p)
     }
     stream_destroy(&self->stream);
     outbound_destroy(&self->outbound);
+    (void)pthread_mutex_lock(&self->hook_lock);
+    struct projector *projector = self->projector;
+    self->projector = NULL;
+    (void)pthread_mutex_unlock(&self->hook_lock);
+    projector_destroy(&projector);
     journal_close(&self->journal);
     link_destroy(&self->link);
     zloop_destroy(&self->loop);
@@ -511,6 +632,7 @@ static void notifier_stop(void **self_p)
     inbox_destroy(&self->inbox);
     alert_flow_destroy(&self->flow);
     keyring_destroy(&self->keyring);
+    (void)pthread_mutex_destroy(&self->hook_lock);
     free(self);
     *self_p = NULL;
 }
@@ -524,6 +646,7 @@ static void *notifier_start(struct service *service, const void *config, struct 
     }
     self->service = service;
     self->config = config;
+    (void)pthread_mutex_init(&self->hook_lock, NULL);
     if (open_all(self, err) == 0)
         return self;
     void *half = self;
@@ -577,6 +700,7 @@ static void notifier_describe(void *arg, json_t *detail)
     put(redis, "state", json_string(stream_condition(self->stream, problem, sizeof problem)));
     put(redis, "problem", json_string(problem));
     put(detail, "redis", redis);
+    projector_describe(self->projector, detail);
 }
 
 static void notifier_reload(void *arg)

@@ -10,6 +10,7 @@
 
 #include "clock/clock.h"
 #include "log/log.h"
+#include "notify/rebuild.h"
 #include "store/store.h"
 
 enum {
@@ -17,7 +18,9 @@ enum {
     READ_BLOCK_MS = 100,
     AWAY_WAIT_MS = 200,
     UNDONE_MAX = 512, /* read and not yet journalled: then it waits with reading */
-    STATES_MAX = 8192,
+    LOOK_PAUSE_MS = 2000,
+    LOOK_ROWS = 64,
+    LOOK_MAX_MS = 50, /* then it reads on: what is new goes first */
     PROBLEM_BYTES = 512
 };
 
@@ -26,18 +29,20 @@ struct done_note {
     char stream_id[32];
 };
 
-struct state_note {
-    struct state_note *next;
-    struct id alert;
-    const char *state; /* a literal */
-    json_t *fields;
+/* A callback about an alert that is not known here. */
+struct look_up {
+    struct look_up *next;
+    struct callback_message message;
+    struct callback_ticket *ticket;
 };
 
 struct stream {
     struct stream_options options;
     struct store *store; /* the thread's own */
     struct heartbeat *heartbeat;
-    struct counter *dropped;
+    struct rebuild rebuild; /* the thread's own, as the next two */
+    int64_t looked_at_ms;
+    size_t look_cursor;
     struct gauge *is_ready;
     pthread_t thread;
     bool has_thread;
@@ -48,9 +53,7 @@ struct stream {
     pthread_cond_t wake;
     size_t undone;
     struct done_note *dones;
-    struct state_note *states;
-    struct state_note **states_end;
-    size_t state_count;
+    struct look_up *look_ups;
     enum store_state condition;
     char problem[PROBLEM_BYTES];
 };
@@ -74,33 +77,19 @@ void stream_done(struct stream *self, const char *stream_id, bool is_stored)
     (void)pthread_mutex_unlock(&self->lock);
 }
 
-static void state_note_free(struct state_note *note)
+void stream_look_up(struct stream *self, const struct callback_message *message,
+                    struct callback_ticket *ticket)
 {
-    json_decref(note->fields);
-    free(note);
-}
-
-void stream_state(struct stream *self, const struct id *alert, const char *state, json_t *fields)
-{
-    struct state_note *note = calloc(1, sizeof *note);
-    if (!note)
+    struct look_up *look_up = calloc(1, sizeof *look_up);
+    if (!look_up)
         abort();
-    *note = (struct state_note){ .alert = *alert, .state = state, .fields = fields };
-    struct state_note *oldest = NULL;
+    look_up->message = *message;
+    look_up->ticket = ticket;
     (void)pthread_mutex_lock(&self->lock);
-    *self->states_end = note;
-    self->states_end = &note->next;
-    if (++self->state_count > STATES_MAX) { /* written anew when Redis is back */
-        oldest = self->states;
-        self->states = oldest->next;
-        self->state_count--;
-    }
+    look_up->next = self->look_ups;
+    self->look_ups = look_up;
     (void)pthread_cond_signal(&self->wake);
     (void)pthread_mutex_unlock(&self->lock);
-    if (!oldest)
-        return;
-    counter_add(self->dropped, 1);
-    state_note_free(oldest);
 }
 
 const char *stream_condition(struct stream *self, char *problem, size_t problem_bytes)
@@ -134,7 +123,6 @@ static void note_condition(struct stream *self, enum store_state condition)
         return;
     }
     log_info("redis_found");
-    self->options.back(self->options.arg);
 }
 
 static void wait_ms(struct stream *self, int64_t wait_ms)
@@ -181,44 +169,84 @@ static int write_dones(struct stream *self, struct error *err)
     return rc;
 }
 
-static struct state_note *take_state(struct stream *self)
+static struct look_up *take_look_ups(struct stream *self)
 {
     (void)pthread_mutex_lock(&self->lock);
-    struct state_note *note = self->states;
-    if (note) {
-        self->states = note->next;
-        self->state_count--;
-        if (!self->states)
-            self->states_end = &self->states;
+    struct look_up *look_ups = self->look_ups;
+    self->look_ups = NULL;
+    (void)pthread_mutex_unlock(&self->lock);
+    return look_ups;
+}
+
+static void answer_look_ups(struct stream *self, bool is_ready)
+{
+    for (struct look_up *look_up = take_look_ups(self); look_up;) {
+        struct error err = { 0 };
+        json_t *alert = NULL;
+        bool is_asked =
+            is_ready && store_alert_get(self->store, &look_up->message.alert, &alert, &err) == 0;
+        self->options.looked_up(self->options.arg, &look_up->message, look_up->ticket, is_asked,
+                                alert != NULL);
+        json_decref(alert);
+        struct look_up *next = look_up->next;
+        free(look_up);
+        look_up = next;
     }
-    (void)pthread_mutex_unlock(&self->lock);
-    return note;
 }
 
-static void put_state_back(struct stream *self, struct state_note *note)
+/* --- what others know --- */
+
+static void copy_word(const json_t *alert, const char *name, char *out, size_t size)
 {
-    (void)pthread_mutex_lock(&self->lock);
-    note->next = self->states;
-    if (!self->states)
-        self->states_end = &note->next;
-    self->states = note;
-    self->state_count++;
-    (void)pthread_mutex_unlock(&self->lock);
+    const char *word = json_string_value(json_object_get(alert, name));
+    (void)snprintf(out, size, "%s", word ? word : "");
 }
 
-static int write_states(struct stream *self, struct error *err)
+static int look_at(struct stream *self, const struct alert_open_row *row, bool is_rebuilt,
+                   struct error *err)
 {
-    for (struct state_note *note; (note = take_state(self)) != NULL;) {
-        struct error why = { 0 };
-        if (store_alert_state(self->store, &note->alert, note->state, note->fields, &why) == 0 ||
-            why.kind == ERROR_INVALID) { /* an alert Redis does not know is no reason to stop */
-            state_note_free(note);
-            continue;
-        }
-        put_state_back(self, note);
-        *err = why;
+    json_t *alert = NULL;
+    if (store_alert_get(self->store, &row->id, &alert, err) != 0)
         return -1;
-    }
+    struct alert_elsewhere news = { .message = { .alert = row->id } };
+    char state[32];
+    copy_word(alert, "state", state, sizeof state);
+    bool is_resolved = strcmp(state, alert_state_name(ALERT_RESOLVED)) == 0;
+    news.is_acknowledged = is_resolved || strcmp(state, alert_state_name(ALERT_ACKNOWLEDGED)) == 0;
+    news.is_accepted = news.is_acknowledged || strcmp(state, "escalated") == 0 ||
+                       strcmp(state, alert_state_name(ALERT_ACCEPTED)) == 0;
+    news.message.is_outcome = is_resolved;
+    copy_word(alert, "dispatcher", news.message.dispatcher, sizeof news.message.dispatcher);
+    copy_word(alert, "log_number", news.message.log_number, sizeof news.message.log_number);
+    if (is_resolved)
+        copy_word(alert, "outcome", news.message.outcome, sizeof news.message.outcome);
+    if (news.is_acknowledged || (row->is_quiet && (is_rebuilt || news.is_accepted)))
+        self->options.elsewhere(self->options.arg, &news);
+    json_decref(alert);
+    return 0;
+}
+
+/* Every two seconds: has everybody said again what he knows, and what is known of our open alerts?
+ */
+static int look(struct stream *self, struct error *err)
+{
+    struct alert_open_row rows[LOOK_ROWS];
+    json_t *sources = NULL;
+    int64_t now_ms = clock_monotonic_ms();
+    if (now_ms - self->looked_at_ms < LOOK_PAUSE_MS)
+        return 0;
+    self->looked_at_ms = now_ms;
+    if (store_sources(self->store, &sources, err) != 0)
+        return -1;
+    bool is_rebuilt = rebuild_is_over(&self->rebuild, sources);
+    json_decref(sources);
+    do {
+        size_t count =
+            self->options.open_rows(self->options.arg, &self->look_cursor, rows, LOOK_ROWS);
+        for (size_t i = 0; i < count; i++)
+            if (look_at(self, &rows[i], is_rebuilt, err) != 0)
+                return -1;
+    } while (self->look_cursor != 0 && clock_monotonic_ms() - now_ms < LOOK_MAX_MS);
     return 0;
 }
 
@@ -252,13 +280,14 @@ static void turn(struct stream *self)
     struct error err = { 0 };
     enum store_state condition = store_check(self->store);
     note_condition(self, condition);
+    answer_look_ups(self, condition == STORE_READY);
     if (condition != STORE_READY) {
         wait_ms(self, AWAY_WAIT_MS);
         return;
     }
     int rc = write_dones(self, &err);
     if (rc == 0)
-        rc = write_states(self, &err);
+        rc = look(self, &err);
     if (rc == 0 && may_read(self))
         rc = read_alerts(self, &err);
     else if (rc == 0)
@@ -275,8 +304,7 @@ static void *stream_thread(void *arg)
         turn(self);
     }
     struct error err = { 0 };
-    if (store_check(self->store) == STORE_READY &&
-        (write_dones(self, &err) != 0 || write_states(self, &err) != 0))
+    if (store_check(self->store) == STORE_READY && write_dones(self, &err) != 0)
         log_warn("redis_failed", KV("error", err.text));
     return NULL;
 }
@@ -288,8 +316,6 @@ static int start(struct stream *self, struct error *err)
     struct service *service = self->options.service;
     const struct config_common *common = service_common(service);
     struct metrics *metrics = service_metrics(service);
-    self->dropped = metrics_counter(metrics, "desg_notify_states_dropped_total", "",
-                                    "Alert states not written to Redis: too many were waiting.");
     self->is_ready = metrics_gauge(metrics, "desg_notify_redis_ready", "",
                                    "1 while the alert stream can be read.");
     const struct store_options options = {
@@ -313,7 +339,7 @@ struct stream *stream_new(const struct stream_options *options, struct error *er
         return NULL;
     }
     self->options = *options;
-    self->states_end = &self->states;
+    rebuild_init(&self->rebuild, &options->source);
     self->condition = STORE_AWAY;
     pthread_condattr_t monotonic;
     (void)pthread_mutex_init(&self->lock, NULL); /* these cannot fail on Linux */
@@ -348,8 +374,7 @@ void stream_destroy(struct stream **self_p)
         free(note);
         note = next;
     }
-    for (struct state_note *note; (note = take_state(self)) != NULL;)
-        state_note_free(note);
+    answer_look_ups(self, false);
     store_destroy(&self->store);
     (void)pthread_cond_destroy(&self->wake);
     (void)pthread_mutex_destroy(&self->lock);

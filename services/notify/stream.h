@@ -1,7 +1,5 @@
-/* stream - the thread that speaks with Redis: reads the alert stream, acknowledges what is
- * journalled, writes what became of each alert. Alerts never wait for it: when Redis is away it
- * keeps what is to be written (bounded) and tries again; when Redis is back it says so, so that the
- * states are written anew. */
+/* stream - the thread that asks Redis: reads the alert stream, acknowledges what is journalled, and
+ * looks what others know of alerts that are open here. Fresh alerts never wait for it. */
 #ifndef DESG_NOTIFY_STREAM_H
 #define DESG_NOTIFY_STREAM_H
 
@@ -13,15 +11,20 @@
 
 #include "error/error.h"
 #include "ids/ids.h"
+#include "notify/alert_flow.h"
 #include "service/service.h"
 
 struct stream;
 
 struct stream_options {
     struct service *service;
+    struct id source; /* of our own journal: one of those that must have caught up */
     /* Each on the stream's thread, quick. */
     void (*deliver)(void *arg, const char *stream_id, const uint8_t *order, size_t length);
-    void (*back)(void *arg);
+    size_t (*open_rows)(void *arg, size_t *cursor, struct alert_open_row *rows, size_t max);
+    void (*elsewhere)(void *arg, const struct alert_elsewhere *news);
+    void (*looked_up)(void *arg, const struct callback_message *message,
+                      struct callback_ticket *ticket, bool is_asked, bool is_known);
     void *arg;
 };
 
@@ -34,8 +37,9 @@ void stream_destroy(struct stream **self_p);
 /* What was read as stream_id is dealt with: is_stored, or to be read again. Any thread. */
 void stream_done(struct stream *self, const char *stream_id, bool is_stored);
 
-/* What became of alert; takes fields. Any thread. */
-void stream_state(struct stream *self, const struct id *alert, const char *state, json_t *fields);
+/* Does Redis know the alert of message? looked_up gets the answer. Any thread. */
+void stream_look_up(struct stream *self, const struct callback_message *message,
+                    struct callback_ticket *ticket);
 
 /* "ready", "away" or "refused", and why; for /status. Any thread. */
 const char *stream_condition(struct stream *self, char *problem, size_t problem_bytes);

@@ -24,6 +24,7 @@ static const char SECRET[] = "callback-secret-of-the-tests";
 
 struct process {
     pid_t pid; /* 0: not running */
+    char name[32];
     char directory[64];
     char config[PATH_BYTES];
     char socket[PATH_BYTES];
@@ -202,7 +203,8 @@ void process_start(struct process *self)
                      0); /* before exec in a child of one thread */
         int log = open(self->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
         if (log >= 0 && dup2(log, STDERR_FILENO) >= 0)
-            (void)execl(DESG_NOTIFY_PROGRAM, "desg-notify", "--config", self->config, (char *)NULL);
+            (void)execl(DESG_NOTIFY_PROGRAM, "desg-notify", "--config", self->config, "--name",
+                        self->name, (char *)NULL);
         _exit(126);
     }
     int64_t until_ms = clock_monotonic_ms() + READY_MS;
@@ -222,11 +224,12 @@ struct process *process_new(const struct process_options *options)
     struct process *self = calloc(1, sizeof *self);
     if (!self)
         die("memory");
+    (void)snprintf(self->name, sizeof self->name, "%s", options->name ? options->name : "notify");
     (void)snprintf(self->directory, sizeof self->directory, "/tmp/desg-notify-XXXXXX");
     if (!mkdtemp(self->directory))
         die(self->directory);
     (void)snprintf(self->config, sizeof self->config, "%s/desg.yaml", self->directory);
-    (void)snprintf(self->socket, sizeof self->socket, "%s/notify.sock", self->directory);
+    (void)snprintf(self->socket, sizeof self->socket, "%s/%s.sock", self->directory, self->name);
     (void)snprintf(self->endpoint, sizeof self->endpoint, "ipc://%s/hop", self->directory);
     (void)snprintf(self->log, sizeof self->log, "%s/log", self->directory);
     write_config(self, options);

@@ -11,6 +11,7 @@
 struct process;
 
 struct process_options {
+    const char *name; /* NULL: notify */
     uint16_t dispatch_port;
     bool has_second_path;      /* /second on the same port */
     const char *redis_address; /* NULL: one that is away */

@@ -892,7 +892,6 @@ static void damaged_or_orphaned_facts_are_passed_over(void **state)
     struct order o;
     order_init(&o, 1, 4);
     apply_accepted(f, &o, "v1", START_MS); /* its alert was deleted with old records */
-    apply_acknowledged(f, &o.id, "", START_MS);
     apply_escalated(f, &o, 1, "again", START_MS);
     o.alert.alert_id.len = 3;
     apply_alert(f, &o, 1, START_MS);
@@ -901,6 +900,132 @@ static void damaged_or_orphaned_facts_are_passed_over(void **state)
     struct alert_counts counts;
     alert_book_count(f->book, f->now_ms, &counts);
     assert_int_equal(counts.known, 0);
+}
+
+/* --- told before? --- */
+
+/* As order_init, of an event received age_ms before UNIX_MS. */
+static void old_order_init(struct order *o, uint32_t n, int severity, int64_t age_ms)
+{
+    order_init(o, n, severity);
+    Desg__V1__Event event = DESG__V1__EVENT__INIT;
+    event.id = (ProtobufCBinaryData){ ID_BYTES, o->event_id };
+    event.channel = (char *)"facebook";
+    event.account = (char *)"1";
+    event.received_at_ms = UNIX_MS - age_ms;
+    o->alert.event = (ProtobufCBinaryData){ desg__v1__event__pack(&event, o->event), o->event };
+}
+
+static void an_old_alert_waits_until_nobody_is_known_to_have_told_it(void **state)
+{
+    struct fixture *f = *state;
+    struct order o;
+    old_order_init(&o, 1, 4, ALERT_OLD_MS + 1);
+    struct alert_entry *entry = take_stored(f, &o, 1);
+    assert_true(entry->is_quiet);
+    f->now_ms += ALERT_QUIET_MAX_MS - 1;
+    assert_quiet(f);
+    struct alert_step step;
+    assert_false(alert_book_next_step(f->book, f->now_ms, &step));
+    assert_int_equal(alert_book_due_ms(f->book, f->now_ms), INT64_MAX);
+    alert_book_end_quiet(f->book, entry, f->now_ms);
+    assert_int_equal(post_or_fail(f).body, ALERT_RAISED);
+    assert_false(alert_book_next_step(f->book, f->now_ms + 59999, &step)); /* counts from now */
+    assert_true(alert_book_next_step(f->book, f->now_ms + 60000, &step));
+}
+
+static void a_young_alert_waits_for_nobody(void **state)
+{
+    struct fixture *f = *state;
+    struct order o;
+    old_order_init(&o, 1, 4, ALERT_OLD_MS);
+    assert_false(take_stored(f, &o, 1)->is_quiet);
+    assert_int_equal(post_or_fail(f).body, ALERT_RAISED);
+}
+
+static void after_a_minute_an_old_alert_goes_out_whatever_is_known(void **state)
+{
+    struct fixture *f = *state;
+    struct order o;
+    old_order_init(&o, 1, 4, 86400000);
+    (void)take_stored(f, &o, 1);
+    assert_int_equal(alert_book_end_long_quiet(f->book, f->now_ms + ALERT_QUIET_MAX_MS - 1), 0);
+    f->now_ms += ALERT_QUIET_MAX_MS;
+    assert_int_equal(alert_book_end_long_quiet(f->book, f->now_ms), 1);
+    assert_int_equal(post_or_fail(f).body, ALERT_RAISED);
+}
+
+static void an_old_member_gathers_only_once_it_may_go_out(void **state)
+{
+    struct fixture *f = *state;
+    struct order o;
+    struct alert_entry *digest = NULL;
+    old_order_init(&o, 1, -1, 86400000);
+    o.alert.is_digest_member = 1;
+    struct alert_entry *entry = take_stored(f, &o, 1);
+    f->now_ms += ALERT_DIGEST_AFTER_MS;
+    assert_false(alert_book_next_digest(f->book, f->now_ms, UNIX_MS, &digest));
+    alert_book_end_quiet(f->book, entry, f->now_ms);
+    f->now_ms += ALERT_DIGEST_AFTER_MS;
+    assert_true(alert_book_next_digest(f->book, f->now_ms, UNIX_MS, &digest));
+    assert_int_equal(digest->digest->n_alert_ids, 1);
+}
+
+static void what_another_replica_told_is_not_told_again(void **state)
+{
+    struct fixture *f = *state;
+    struct order o;
+    struct alert_entry *entry = NULL;
+    old_order_init(&o, 1, 4, 86400000);
+    alert_book_elsewhere(f->book, take_stored(f, &o, 1), f->now_ms);
+    f->now_ms += 86400000;
+    assert_quiet(f);
+    struct alert_step step;
+    assert_false(alert_book_next_step(f->book, f->now_ms, &step));
+    assert_int_equal(alert_book_take(f->book, &o.alert, f->now_ms, UNIX_MS, &entry), ALERT_KNOWN);
+    assert_int_equal(entry->state, ALERT_ACCEPTED);
+    assert_int_equal(alert_book_needed_from(f->book, 9), 10); /* its record may go */
+}
+
+static void an_old_alert_acknowledged_elsewhere_says_nothing_at_all(void **state)
+{
+    struct fixture *f = *state;
+    struct order o;
+    old_order_init(&o, 1, 4, 86400000);
+    struct alert_entry *entry = take_stored(f, &o, 1);
+    assert_true(alert_book_acknowledge(f->book, entry, false, f->now_ms));
+    assert_quiet(f); /* no alert.updated either */
+    assert_false(entry->is_live);
+}
+
+static void told_elsewhere_stays_so_after_a_restart(void **state)
+{
+    struct fixture *f = *state;
+    struct order o;
+    old_order_init(&o, 1, 4, 86400000);
+    apply_alert(f, &o, 1, START_MS);
+    Desg__V1__AlertAccepted accepted = DESG__V1__ALERT_ACCEPTED__INIT;
+    accepted.alert_id = (ProtobufCBinaryData){ ID_BYTES, o.id.bytes };
+    accepted.path = (char *)ALERT_PATH_ELSEWHERE;
+    Desg__V1__AlertFact fact = DESG__V1__ALERT_FACT__INIT;
+    fact.fact_case = DESG__V1__ALERT_FACT__FACT_ACCEPTED;
+    fact.accepted = &accepted;
+    alert_book_apply(f->book, &fact, 2, START_MS, UNIX_MS);
+    f->now_ms += ALERT_QUIET_MAX_MS;
+    assert_int_equal(alert_book_end_long_quiet(f->book, f->now_ms), 0);
+    assert_quiet(f);
+}
+
+static void an_acknowledgement_that_came_to_the_wrong_replica_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct order o;
+    struct alert_entry *entry = NULL;
+    order_init(&o, 1, 4);
+    apply_acknowledged(f, &o.id, "", START_MS); /* of an alert this journal never had */
+    assert_int_equal(alert_book_take(f->book, &o.alert, f->now_ms, UNIX_MS, &entry), ALERT_KNOWN);
+    assert_int_equal(entry->state, ALERT_ACKNOWLEDGED);
+    assert_quiet(f);
 }
 
 /* --- keeping it small --- */
@@ -988,6 +1113,14 @@ int main(void)
         T(a_digest_is_the_same_after_a_restart),
         T(a_member_that_turned_urgent_is_still_posted_after_a_restart),
         T(damaged_or_orphaned_facts_are_passed_over),
+        T(an_old_alert_waits_until_nobody_is_known_to_have_told_it),
+        T(a_young_alert_waits_for_nobody),
+        T(after_a_minute_an_old_alert_goes_out_whatever_is_known),
+        T(an_old_member_gathers_only_once_it_may_go_out),
+        T(what_another_replica_told_is_not_told_again),
+        T(an_old_alert_acknowledged_elsewhere_says_nothing_at_all),
+        T(told_elsewhere_stays_so_after_a_restart),
+        T(an_acknowledgement_that_came_to_the_wrong_replica_is_kept),
         T(closed_alerts_are_forgotten_after_the_retention_time),
         T(many_alerts_keep_their_places),
     };

@@ -182,9 +182,9 @@ static void callbacks_that_are_not_genuine_change_nothing(void **state)
     assert_int_equal(process_callback(f->process, body, "another secret"), 403);
     assert_int_equal(process_callback(f->process, "{}", NULL), 400);
     courier_alert_init(&unknown, 99, 0);
-    assert_int_equal(call_back(f, &unknown, "acknowledged", ""), 404);
+    /* Redis is away here and cannot say whether another replica has it: to be sent again. */
+    assert_int_equal(call_back(f, &unknown, "acknowledged", ""), 503);
     assert_true(process_wait_status(f->process, "alerts_open", 1, LONG_MS));
-    assert_true(process_metric(f->process, "desg_notify_callbacks_total{result=\"unknown\"}") == 1);
     assert_true(
         process_metric(f->process, "desg_notify_callbacks_total{result=\"wrong-signature\"}") == 1);
 }

@@ -25,6 +25,7 @@ struct fixture {
     struct redis_server *redis;
     struct fake_dispatch *dispatch;
     struct process *process;
+    struct process *other; /* a second replica, in some */
     struct config_redis config;
     struct store_queues queues;
     struct store *store;
@@ -53,6 +54,7 @@ static int teardown(void **state)
     struct fixture *f = *state;
     store_destroy(&f->store);
     process_destroy(&f->process);
+    process_destroy(&f->other);
     fake_dispatch_destroy(&f->dispatch);
     redis_server_destroy(&f->redis);
     free(f);
@@ -65,20 +67,34 @@ static void start(struct fixture *f)
         .dispatch_port = fake_dispatch_port(f->dispatch), .redis_address = f->config.address });
 }
 
+static void start_other(struct fixture *f)
+{
+    f->other =
+        process_new(&(struct process_options){ .name = "notify-other",
+                                               .dispatch_port = fake_dispatch_port(f->dispatch),
+                                               .redis_address = f->config.address });
+}
+
 /* Applies an event as route does; the function raises its alert. */
-static struct id apply_as(struct fixture *f, unsigned number, Desg__V1__Severity severity)
+static struct id apply_received(struct fixture *f, unsigned number, Desg__V1__Severity severity,
+                                int64_t received_at_ms)
 {
     struct sample sample;
     struct error err = { 0 };
     struct store_result result;
     char history[STORE_HISTORY_BYTES];
-    sample_init(&sample, number, number, clock_unix_ms(), severity);
+    sample_init(&sample, number, number, received_at_ms, severity);
     sample.verdict.is_unclassified = severity == DESG__V1__SEVERITY__SEVERITY_REVIEW;
     sample_pack(&sample);
     const struct store_event event = sample_event(&sample);
     if (store_apply(f->store, &event, 1, &result, history, &err) != 0)
         fail_msg("%s", err.text);
     return id_of_alert(sample.event_id.bytes);
+}
+
+static struct id apply_as(struct fixture *f, unsigned number, Desg__V1__Severity severity)
+{
+    return apply_received(f, number, severity, clock_unix_ms());
 }
 
 static struct id apply(struct fixture *f, unsigned number)
@@ -120,7 +136,7 @@ static void wait_state(struct fixture *f, const struct id *alert, const char *wa
     wait_redis(f, wanted, command);
 }
 
-static unsigned acknowledge(struct fixture *f, const struct id *alert)
+static unsigned acknowledge_at(struct process *process, const struct id *alert)
 {
     char id[ID_TEXT_BYTES];
     char body[256];
@@ -128,7 +144,12 @@ static unsigned acknowledge(struct fixture *f, const struct id *alert)
     (void)snprintf(body, sizeof body,
                    "{\"alert\":\"%s\",\"action\":\"acknowledged\",\"dispatcher\":\"D. Prawf\"}",
                    id);
-    return process_callback(f->process, body, NULL);
+    return process_callback(process, body, NULL);
+}
+
+static unsigned acknowledge(struct fixture *f, const struct id *alert)
+{
+    return acknowledge_at(f->process, alert);
 }
 
 static void from_the_stream_to_dispatch_and_its_state_back(void **state)
@@ -226,6 +247,72 @@ static void a_digest_speaks_for_its_members_in_redis(void **state)
     wait_state(f, &alerts[ALERTS - 1], "acknowledged");
 }
 
+/* --- two replicas, an emptied Redis, the desk --- */
+
+static void a_callback_at_the_wrong_replica_reaches_the_right_one(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct id alert = apply(f, 1);
+    wait_state(f, &alert, "accepted");
+    start_other(f);
+    assert_int_equal(acknowledge_at(f->other, &alert), 200);
+    wait_state(f, &alert, "acknowledged");
+    assert_true(process_wait_status(f->process, "alerts_open", 0, LONG_MS));
+}
+
+static void nobody_knows_the_alert_of_a_callback(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    const struct id nobodys = id_random();
+    assert_int_equal(acknowledge(f, &nobodys), 404);
+}
+
+static void the_desk_takes_an_alert(void **state)
+{
+    struct fixture *f = *state;
+    struct error err = { 0 };
+    start(f);
+    struct id alert = apply(f, 1);
+    wait_state(f, &alert, "accepted");
+    json_t *fields = json_pack("{s:s}", "dispatcher", "D. Prawf");
+    assert_int_equal(store_alert_state(f->store, &alert, "acknowledged", fields, &err), 0);
+    json_decref(fields);
+    assert_true(process_wait_status(f->process, "alerts_open", 0, LONG_MS));
+    assert_true(process_metric(f->process, "desg_notify_elsewhere_total") == 1);
+}
+
+/* What happened is in the journals alone; Redis gets the events first, as in a replay. */
+static void an_emptied_redis_is_rebuilt_quietly(void **state)
+{
+    enum { ALERTS = 24 };
+    struct fixture *f = *state;
+    struct id alerts[ALERTS];
+    int64_t long_ago_ms = clock_unix_ms() - 3600000;
+    start(f);
+    for (unsigned n = 0; n < ALERTS; n++)
+        alerts[n] = apply_received(f, n + 1, DESG__V1__SEVERITY__SEVERITY_URGENT, long_ago_ms);
+    for (unsigned n = 0; n < ALERTS; n++)
+        wait_state(f, &alerts[n], "accepted");
+    for (unsigned n = 0; n < ALERTS; n += 2)
+        assert_int_equal(acknowledge(f, &alerts[n]), 200);
+    start_other(f);
+    wait_state(f, &alerts[ALERTS - 2], "acknowledged");
+    free(redis_server_ask(f->redis, "FLUSHALL"));
+    for (unsigned n = 0; n < ALERTS; n++)
+        (void)apply_received(f, n + 1, DESG__V1__SEVERITY__SEVERITY_URGENT, long_ago_ms);
+    for (unsigned n = 0; n < ALERTS; n++)
+        wait_state(f, &alerts[n], n % 2 == 0 ? "acknowledged" : "accepted");
+    wait_redis(f, "0", "XLEN desg:{testforce}:alerts");
+    assert_true(process_wait_status(f->other, "alerts_unaccepted", 0, LONG_MS));
+    assert_int_equal(fake_dispatch_count(f->dispatch, "/alerts", ".v1"), ALERTS);
+    assert_true(process_wait_status(f->other, "alerts_open", 0, LONG_MS)); /* the first has them */
+    assert_true(process_wait_status(f->process, "alerts_open", ALERTS / 2, LONG_MS));
+    double elsewhere = process_metric(f->other, "desg_notify_elsewhere_total");
+    print_message("the second replica was given %.0f of %d\n", elsewhere, ALERTS);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -236,6 +323,10 @@ int main(void)
         T(a_digest_speaks_for_its_members_in_redis),
         T(redis_dies_and_comes_back_and_alerts_go_on),
         T(killed_before_it_acknowledged_the_stream_it_reads_again),
+        T(a_callback_at_the_wrong_replica_reaches_the_right_one),
+        T(nobody_knows_the_alert_of_a_callback),
+        T(the_desk_takes_an_alert),
+        T(an_emptied_redis_is_rebuilt_quietly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

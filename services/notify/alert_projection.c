@@ -1,0 +1,182 @@
+#include "notify/alert_projection.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notify/alert_book.h"
+#include "notify/alert_journal.h"
+
+/* What one fact says of an alert. */
+struct saying {
+    const ProtobufCBinaryData *id;
+    const char *state;
+    const char *at_field;
+    int64_t at_ms;
+    json_t *fields;
+};
+
+static void put_word(json_t *fields, const char *name, const char *word)
+{
+    if (word[0] != '\0' && json_object_set_new(fields, name, json_string(word)) != 0)
+        abort();
+}
+
+static void put_time(json_t *fields, const char *name, int64_t at_ms)
+{
+    char text[24];
+    (void)snprintf(text, sizeof text, "%" PRId64, at_ms);
+    put_word(fields, name, text);
+}
+
+static struct saying of_opened(const Desg__V1__Alert *alert, int64_t stored_at_ms)
+{
+    return (struct saying){ .id = &alert->alert_id,
+                            .state = alert_state_name(ALERT_OPEN),
+                            .at_field = "notified_at_ms",
+                            .at_ms = stored_at_ms,
+                            .fields = json_object() };
+}
+
+/* Only the first body is the alert; updates, reminders and the second path change no state. */
+static bool is_of_first_body(const Desg__V1__AlertAccepted *fact)
+{
+    return strcmp(fact->path, ALERT_PATH_ELSEWHERE) != 0 && strlen(fact->key) > ID_TEXT_BYTES &&
+           fact->key[ID_TEXT_BYTES] == 'v';
+}
+
+static struct saying of_accepted(const Desg__V1__AlertAccepted *fact)
+{
+    if (!is_of_first_body(fact))
+        return (struct saying){ 0 };
+    json_t *fields = json_object();
+    put_word(fields, "receipt", fact->receipt);
+    return (struct saying){ .id = &fact->alert_id,
+                            .state = alert_state_name(ALERT_ACCEPTED),
+                            .at_field = "accepted_at_ms",
+                            .at_ms = fact->at_ms,
+                            .fields = fields };
+}
+
+static struct saying of_acknowledged(const Desg__V1__AlertAcknowledged *fact)
+{
+    bool is_outcome = fact->outcome[0] != '\0';
+    json_t *fields = json_object();
+    put_word(fields, "dispatcher", fact->dispatcher);
+    put_word(fields, "log_number", fact->log_number);
+    put_word(fields, "outcome", fact->outcome);
+    return (struct saying){ .id = &fact->alert_id,
+                            .state =
+                                alert_state_name(is_outcome ? ALERT_RESOLVED : ALERT_ACKNOWLEDGED),
+                            .at_field = is_outcome ? "resolved_at_ms" : "acknowledged_at_ms",
+                            .at_ms = fact->at_ms,
+                            .fields = fields };
+}
+
+static struct saying of_escalated(const Desg__V1__AlertEscalated *fact)
+{
+    if (strcmp(fact->action, ladder_action_name(LADDER_SUPERVISOR)) != 0)
+        return (struct saying){ 0 };
+    return (struct saying){ .id = &fact->alert_id,
+                            .state = "escalated",
+                            .at_field = "escalated_at_ms",
+                            .at_ms = fact->at_ms,
+                            .fields = json_object() };
+}
+
+/* Known by its own id too: a callback may name it, at any replica. */
+static struct saying of_digest(const Desg__V1__AlertDigest *digest)
+{
+    return (struct saying){ .id = &digest->digest_id,
+                            .state = alert_state_name(ALERT_OPEN),
+                            .at_field = "notified_at_ms",
+                            .at_ms = digest->at_ms,
+                            .fields = json_object() };
+}
+
+static struct saying saying_of(const Desg__V1__AlertFact *fact, int64_t stored_at_ms)
+{
+    switch (fact->fact_case) {
+    case DESG__V1__ALERT_FACT__FACT_ALERT:
+        return of_opened(fact->alert, stored_at_ms);
+    case DESG__V1__ALERT_FACT__FACT_ACCEPTED:
+        return of_accepted(fact->accepted);
+    case DESG__V1__ALERT_FACT__FACT_ACKNOWLEDGED:
+        return of_acknowledged(fact->acknowledged);
+    case DESG__V1__ALERT_FACT__FACT_ESCALATED:
+        return of_escalated(fact->escalated);
+    case DESG__V1__ALERT_FACT__FACT_DIGEST:
+        return of_digest(fact->digest);
+    default:
+        return (struct saying){ 0 }; /* attempts: no state of an alert */
+    }
+}
+
+static int say(struct store *store, const struct id *alert, const struct saying *saying,
+               struct error *err)
+{
+    struct error why = { 0 };
+    if (store_alert_state(store, alert, saying->state, saying->fields, &why) == 0 ||
+        why.kind == ERROR_INVALID) /* refused for good: no reason to hold up the others */
+        return 0;
+    *err = why;
+    return -1;
+}
+
+static int say_all(const struct alert_projection *self, struct store *store,
+                   const struct saying *saying, struct error *err)
+{
+    struct id alert;
+    struct id members[ALERT_PROJECTION_MEMBERS_MAX];
+    char digest[ID_TEXT_BYTES];
+    memcpy(alert.bytes, saying->id->data, ID_BYTES);
+    put_time(saying->fields, saying->at_field, saying->at_ms);
+    if (say(store, &alert, saying, err) != 0)
+        return -1;
+    size_t count = self->members(self->arg, &alert, members);
+    id_text(alert.bytes, digest);
+    if (count > 0)
+        put_word(saying->fields, "digest_id", digest);
+    for (size_t i = 0; i < count; i++)
+        if (say(store, &members[i], saying, err) != 0)
+            return -1;
+    return 0;
+}
+
+static int apply_record(const struct alert_projection *self, struct store *store,
+                        const struct journal_record *record, struct error *err)
+{
+    if (record->kind != ALERT_JOURNAL_KIND)
+        return 0;
+    Desg__V1__AlertFact *fact =
+        desg__v1__alert_fact__unpack(NULL, record->body_bytes, record->body);
+    if (!fact)
+        return 0; /* of a later version: kept in the journal */
+    struct saying saying = saying_of(fact, record->stored_at_ms);
+    int rc = 0;
+    if (saying.id && saying.id->len == ID_BYTES)
+        rc = say_all(self, store, &saying, err);
+    json_decref(saying.fields);
+    desg__v1__alert_fact__free_unpacked(fact, NULL);
+    return rc;
+}
+
+int alert_projection_apply(void *arg, struct store *store, const struct journal_record *records,
+                           size_t count, char history[STORE_HISTORY_BYTES], struct error *err)
+{
+    const struct alert_projection *self = arg;
+    char before[STORE_HISTORY_BYTES];
+    struct store_mark mark;
+    if (store_hello(store, &self->source, &mark, before, err) != 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (apply_record(self, store, &records[i], err) != 0)
+            return -1;
+    /* A history never comes back: the same before and after is the one that has it all. */
+    if (store_hello(store, &self->source, &mark, history, err) != 0)
+        return -1;
+    if (strcmp(before, history) != 0)
+        return error_set(err, ERROR_UNAVAILABLE, "Redis changed while states were written");
+    return 0;
+}
