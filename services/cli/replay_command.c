@@ -1,4 +1,5 @@
-/* replay_command - desg replay: has each ingest here offer again what it stored since a time. */
+/* replay_command - desg replay: has each ingest here offer again what it stored since a time, or
+ * offers what an archive holds of it. */
 #include <stdio.h>
 #include <string.h>
 
@@ -62,21 +63,19 @@ static void print_taken(const json_t *taken)
                (long long)json_integer_value(json_object_get(answer, "records")));
 }
 
-static int read_times(const struct command_line *line, struct replay *replay, struct error *err)
+static int read_times(const struct command_line *line, int64_t *since_ms, int64_t *until_ms,
+                      struct error *err)
 {
     int64_t now_ms = clock_unix_ms();
-    int64_t since_ms = 0;
-    int64_t until_ms = now_ms;
+    *until_ms = now_ms;
     if (!line->since)
         return error_set(err, ERROR_INVALID,
                          "say since when: --since 2h or --since '2026-02-11 17:42'");
-    if (time_word_parse(line->since, now_ms, &since_ms, err) != 0 ||
-        (line->until && time_word_parse(line->until, now_ms, &until_ms, err) != 0))
+    if (time_word_parse(line->since, now_ms, since_ms, err) != 0 ||
+        (line->until && time_word_parse(line->until, now_ms, until_ms, err) != 0))
         return -1;
-    if (until_ms < since_ms)
+    if (*until_ms < *since_ms)
         return error_set(err, ERROR_INVALID, "--until lies before --since");
-    (void)snprintf(replay->path, sizeof replay->path, "/replay?since_ms=%lld&until_ms=%lld",
-                   (long long)since_ms, (long long)until_ms);
     return 0;
 }
 
@@ -84,8 +83,14 @@ int command_replay(const struct command_line *line)
 {
     struct error err = { 0 };
     struct replay replay = { 0 };
-    if (read_times(line, &replay, &err) != 0)
+    int64_t since_ms = 0;
+    int64_t until_ms = 0;
+    if (read_times(line, &since_ms, &until_ms, &err) != 0)
         return command_fail(&err);
+    if (line->archive)
+        return command_adopt_archive(line, since_ms, until_ms);
+    (void)snprintf(replay.path, sizeof replay.path, "/replay?since_ms=%lld&until_ms=%lld",
+                   (long long)since_ms, (long long)until_ms);
     AUTO(drop_json) json_t *names = control_names(line->common->run_directory, &err);
     if (!names)
         return command_fail(&err);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ingest/archive_import.h"
 #include "ingest/drained.h"
 #include "log/log.h"
 
@@ -22,9 +23,12 @@ struct adoption {
     bool has_ended;
 };
 
-static int check_journal(const char *directory, struct error *err)
+int adoption_check(const char *directory, struct error *err)
 {
     char path[PATH_MAX];
+    if (archive_import_is_partial(directory))
+        return error_set(err, ERROR_CONFIG,
+                         "the import into '%s' did not end: empty it and import again", directory);
     int length = snprintf(path, sizeof path, "%s/data.mdb", directory);
     if (length > 0 && (size_t)length < sizeof path && access(path, F_OK) == 0)
         return 0;
@@ -47,11 +51,11 @@ static int read_limit(const char *text, int64_t *limit_ms, struct error *err)
     return 0;
 }
 
-struct adoption *adoption_new(struct service *service, const char *directory, const char *limit,
-                              int64_t now_ms, struct error *err)
+struct adoption *adoption_new(struct service *service, const char *limit, int64_t now_ms,
+                              struct error *err)
 {
     int64_t limit_ms = 0;
-    if (read_limit(limit, &limit_ms, err) != 0 || check_journal(directory, err) != 0)
+    if (read_limit(limit, &limit_ms, err) != 0)
         return NULL;
     struct adoption *self = calloc(1, sizeof *self);
     if (!self) {

@@ -12,14 +12,17 @@
 
 struct adoption;
 
-/* directory must hold a journal: none is ever made. limit: most seconds to take, "" or NULL for no
- * limit. ERROR_CONFIG: no journal there, or a limit that is none. */
-struct adoption *adoption_new(struct service *service, const char *directory, const char *limit,
-                              int64_t now_ms, struct error *err) MUST_USE;
+/* limit: most seconds to take, "" or NULL for no limit. ERROR_CONFIG: a limit that is none. */
+struct adoption *adoption_new(struct service *service, const char *limit, int64_t now_ms,
+                              struct error *err) MUST_USE;
 void adoption_destroy(struct adoption **self_p);
 
 /* How it stands, several times a second: a line of progress every two, the end when custody is
  * settled (exit code 0) or the time is over (75). */
 void adoption_watch(struct adoption *self, const struct custody_status *status, int64_t now_ms);
+
+/* directory holds a whole journal. ERROR_CONFIG: none is there, and adoption makes none; or an
+ * import into it did not end. */
+int adoption_check(const char *directory, struct error *err) MUST_USE;
 
 #endif

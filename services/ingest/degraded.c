@@ -18,17 +18,18 @@ static const char *const names[DEGRADED_COUNT] = {
     [DEGRADED_JOURNAL_GETTING_FULL] = "journal-getting-full",
     [DEGRADED_JOURNAL_FULL] = "journal-full",
     [DEGRADED_JOURNAL_DEAD] = "journal-dead",
+    [DEGRADED_ARCHIVE_FAILING] = "archive-failing",
     [DEGRADED_DRAINING] = "draining",
     [DEGRADED_ADOPTING] = "adopting",
 };
 
 /* The gravest first. */
 static const enum degraded_state order[DEGRADED_COUNT] = {
-    DEGRADED_JOURNAL_DEAD, DEGRADED_JOURNAL_FULL,  DEGRADED_NO_ROUTE,
-    DEGRADED_REDIS_AWAY,   DEGRADED_NO_CLASSIFIER, DEGRADED_REDIS_UNKNOWN,
-    DEGRADED_TRIAGE_LATE,  DEGRADED_REPLAYING,     DEGRADED_DEFERRED,
-    DEGRADED_PROVISIONAL,  DEGRADED_ADOPTING,      DEGRADED_JOURNAL_GETTING_FULL,
-    DEGRADED_DRAINING,
+    DEGRADED_JOURNAL_DEAD,         DEGRADED_JOURNAL_FULL,  DEGRADED_NO_ROUTE,
+    DEGRADED_REDIS_AWAY,           DEGRADED_NO_CLASSIFIER, DEGRADED_REDIS_UNKNOWN,
+    DEGRADED_TRIAGE_LATE,          DEGRADED_REPLAYING,     DEGRADED_DEFERRED,
+    DEGRADED_PROVISIONAL,          DEGRADED_ADOPTING,      DEGRADED_ARCHIVE_FAILING,
+    DEGRADED_JOURNAL_GETTING_FULL, DEGRADED_DRAINING,
 };
 
 const char *degraded_name(enum degraded_state state)
@@ -63,6 +64,8 @@ void degraded_judge(const struct degraded_input *input, bool is_degraded[DEGRADE
     is_degraded[DEGRADED_JOURNAL_GETTING_FULL] = input->journal->state == JOURNAL_GETTING_FULL;
     is_degraded[DEGRADED_JOURNAL_FULL] = input->journal->state == JOURNAL_FULL;
     is_degraded[DEGRADED_JOURNAL_DEAD] = input->journal->state == JOURNAL_DEAD;
+    is_degraded[DEGRADED_ARCHIVE_FAILING] =
+        input->journal->has_archive && input->journal->is_archive_failing;
     is_degraded[DEGRADED_DRAINING] = input->is_draining;
     is_degraded[DEGRADED_ADOPTING] = input->is_adopting;
 }
@@ -149,6 +152,11 @@ static void say(const struct degraded_input *input, enum degraded_state state, c
         (void)snprintf(text, TEXT_BYTES,
                        "%" PRIu64 " deliveries applied unclassified, to be looked at again",
                        status->provisional);
+        break;
+    case DEGRADED_ARCHIVE_FAILING:
+        (void)snprintf(
+            text, TEXT_BYTES,
+            "the journal's archive takes nothing: nothing is deleted, the journal fills");
         break;
     case DEGRADED_DRAINING:
         (void)snprintf(text, TEXT_BYTES, "draining: webhooks get 503, what is in hand is finished");

@@ -1,5 +1,6 @@
 #include "ingest/ingest.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -9,6 +10,7 @@
 
 #include "clock/clock.h"
 #include "ingest/adoption.h"
+#include "ingest/archive_import.h"
 #include "ingest/degraded.h"
 #include "ingest/deliveries.h"
 #include "ingest/dispatcher.h"
@@ -132,6 +134,18 @@ static void stop(void **self_p)
     *self_p = NULL;
 }
 
+static const char *option(const struct ingest *self, const char *name)
+{
+    return service_option_value(self->service, name);
+}
+
+/* What comes out of an archive does not go there again. */
+static const char *archive_of(const struct ingest *self)
+{
+    const char *directory = self->config->journal.archive_directory;
+    return directory && directory[0] != '\0' && !option(self, "archive") ? directory : NULL;
+}
+
 static int open_journal(struct ingest *self, struct error *err)
 {
     const struct ingest_journal_config *config = &self->config->journal;
@@ -148,6 +162,8 @@ static int open_journal(struct ingest *self, struct error *err)
         .metrics = service_metrics(self->service),
         .committed = on_committed,
         .committed_arg = self,
+        .archive_directory = archive_of(self),
+        .may_delete_unarchived = config->delete_unarchived,
     };
     self->journal = journal_open(&options, err);
     return self->journal ? 0 : -1;
@@ -253,23 +269,58 @@ static void register_paths(struct ingest *self)
     admin_handle(admin, "/drained", ADMIN_PUBLIC, on_drained, self);
 }
 
+static int read_ms(const char *text, int64_t *out, struct error *err)
+{
+    char *end = NULL;
+    if (!text)
+        return 0;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || value < 0)
+        return error_set(err, ERROR_CONFIG, "'%s' is no time: write milliseconds since 1970", text);
+    *out = value;
+    return 0;
+}
+
 /* Before the journal is opened, for that would make one. */
 static int prepare_adoption(struct ingest *self, struct error *err)
 {
-    if (!service_option_value(self->service, "adopt"))
-        return service_option_value(self->service, "for")
-                   ? error_set(err, ERROR_CONFIG, "--for goes with --adopt")
-                   : 0;
-    self->adoption =
-        adoption_new(self->service, self->config->journal.directory,
-                     service_option_value(self->service, "for"), clock_monotonic_ms(), err);
-    return self->adoption ? 0 : -1;
+    static const char *const alone[] = { "for", "archive", "since-ms", "until-ms" };
+    for (size_t i = 0; i < sizeof alone / sizeof alone[0] && !option(self, "adopt"); i++)
+        if (option(self, alone[i]))
+            return error_set(err, ERROR_CONFIG, "--%s goes with --adopt", alone[i]);
+    if (!option(self, "adopt"))
+        return 0;
+    self->adoption = adoption_new(self->service, option(self, "for"), clock_monotonic_ms(), err);
+    if (!self->adoption)
+        return -1;
+    const char *directory = self->config->journal.directory;
+    return option(self, "archive") ? archive_import_begin(directory, err)
+                                   : adoption_check(directory, err);
+}
+
+static int import_archive(struct ingest *self, struct error *err)
+{
+    struct archive_import_counts counts;
+    struct archive_import from = { .directory = option(self, "archive"),
+                                   .until_ms = INT64_MAX,
+                                   .keyring = self->keyring };
+    if (!from.directory)
+        return 0;
+    if (read_ms(option(self, "since-ms"), &from.since_ms, err) != 0 ||
+        read_ms(option(self, "until-ms"), &from.until_ms, err) != 0 ||
+        archive_import_run(&from, self->journal, self->config->journal.directory, &counts, err) !=
+            0)
+        return -1;
+    log_info("archive_imported", KV("files", counts.files), KV("records", counts.records),
+             KV("of_another_time", counts.passed), KV("damaged", counts.damaged));
+    return 0;
 }
 
 static int open_all(struct ingest *self, struct error *err)
 {
     if (prepare_adoption(self, err) != 0 || open_dispatcher(self, err) != 0 ||
-        open_journal(self, err) != 0)
+        open_journal(self, err) != 0 || import_archive(self, err) != 0)
         return -1;
     open_loading(self);
     if (dispatcher_start(self->dispatcher, self->journal, self->loading, err) != 0)
@@ -331,7 +382,7 @@ static json_t *describe_journal(struct journal *journal, const struct journal_st
     id_text(id.bytes, source);
     (void)snprintf(incarnation, sizeof incarnation, "%016" PRIx64, journal_incarnation(journal));
     return json_pack(
-        "{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "state",
+        "{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "state",
         journal_state_name(stats->state), "source", source, "incarnation", incarnation,
         "oldest_sequence", (json_int_t)stats->oldest_sequence, "newest_sequence",
         (json_int_t)stats->newest_sequence, "released_sequence",
@@ -339,7 +390,8 @@ static json_t *describe_journal(struct journal *journal, const struct journal_st
         (json_int_t)stats->used_bytes, "max_bytes", (json_int_t)stats->max_bytes, "reusable_bytes",
         (json_int_t)stats->reusable_bytes, "disk_free_bytes", (json_int_t)stats->disk_free_bytes,
         "last_commit_unix_ms", (json_int_t)stats->last_commit_unix_ms, "damaged_records",
-        (json_int_t)stats->damaged_records);
+        (json_int_t)stats->damaged_records, "archived_sequence",
+        (json_int_t)stats->archived_sequence);
 }
 
 static void describe(void *arg, json_t *detail)
@@ -370,6 +422,9 @@ static const char *admin_listen(const void *arg)
 static const struct service_option options[] = {
     { "adopt", NULL, "no webhooks: hand on what the journal holds, then end" },
     { "for", "SECONDS", "with --adopt: give up after so long (75)" },
+    { "archive", "DIR", "with --adopt: import DIR into a new journal first" },
+    { "since-ms", "N", "with --archive: stored since then, Unix time" },
+    { "until-ms", "N", "with --archive: stored until then" },
     { NULL, NULL, NULL },
 };
 

@@ -21,7 +21,11 @@ static const cyaml_schema_field_t journal_fields[] = {
     CYAML_FIELD_UINT("size_mib", CYAML_FLAG_OPTIONAL, struct ingest_journal_config, size_mib),
     CYAML_FIELD_UINT("retention_hours", CYAML_FLAG_OPTIONAL, struct ingest_journal_config,
                      retention_hours),
-    CYAML_OPTIONAL_STRING("keys_file", struct ingest_journal_config, keys_file), CYAML_FIELD_END
+    CYAML_OPTIONAL_STRING("keys_file", struct ingest_journal_config, keys_file),
+    CYAML_OPTIONAL_STRING("archive_directory", struct ingest_journal_config, archive_directory),
+    CYAML_FIELD_BOOL("delete_unarchived", CYAML_FLAG_OPTIONAL, struct ingest_journal_config,
+                     delete_unarchived),
+    CYAML_FIELD_END
 };
 
 static const cyaml_schema_field_t http_fields[] = {

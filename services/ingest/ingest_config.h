@@ -3,6 +3,7 @@
 #ifndef DESG_INGEST_CONFIG_H
 #define DESG_INGEST_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,8 @@ struct ingest_journal_config {
     uint32_t size_mib;        /* default 1024 */
     uint32_t retention_hours; /* default 72 */
     char *keys_file;          /* dated AES keys, see crypto/seal.h; NULL: records are not sealed */
+    char *archive_directory;  /* what retention deletes is written there first; NULL: it is not */
+    bool delete_unarchived;   /* full, and the archive fails: delete all the same */
 };
 
 struct ingest_http_config {

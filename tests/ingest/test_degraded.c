@@ -27,12 +27,18 @@ static const struct custody_status well = {
     .channel_count = 1,
 };
 
+static bool is_archive_failing;
+
 /* Every state's name told of the input, joined by spaces; the last text in *text. */
 static const char *states_of(const struct custody_status *dispatch, enum journal_state journal,
                              bool is_draining, bool is_adopting, char *text)
 {
     static char names[512];
-    const struct journal_stats stats = { .state = journal, .max_bytes = 100, .reusable_bytes = 12 };
+    const struct journal_stats stats = { .state = journal,
+                                         .max_bytes = 100,
+                                         .reusable_bytes = 12,
+                                         .has_archive = true,
+                                         .is_archive_failing = is_archive_failing };
     const struct degraded_input input = { dispatch, &stats, is_draining, is_adopting };
     json_t *list = degraded_describe(&input);
     size_t index;
@@ -139,6 +145,9 @@ static void says_the_journals_level_and_its_own_state(void **state)
     assert_string_equal(states_of(&well, JOURNAL_FULL, false, false, text), "journal-full");
     assert_non_null(strstr(text, "503"));
     assert_string_equal(states_of(&well, JOURNAL_DEAD, false, false, text), "journal-dead");
+    is_archive_failing = true;
+    assert_string_equal(states_of(&well, JOURNAL_ROOMY, false, false, text), "archive-failing");
+    is_archive_failing = false;
     assert_string_equal(states_of(&well, JOURNAL_ROOMY, true, false, text), "draining");
     assert_string_equal(states_of(&well, JOURNAL_ROOMY, false, true, text), "adopting");
 }
