@@ -366,9 +366,8 @@ class Suite:
                 probe.sendall(b"PING\r\n")
                 return probe.recv(16).startswith(b"+PONG")
             return False
-        if name == "dispatch":
-            return http_get(http.client.HTTPConnection("127.0.0.1", self.ports["dispatch"], timeout=1),
-                            "/ready") is not None
+        if name in ("dispatch", "second"):
+            return http_get(http.client.HTTPConnection("127.0.0.1", self.ports[name], timeout=1), "/ready") is not None
         answer = http_get(UnixConnection(self.processes[name].control, 1.0), "/readyz")
         return answer is not None and answer[0] == 200
 

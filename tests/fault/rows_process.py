@@ -418,5 +418,5 @@ def malloc_failures(fault):
         set_aside = [entry["event"] for entry in desk.json("quarantine", "list")]
         fault.note("offered_again", len(set_aside))
         for event in set_aside:
-            assert desk.desg("quarantine", "retry", event).returncode == 0
+            assert desk.desg("quarantine", "retry", event, timeout=30).returncode == 0
         fault.check(desk, "LDUH")

@@ -143,6 +143,27 @@ time_t time(time_t *out)
 """
 
 
+# Names under .test are this machine while the switch's file says so, and unknown for now otherwise.
+RESOLVER = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+typedef int (*resolve_function)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **out)
+{
+    resolve_function next = (resolve_function)dlsym(RTLD_NEXT, "getaddrinfo");
+    size_t length = node ? strlen(node) : 0;
+    if (length < 5 || strcmp(node + length - 5, ".test") != 0)
+        return next(node, service, hints, out);
+    const char *path = getenv("SHIM_DNS");
+    return path && access(path, F_OK) == 0 ? next("127.0.0.1", service, hints, out) : EAI_AGAIN;
+}
+"""
+
+
 def build(directory, name, source):
     """The shared library of that source."""
     compiler = shutil.which("cc") or shutil.which("gcc")
@@ -196,3 +217,18 @@ class Clock:
 
 def poison_environment(directory, marker):
     return {**os.environ, "LD_PRELOAD": str(build(directory, "shim_poison", POISON)), "SHIM_MARKER": marker}
+
+
+class Names:
+    """Names under .test for processes started with environment(): there, or gone."""
+
+    def __init__(self, directory):
+        self.library = build(directory, "shim_resolver", RESOLVER)
+        self.switch = directory / "names-are-there"
+        self.switch.touch()
+
+    def environment(self):
+        return {**os.environ, "LD_PRELOAD": str(self.library), "SHIM_DNS": str(self.switch)}
+
+    def set(self, is_there):
+        self.switch.touch() if is_there else self.switch.unlink()

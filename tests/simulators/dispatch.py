@@ -7,7 +7,8 @@ POST /control   JSON object of the options below; answers the options in force.
 GET  /ledger    everything accepted. GET /ready: 200.
 
 Options: slow_ms (wait before the answer), refuse (answer the next N with refuse_status and retry_after), hang (accept, never
-answer), drop (accept, then close without an answer), forget (lose the keys), ack (none, once, twice), ack_delay_ms.
+answer), drop (accept, then close without an answer), half (accept, then close within the answer), conflict (accept, then answer
+422), forget (lose the keys), ack (none, once, twice), ack_delay_ms.
 """
 import argparse
 import hashlib
@@ -21,7 +22,8 @@ import threading
 import time
 import urllib.parse
 
-DEFAULTS = {"slow_ms": 0, "refuse": 0, "refuse_status": 503, "retry_after": "", "hang": 0, "drop": 0, "forget": False,
+DEFAULTS = {"slow_ms": 0, "refuse": 0, "refuse_status": 503, "retry_after": "", "hang": 0, "drop": 0, "half": 0,
+            "conflict": 0, "forget": False,
             "ack": "once", "ack_delay_ms": 20, "dispatcher": "sim-dispatcher-7"}
 
 
@@ -184,6 +186,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if self.server.takes_one("drop"):
                 self.close_connection = True
                 return
+            if self.server.takes_one("half"):
+                self.wfile.write(b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 400\r\n\r\n{\"rec")
+                self.close_connection = True
+                return
+            if self.server.takes_one("conflict"):
+                status = 422
         self._answer(status, {"receipt": entry["receipt"]})
 
 
