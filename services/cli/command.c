@@ -17,6 +17,21 @@ int command_fail(const struct error *err)
     }
 }
 
+struct api_client *command_open_desk(const struct command_line *line, struct error *err)
+{
+    const struct api_options options = {
+        .url = line->desk,
+        .run_directory = line->common->run_directory,
+        .token_file = line->token_file,
+    };
+    if (line->token_file)
+        return api_client_new(&options, err);
+    (void)error_set(err, ERROR_CONFIG,
+                    "no token: give --token-file, DESG_TOKEN_FILE, or client.token_file in the "
+                    "configuration");
+    return NULL;
+}
+
 struct store *command_open_store(const struct command_line *line, struct error *err)
 {
     struct store_options options = {

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "cli/api_client.h"
 #include "config/config.h"
 #include "error/error.h"
 #include "ids/ids.h"
@@ -28,7 +29,13 @@ struct command_line {
     const struct config_common *common;
     bool is_json;
     bool is_all;            /* --all */
-    const char *agent;      /* --agent, DESG_AGENT or the user's name */
+    const char *agent;      /* --agent */
+    const char *token_file; /* NULL: none is known */
+    const char *desk;       /* --desk, client.url; NULL or "": those that run here */
+    const char *reason;     /* --reason */
+    const char *text;       /* --text */
+    const char *dispatcher; /* --dispatcher */
+    const char *log_number; /* --log-number */
     const char *queue;      /* --queue */
     const char *fence;      /* --fence */
     const char *last_event; /* --last-event */
@@ -37,6 +44,8 @@ struct command_line {
     const char *since;         /* --since */
     const char *until;         /* --until */
     const char *ingest;        /* --ingest */
+    const char *archive;       /* --archive */
+    const char *into;          /* --into */
     const char *name;          /* --name */
     const char *limit_seconds; /* --for */
     const char *words[3];      /* after the command's name */
@@ -47,19 +56,30 @@ struct command_line {
 int command_queue(const struct command_line *line);
 int command_show(const struct command_line *line);
 int command_claim(const struct command_line *line);
+int command_heartbeat(const struct command_line *line);
 int command_release(const struct command_line *line);
 int command_close(const struct command_line *line);
+int command_grade(const struct command_line *line);
+int command_note(const struct command_line *line);
 int command_alerts(const struct command_line *line);
+int command_ack(const struct command_line *line);
+int command_audit(const struct command_line *line);
 int command_trace(const struct command_line *line);
 int command_status(const struct command_line *line);
 int command_quarantine(const struct command_line *line);
 int command_replay(const struct command_line *line);
 int command_adopt(const struct command_line *line);
+/* desg replay --archive: imports what was stored since then into line->into and adopts that. */
+int command_adopt_archive(const struct command_line *line, int64_t since_ms, int64_t until_ms);
 
 /* Says err on stderr and returns its exit code. */
 int command_fail(const struct error *err);
 
-/* Opens Redis as the configuration says. NULL: err says why and what to do. */
+/* Opens desk's API with the caller's token. NULL: err says why and what to do. */
+struct api_client *command_open_desk(const struct command_line *line, struct error *err) MUST_USE;
+
+/* Opens Redis as the configuration says: for status alone, which shows it even without a desk.
+ * NULL: err says why and what to do. */
 struct store *command_open_store(const struct command_line *line, struct error *err) MUST_USE;
 
 /* The word at position as an id. ERROR_INVALID: missing or not 32 hex digits. */

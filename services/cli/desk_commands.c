@@ -1,5 +1,4 @@
-/* desk_commands - queue, show, claim, release, close, alerts, trace: what Redis knows, for the
- * people at the desk. */
+/* desk_commands - queue, show, claim, alerts, trace: what waits, for the people at the desk. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +6,8 @@
 
 #include "cli/command.h"
 #include "cli/table.h"
+
+enum { PATH_BYTES = 320 };
 
 static const struct column queue_list_columns[] = {
     { "name", "QUEUE", COLUMN_TEXT },
@@ -65,22 +66,30 @@ static int print_rows(const struct command_line *line, const json_t *rows,
     return 0;
 }
 
-int command_queue(const struct command_line *line)
+/* GETs path and prints the array it holds under key. */
+static int show_rows(const struct command_line *line, const char *path, const char *key,
+                     const struct column *columns, const char *nothing)
 {
     struct error err = { 0 };
-    AUTO(drop_json) json_t *rows = NULL;
-    AUTO(store_destroy) struct store *store = command_open_store(line, &err);
+    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
+    if (!desk || api_get(desk, path, &answer, NULL, &err) != 0)
+        return command_fail(&err);
+    const json_t *rows = json_object_get(answer, key);
+    return print_rows(line, rows, columns, nothing);
+}
+
+int command_queue(const struct command_line *line)
+{
+    char path[PATH_BYTES];
     const char *name = line->word_count > 0 ? line->words[0] : line->queue;
-    if (!store)
-        return command_fail(&err);
-    if (!name) {
-        if (store_queues_list(store, &rows, &err) != 0)
-            return command_fail(&err);
-        return print_rows(line, rows, queue_list_columns, "No queue holds anything yet.");
-    }
-    if (store_queue_list(store, name, line->limit, &rows, &err) != 0)
-        return command_fail(&err);
-    return print_rows(line, rows, queue_columns, "Nothing waits in this queue.");
+    if (!name)
+        return show_rows(line, "/v1/queues", "queues", queue_list_columns,
+                         "No queue holds anything yet.");
+    char *escaped = api_escape(name);
+    (void)snprintf(path, sizeof path, "/v1/queues/%.200s?limit=%zu", escaped, line->limit);
+    free(escaped);
+    return show_rows(line, path, "conversations", queue_columns, "Nothing waits in this queue.");
 }
 
 static void print_marks(const char *text, const json_t *reasons)
@@ -128,15 +137,31 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "-";
 }
 
+static void print_notes(const json_t *notes)
+{
+    size_t index;
+    const json_t *note;
+    json_array_foreach(notes, index, note)
+    {
+        char when[TABLE_CELL_BYTES];
+        table_format_time(json_integer_value(json_object_get(note, "at_ms")), when);
+        (void)printf("\n  %s  note by %s\n", when, text_of(note, "agent"));
+        if (json_is_string(json_object_get(note, "text")))
+            table_print_text(text_of(note, "text"), 4);
+    }
+}
+
 int command_show(const struct command_line *line)
 {
     struct error err = { 0 };
     struct id id;
+    char path[PATH_BYTES];
     AUTO(drop_json) json_t *conversation = NULL;
     if (command_id(line, 0, "conversation", &id, &err) != 0)
         return command_fail(&err);
-    AUTO(store_destroy) struct store *store = command_open_store(line, &err);
-    if (!store || store_conversation(store, &id, &conversation, &err) != 0)
+    AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
+    (void)snprintf(path, sizeof path, "/v1/conversations/%s", line->words[0]);
+    if (!desk || api_get(desk, path, &conversation, NULL, &err) != 0)
         return command_fail(&err);
     if (line->is_json)
         return command_print_json(conversation);
@@ -153,6 +178,7 @@ int command_show(const struct command_line *line)
     size_t index;
     const json_t *event;
     json_array_foreach(json_object_get(conversation, "events"), index, event) print_event(event);
+    print_notes(json_object_get(conversation, "notes"));
     return 0;
 }
 
@@ -161,11 +187,15 @@ int command_claim(const struct command_line *line)
     struct error err = { 0 };
     struct id id;
     AUTO(drop_json) json_t *claim = NULL;
+    AUTO(drop_json) json_t *body = json_object();
     if (line->word_count > 0 && command_id(line, 0, "conversation", &id, &err) != 0)
         return command_fail(&err);
-    AUTO(store_destroy) struct store *store = command_open_store(line, &err);
-    if (!store || store_claim(store, line->agent, line->queue ? line->queue : "",
-                              line->word_count > 0 ? &id : NULL, &claim, &err) != 0)
+    if (line->word_count > 0)
+        (void)json_object_set_new(body, "conversation", json_string(line->words[0]));
+    if (line->queue)
+        (void)json_object_set_new(body, "queue", json_string(line->queue));
+    AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
+    if (!desk || api_post(desk, "/v1/claims", body, &claim, NULL, &err) != 0)
         return command_fail(&err);
     if (!claim) {
         (void)(line->is_json ? puts("null") : puts("Nothing waits."));
@@ -175,98 +205,37 @@ int command_claim(const struct command_line *line)
         return command_print_json(claim);
     (void)printf("Claimed %s from %s for %s: fence %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT
                  " s\n",
-                 text_of(claim, "conversation"), text_of(claim, "queue"), line->agent,
+                 text_of(claim, "conversation"), text_of(claim, "queue"), text_of(claim, "agent"),
                  json_integer_value(json_object_get(claim, "fence")),
                  json_integer_value(json_object_get(claim, "lease_ms")) / 1000);
     return 0;
 }
 
-/* --fence, or the one under which this agent holds the conversation now. */
-static int find_fence(const struct command_line *line, struct store *store, const struct id *id,
-                      uint64_t *fence, struct error *err)
-{
-    if (line->fence) {
-        char *end = NULL;
-        *fence = strtoull(line->fence, &end, 10);
-        return *end == '\0' && end != line->fence
-                   ? 0
-                   : error_set(err, ERROR_INVALID, "--fence '%s' is not a number", line->fence);
-    }
-    AUTO(drop_json) json_t *conversation = NULL;
-    if (store_conversation(store, id, &conversation, err) != 0)
-        return -1;
-    const char *owner = json_string_value(json_object_get(conversation, "owner"));
-    if (!owner || strcmp(owner, line->agent) != 0)
-        return error_set(err, ERROR_INVALID, "%s does not hold this conversation: claim it first",
-                         line->agent);
-    *fence = (uint64_t)json_integer_value(json_object_get(conversation, "fence"));
-    return 0;
-}
-
-static int finish_claim(const struct command_line *line, bool is_close)
-{
-    struct error err = { 0 };
-    struct id id;
-    struct id last_event;
-    uint64_t fence = 0;
-    if (command_id(line, 0, "conversation", &id, &err) != 0)
-        return command_fail(&err);
-    if (line->last_event && id_parse(line->last_event, &last_event) != 0) {
-        (void)error_set(&err, ERROR_INVALID, "--last-event '%s' is no event id", line->last_event);
-        return command_fail(&err);
-    }
-    AUTO(store_destroy) struct store *store = command_open_store(line, &err);
-    if (!store || find_fence(line, store, &id, &fence, &err) != 0)
-        return command_fail(&err);
-    int rc = is_close ? store_close(store, line->agent, &id, fence,
-                                    line->last_event ? &last_event : NULL, &err)
-                      : store_release(store, line->agent, &id, fence, &err);
-    if (rc != 0)
-        return command_fail(&err);
-    if (line->is_json) {
-        AUTO(drop_json)
-        json_t *answer = json_pack("{s:s, s:s}", "conversation", line->words[0], "state",
-                                   is_close ? "closed" : "open");
-        return command_print_json(answer);
-    }
-    (void)printf("%s %s\n", is_close ? "Closed" : "Released", line->words[0]);
-    return 0;
-}
-
-int command_release(const struct command_line *line)
-{
-    return finish_claim(line, false);
-}
-
-int command_close(const struct command_line *line)
-{
-    return finish_claim(line, true);
-}
-
 int command_alerts(const struct command_line *line)
 {
-    struct error err = { 0 };
-    AUTO(drop_json) json_t *rows = NULL;
-    AUTO(store_destroy) struct store *store = command_open_store(line, &err);
-    if (!store || store_alerts_list(store, !line->is_all, line->limit, &rows, &err) != 0)
-        return command_fail(&err);
-    return print_rows(line, rows, alert_columns,
-                      line->is_all ? "There were no alerts." : "No alert is open.");
+    char path[PATH_BYTES];
+    (void)snprintf(path, sizeof path, "/v1/alerts?state=%s&limit=%zu",
+                   line->is_all ? "all" : "open", line->limit);
+    return show_rows(line, path, "alerts", alert_columns,
+                     line->is_all ? "There were no alerts." : "No alert is open.");
 }
 
 int command_trace(const struct command_line *line)
 {
     struct error err = { 0 };
     struct id id;
-    AUTO(drop_json) json_t *rows = NULL;
+    char path[PATH_BYTES];
+    long status = 0;
+    AUTO(drop_json) json_t *answer = NULL;
     if (command_id(line, 0, "id of an event, alert or conversation", &id, &err) != 0)
         return command_fail(&err);
-    AUTO(store_destroy) struct store *store = command_open_store(line, &err);
-    if (!store || store_trace(store, &id, &rows, &err) != 0)
-        return command_fail(&err);
-    if (json_array_size(rows) == 0) {
+    AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
+    (void)snprintf(path, sizeof path, "/v1/trace/%s", line->words[0]);
+    if (desk && api_get(desk, path, &answer, &status, &err) != 0 && status == 404) {
         (void)fprintf(stderr, "desg: nothing is known of %s\n", line->words[0]);
         return EXIT_NOTHING;
     }
-    return print_rows(line, rows, trace_columns, "");
+    if (!answer)
+        return command_fail(&err);
+    return print_rows(line, json_object_get(answer, "story"), trace_columns, "");
 }

@@ -10,7 +10,7 @@
 #include "cli/table.h"
 #include "clock/clock.h"
 
-enum { RETRY_WAIT_MS = 10000, RETRY_POLL_MS = 50 };
+enum { RETRY_WAIT_MS = 10000, RETRY_POLL_MS = 300, PATH_BYTES = 160 };
 
 static const struct column columns[] = {
     { "event", "EVENT", COLUMN_TEXT },     { "at_ms", "SINCE", COLUMN_TIME },
@@ -23,12 +23,15 @@ static void drop_json(json_t **value_p)
     json_decref(*value_p);
 }
 
-static int list(const struct command_line *line, struct store *store)
+static int list(const struct command_line *line, struct api_client *desk)
 {
     struct error err = { 0 };
-    AUTO(drop_json) json_t *rows = NULL;
-    if (store_quarantine_list(store, line->limit, &rows, &err) != 0)
+    char path[PATH_BYTES];
+    AUTO(drop_json) json_t *answer = NULL;
+    (void)snprintf(path, sizeof path, "/v1/quarantine?limit=%zu", line->limit);
+    if (api_get(desk, path, &answer, NULL, &err) != 0)
         return command_fail(&err);
+    const json_t *rows = json_object_get(answer, "events");
     if (line->is_json)
         return command_print_json(rows);
     if (json_array_size(rows) == 0)
@@ -38,11 +41,19 @@ static int list(const struct command_line *line, struct store *store)
     return 0;
 }
 
-static int show(const struct command_line *line, struct store *store, const struct id *event)
+static int read_row(const struct command_line *line, struct api_client *desk, json_t **row,
+                    struct error *err)
+{
+    char path[PATH_BYTES];
+    (void)snprintf(path, sizeof path, "/v1/quarantine/%s", line->words[1]);
+    return api_get(desk, path, row, NULL, err);
+}
+
+static int show(const struct command_line *line, struct api_client *desk)
 {
     struct error err = { 0 };
     AUTO(drop_json) json_t *row = NULL;
-    if (store_quarantine_show(store, event, &row, &err) != 0)
+    if (read_row(line, desk, &row, &err) != 0)
         return command_fail(&err);
     if (line->is_json)
         return command_print_json(row);
@@ -80,15 +91,17 @@ static int offer_again(const struct command_line *line, const char *event, int64
         event);
 }
 
-static bool is_applied(struct store *store, const struct id *event)
+static bool is_applied(const struct command_line *line, struct api_client *desk)
 {
     struct error err = { 0 };
-    AUTO(drop_json) json_t *rows = NULL;
-    if (store_trace(store, event, &rows, &err) != 0)
+    char path[PATH_BYTES];
+    AUTO(drop_json) json_t *answer = NULL;
+    (void)snprintf(path, sizeof path, "/v1/trace/%s", line->words[1]);
+    if (api_get(desk, path, &answer, NULL, &err) != 0)
         return false;
     size_t index;
     const json_t *row;
-    json_array_foreach(rows, index, row)
+    json_array_foreach(json_object_get(answer, "story"), index, row)
     {
         const char *what = json_string_value(json_object_get(row, "what"));
         if (what && strcmp(what, "applied") == 0)
@@ -97,17 +110,25 @@ static bool is_applied(struct store *store, const struct id *event)
     return false;
 }
 
-static int retry(const struct command_line *line, struct store *store, const struct id *event)
+static int remove_row(const struct command_line *line, struct api_client *desk, struct error *err)
+{
+    char path[PATH_BYTES];
+    AUTO(drop_json) json_t *answer = NULL;
+    (void)snprintf(path, sizeof path, "/v1/quarantine/%s/removal", line->words[1]);
+    return api_post(desk, path, NULL, &answer, NULL, err);
+}
+
+static int retry(const struct command_line *line, struct api_client *desk)
 {
     struct error err = { 0 };
     AUTO(drop_json) json_t *row = NULL;
-    if (store_quarantine_show(store, event, &row, &err) != 0 ||
+    if (read_row(line, desk, &row, &err) != 0 ||
         offer_again(line, line->words[1],
                     json_integer_value(json_object_get(row, "received_at_ms")), &err) != 0)
         return command_fail(&err);
     int64_t deadline_ms = clock_monotonic_ms() + RETRY_WAIT_MS;
     const struct timespec pause = { .tv_nsec = RETRY_POLL_MS * 1000000L };
-    while (!is_applied(store, event)) {
+    while (!is_applied(line, desk)) {
         if (clock_monotonic_ms() > deadline_ms) {
             (void)error_set(&err, ERROR_UNAVAILABLE,
                             "offered again, but not applied yet: it stays in quarantine");
@@ -115,7 +136,7 @@ static int retry(const struct command_line *line, struct store *store, const str
         }
         (void)nanosleep(&pause, NULL);
     }
-    if (store_quarantine_remove(store, event, line->agent, &err) != 0)
+    if (remove_row(line, desk, &err) != 0)
         return command_fail(&err);
     if (line->is_json) {
         AUTO(drop_json)
@@ -140,10 +161,10 @@ int command_quarantine(const struct command_line *line)
     }
     if ((is_show || is_retry) && command_id(line, 1, "event", &event, &err) != 0)
         return command_fail(&err);
-    AUTO(store_destroy) struct store *store = command_open_store(line, &err);
-    if (!store)
+    AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
+    if (!desk)
         return command_fail(&err);
     if (is_show)
-        return show(line, store, &event);
-    return is_retry ? retry(line, store, &event) : list(line, store);
+        return show(line, desk);
+    return is_retry ? retry(line, desk) : list(line, desk);
 }

@@ -130,6 +130,17 @@ int api_conversation(struct api_call *call, const struct id *conversation, json_
     return 0;
 }
 
+json_t *api_claim_of(const json_t *conversation)
+{
+    static const char *const shown[] = { "conversation", "state",    "owner",     "fence",
+                                         "queue",        "severity", "last_event" };
+    json_t *claim = json_object();
+    for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++)
+        if (json_object_get(conversation, shown[i]))
+            (void)json_object_set(claim, shown[i], json_object_get(conversation, shown[i]));
+    return claim; /* a member missing for want of memory shows */
+}
+
 /* --- facts --- */
 
 bool api_can_store(struct api_call *call)

@@ -134,6 +134,9 @@ int api_conversation(struct api_call *call, const struct id *conversation, json_
 int api_quarantined(struct api_call *call, const struct id *event, json_t **out,
                     struct id *conversation);
 
+/* State, owner, fence and so on of a conversation: nothing anybody wrote. */
+json_t *api_claim_of(const json_t *conversation);
+
 /* --- facts --- */
 
 /* What comes of a fact: done or answered. */
@@ -164,7 +167,7 @@ const char *fact_kind(const Desg__V1__Fact *fact);
 /* --- handlers --- */
 
 api_handler api_openapi, api_session, api_status;
-api_handler api_queues, api_queue, api_conversation_show, api_alerts, api_trace;
+api_handler api_queues, api_queue, api_conversation_show, api_claim_show, api_alerts, api_trace;
 api_handler api_quarantine, api_quarantine_show, api_quarantine_removal;
 api_handler api_claim, api_heartbeat, api_release, api_close, api_grade, api_note, api_acknowledge;
 api_handler api_audit;

@@ -12,8 +12,6 @@ enum { REASON_MAX_BYTES = 2000, NOTE_MAX_BYTES = 16384, WORD_MAX_BYTES = 200 };
 static void answer_refusal(struct api_call *call, const struct id *conversation,
                            const struct error *why)
 {
-    static const char *const shown[] = { "state",      "owner",    "fence",
-                                         "last_event", "severity", "queue" };
     struct error ignored = { 0 };
     json_t *now = NULL;
     json_t *more = NULL;
@@ -22,11 +20,7 @@ static void answer_refusal(struct api_call *call, const struct id *conversation,
         return;
     }
     if (conversation && store_conversation(call->store, conversation, &now, &ignored) == 0) {
-        json_t *current = json_object();
-        for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++)
-            if (json_object_get(now, shown[i]))
-                (void)json_object_set(current, shown[i], json_object_get(now, shown[i]));
-        more = json_pack("{s:o}", "current", current);
+        more = json_pack("{s:o}", "current", api_claim_of(now));
         json_decref(now);
     }
     api_problem(call->answer, 409, "changed", why->text,

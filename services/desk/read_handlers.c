@@ -153,6 +153,14 @@ void api_conversation_show(struct api_call *call)
         api_answer(call, 200, json_incref(conversation));
 }
 
+/* Who holds it, under which fence: no content, so no view. */
+void api_claim_show(struct api_call *call)
+{
+    AUTO(drop_json) json_t *conversation = NULL;
+    if (api_conversation(call, &call->id, &conversation) == 0)
+        api_answer(call, 200, api_claim_of(conversation));
+}
+
 /* --- alerts --- */
 
 void api_alerts(struct api_call *call)

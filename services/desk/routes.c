@@ -15,6 +15,8 @@ const struct route routes[] = {
     { "POST", "/v1/claims", API_CHANGE, PLACE_NONE, WORKS, " ", api_claim },
     { "GET", "/v1/conversations/{conversation}", API_READ, PLACE_ID, WORKS, " ",
       api_conversation_show },
+    { "GET", "/v1/conversations/{conversation}/claim", API_READ, PLACE_ID, WORKS, " ",
+      api_claim_show },
     { "POST", "/v1/conversations/{conversation}/heartbeat", API_KEEP, PLACE_ID, WORKS, " ",
       api_heartbeat },
     { "POST", "/v1/conversations/{conversation}/release", API_CHANGE, PLACE_ID, WORKS, " ",
