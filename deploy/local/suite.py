@@ -160,7 +160,7 @@ class Suite:
     # --- places ---
 
     def _make_directories(self):
-        for name in ("log", "redis", "secrets", "notify"):
+        for name in ("log", "redis", "secrets", "secrets/desk-tokens", "notify", "desk"):
             (self.state / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         for number in range(1, self.ingests + 1):
             (self.state / f"ingest-{number}").mkdir(exist_ok=True, mode=0o700)
@@ -199,6 +199,53 @@ class Suite:
 
     def secret_text(self, name):
         return self.secret(name).read_text("ascii").strip()
+
+    # --- who may ask desk ---
+
+    def token_path(self, agent):
+        return self.state / "secrets" / "desk-tokens" / f"{agent}.token"
+
+    def add_token(self, agent, roles="agent,supervisor,restricted,auditor"):
+        """A token of agent's own, known to desk from its next look at the file on."""
+        token = self.secret(f"desk-tokens/{agent}.token").read_text("ascii").strip()
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        path = self.state / "secrets" / "desk-tokens.txt"
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        lines = [line for line in lines if not line.startswith(digest)] + [f"{digest} {agent} {roles}"]
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+        return token
+
+    def admit(self, agent, roles="agent,supervisor,restricted,auditor", seconds=10.0):
+        """Gives agent a token and waits until desk, if it runs, knows it."""
+        token = self.add_token(agent, roles)
+        desk = self.processes.get("desk")
+        if desk is None or not desk.is_alive():
+            return token
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            desk.signal(signal.SIGHUP)
+            time.sleep(0.02)
+            status, body = self.ask_desk("GET", "/v1/session", token)
+            if status == 200 and set(json.loads(body)["roles"]) == set(roles.split(",")):
+                return token
+        raise DidNotStart(f"desk did not take the token of {agent}")
+
+    def ask_desk(self, method, path, token, body=None, key=None, name="desk", timeout=15.0):
+        """(status, body) of desk's API; (0, b"") if nobody answers."""
+        connection = UnixConnection(self.run_directory / f"{name}.api", timeout)
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        if key:
+            headers["Idempotency-Key"] = key
+        try:
+            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except (OSError, http.client.HTTPException):
+            return 0, b""
+        finally:
+            connection.close()
 
     @staticmethod
     def _dated_key():
@@ -269,6 +316,17 @@ class Suite:
                 "journal": {"directory": str((self.state / "notify").absolute()), "size_mib": 64,
                             "keys_file": str(self.secret("journal-keys", self._dated_key))},
             },
+            "desk": {
+                "admin_listen": "",
+                "tokens_file": str((self.state / "secrets" / "desk-tokens.txt").absolute()),
+                "id_key_file": str(self.secret("id-key")),
+                "journal": {"directory": str((self.state / "desk").absolute()), "size_mib": 64,
+                            "keys_file": str(self.secret("journal-keys", self._dated_key))},
+            },
+            "client": {
+                "agent": "control-room",
+                "tokens_directory": str((self.state / "secrets" / "desk-tokens").absolute()),
+            },
         }
         return merge(config, self.changes)
 
@@ -296,6 +354,7 @@ class Suite:
         self._make_directories()
         for name in [self.ingest_name(n) for n in range(1, self.ingests + 1)] + ["notify", "dispatch"]:
             self.ports.setdefault(name, free_port())
+        self.add_token("control-room")
         self.write_config()
         self.write_environment()
         self._declare()
@@ -323,6 +382,7 @@ class Suite:
                          "--ledger", self.state / "dispatch.jsonl", *self.dispatch_options], log("dispatch"))
         service("notify", "notify")
         service("route", "route")
+        service("desk", "desk")
         for number in range(1, self.ingests + 1):
             service("ingest", self.ingest_name(number), number)
         for number in range(1, self.workers + 1):
@@ -383,7 +443,7 @@ class Suite:
         """Stops all, the way of the messages first. Returns {name: exit status}."""
         order = sorted(self.processes, key=lambda name: (
             0 if name.startswith("ingest") else 1 if name.startswith("classify") else
-            {"route": 2, "notify": 3, "dispatch": 4, "redis": 5}.get(name, 6)))
+            {"desk": 2, "route": 3, "notify": 4, "dispatch": 5, "redis": 6}.get(name, 7)))
         statuses = {}
         for name in order:
             statuses[name] = self.processes[name].stop()
@@ -404,7 +464,10 @@ class Suite:
     # --- the desg command ---
 
     def desg(self, *arguments, timeout=10.0):
-        """Runs the desg command; returns CompletedProcess."""
+        """Runs the desg command; returns CompletedProcess. An agent named for the first time is admitted first."""
+        agent = arguments[arguments.index("--agent") + 1] if "--agent" in arguments else None
+        if agent and arguments[0] != "audit" and not self.token_path(agent).exists():
+            self.admit(agent)
         return subprocess.run([self.build / "bin" / "desg", "--config", self.config_path(), *arguments],
                               capture_output=True, text=True, timeout=timeout, check=False)
 
