@@ -722,6 +722,7 @@ bool custody_answered(struct custody *self, uint64_t peer, uint64_t sequence, ui
     if (self->history[0] == '\0' || strcmp(history, self->history) != 0) {
         self->counts.stale_dones++;
         self->is_hello_wanted = true;
+        self->is_history_doubted = true;
         settle(self, event, HELD_DEFERRED); /* applied to a Redis we do not know: offer it again */
         return false;
     }

@@ -65,6 +65,7 @@ bool custody_history(struct custody *self, uint64_t number, const char *history,
     if (number != self->hello_number || history[0] == '\0' ||
         strlen(history) >= sizeof self->history)
         return false;
+    self->is_history_doubted = false;
     self->confirmed_at_ms = has_mark && mark >= self->marked ? self->ticked_at_ms : -1;
     if (!has_mark) {
         (void)memcpy(self->candidate, history, strlen(history) + 1);

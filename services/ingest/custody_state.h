@@ -128,6 +128,7 @@ struct custody {
     uint64_t mark_number;
     int64_t mark_at_ms;
     bool is_hello_wanted;
+    bool is_history_doubted; /* a DONE told of another: what is deferred waits for the answer */
 
     int64_t provisional_at_ms; /* last offered again on time alone */
     bool is_route_busy;

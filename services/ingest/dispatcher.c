@@ -147,7 +147,8 @@ static void log_rewind(struct dispatcher *self, const char *history, uint64_t ma
 
 static void on_history(struct dispatcher *self, const Desg__V1__History *history)
 {
-    struct source_rewind rewind = source_progress_history(&self->progress, history);
+    struct source_rewind rewind =
+        source_progress_history(&self->progress, history, clock_monotonic_ms());
     if (rewind.is_mark_unknown)
         log_warn("mark_unknown", KV("sequence", history->mark_sequence));
     if (rewind.is_rewound)
@@ -160,7 +161,7 @@ static void on_route_packet(void *arg, link_peer peer, const Desg__V1__Packet *p
     if (packet->kind_case == DESG__V1__PACKET__KIND_HISTORY)
         on_history(self, packet->history);
     else if (packet->kind_case == DESG__V1__PACKET__KIND_MARKED)
-        source_progress_marked(&self->progress, packet->marked);
+        source_progress_marked(&self->progress, packet->marked, clock_monotonic_ms());
     else if (!source_progress_answers(&self->progress, route_peer(peer), packet,
                                       clock_monotonic_ms()))
         log_warn("packet_unexpected", KV("from", "route"), KV("kind", (int)packet->kind_case));

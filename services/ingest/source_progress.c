@@ -178,8 +178,38 @@ static uint64_t known_part(const struct source_progress *self, const Desg__V1__H
     return history->mark_sequence < last ? history->mark_sequence : last;
 }
 
+static void keep_from(struct source_progress *self, uint64_t mark)
+{
+    self->stored_count = 0;
+    self->journal.retain(self->journal.arg, mark); /* or retention deletes what is to be replayed */
+}
+
+/* Redis has just said that it still has the mark: what it had long ago may go. */
+static void release_old(struct source_progress *self, int64_t now_ms)
+{
+    size_t old = 0;
+    while (old < self->stored_count && now_ms - self->stored[old].at_ms >= SOURCE_RELEASE_AFTER_MS)
+        old++;
+    if (old == 0)
+        return;
+    self->journal.release(self->journal.arg, self->stored[old - 1].sequence);
+    self->stored_count -= old;
+    memmove(self->stored, self->stored + old, self->stored_count * sizeof self->stored[0]);
+}
+
+/* A few of the marks are enough: one every so often, the newest always. */
+static void remember_stored(struct source_progress *self, uint64_t sequence, int64_t now_ms)
+{
+    const int64_t apart_ms = SOURCE_RELEASE_AFTER_MS / (SOURCE_STORED_MARKS_MAX - 2);
+    size_t count = self->stored_count;
+    bool is_near = count >= 2 && now_ms - self->stored[count - 2].at_ms < apart_ms;
+    if (!is_near && count < SOURCE_STORED_MARKS_MAX)
+        self->stored_count = ++count;
+    self->stored[count - 1] = (struct source_stored_mark){ sequence, now_ms };
+}
+
 struct source_rewind source_progress_history(struct source_progress *self,
-                                             const Desg__V1__History *history)
+                                             const Desg__V1__History *history, int64_t now_ms)
 {
     struct source_rewind out = { 0 };
     if (!is_ours(self, &history->source))
@@ -192,12 +222,15 @@ struct source_rewind source_progress_history(struct source_progress *self,
     self->known_mark_incarnation = history->mark_incarnation;
     self->known_mark_sequence = history->mark_sequence;
     out.is_rewound = custody_fence(self->custody) != fence;
-    if (out.is_rewound) /* a full journal would delete what is to be replayed */
-        self->journal.retain(self->journal.arg, out.mark);
+    if (out.is_rewound)
+        keep_from(self, out.mark);
+    else if (history->mark_incarnation != 0)
+        release_old(self, now_ms);
     return out;
 }
 
-void source_progress_marked(struct source_progress *self, const Desg__V1__Marked *marked)
+void source_progress_marked(struct source_progress *self, const Desg__V1__Marked *marked,
+                            int64_t now_ms)
 {
     uint64_t fence = custody_fence(self->custody);
     if (!custody_marked(self->custody, marked->number, marked->history, marked->sequence,
@@ -206,10 +239,12 @@ void source_progress_marked(struct source_progress *self, const Desg__V1__Marked
         return;
     self->known_mark_incarnation = marked->incarnation;
     self->known_mark_sequence = marked->sequence;
-    if (custody_fence(self->custody) != fence) /* the first mark: all is replayed */
-        self->journal.retain(self->journal.arg, marked->sequence);
-    else
-        self->journal.release(self->journal.arg, marked->sequence);
+    if (custody_fence(self->custody) != fence) { /* the first mark: all is replayed */
+        keep_from(self, marked->sequence);
+        return;
+    }
+    remember_stored(self, marked->sequence, now_ms);
+    release_old(self, now_ms);
 }
 
 bool source_progress_next_hello(struct source_progress *self, int64_t now_ms, uint64_t *route,

@@ -29,6 +29,20 @@ struct source_journal {
     void *arg;
 };
 
+/* A mark that was stored, waiting until it is safe to delete behind it. */
+struct source_stored_mark {
+    uint64_t sequence;
+    int64_t at_ms;
+};
+
+enum {
+    /* A mark frees records only when the same history still has it this much later: a master that
+     * was cut off or a replica that lags takes marks back, and what was deleted meanwhile would be
+     * gone. Sentinel has long decided by then. */
+    SOURCE_RELEASE_AFTER_MS = 60000,
+    SOURCE_STORED_MARKS_MAX = 32
+};
+
 struct source_counts {
     uint64_t answers[CUSTODY_REFUSED + 1]; /* by enum custody_answer */
     uint64_t foreign;                      /* meant for another start or journal */
@@ -42,6 +56,8 @@ struct source_progress {
     uint64_t found_at_start;         /* newest sequence then: up to it, records are replayed */
     uint64_t known_mark_incarnation; /* as stored in Redis, so that MARK can quote it */
     uint64_t known_mark_sequence;
+    struct source_stored_mark stored[SOURCE_STORED_MARKS_MAX]; /* oldest first */
+    size_t stored_count;
     struct source_counts counts;
 };
 
@@ -66,8 +82,9 @@ struct source_rewind {
     uint64_t mark;
 };
 struct source_rewind source_progress_history(struct source_progress *self,
-                                             const Desg__V1__History *history);
-void source_progress_marked(struct source_progress *self, const Desg__V1__Marked *marked);
+                                             const Desg__V1__History *history, int64_t now_ms);
+void source_progress_marked(struct source_progress *self, const Desg__V1__Marked *marked,
+                            int64_t now_ms);
 
 /* Fills a message to be sent to *route now; it points into self. False: nothing now. */
 bool source_progress_next_hello(struct source_progress *self, int64_t now_ms, uint64_t *route,
