@@ -43,9 +43,9 @@ struct sentinels {
     size_t answering;
 };
 
-static unsigned votes_for(const struct sentinel_view *views, size_t count, size_t candidate)
+static size_t votes_for(const struct sentinel_view *views, size_t count, size_t candidate)
 {
-    unsigned votes = 0;
+    size_t votes = 0;
     for (size_t i = 0; i < count; i++)
         votes += views[i].is_known && views[i].epoch == views[candidate].epoch &&
                  strcmp(views[i].address, views[candidate].address) == 0;
@@ -55,11 +55,11 @@ static unsigned votes_for(const struct sentinel_view *views, size_t count, size_
 int sentinel_choose(const struct sentinel_view *views, size_t count, uint64_t known_epoch)
 {
     int chosen = -1;
-    unsigned chosen_votes = 0;
+    size_t chosen_votes = 0;
     for (size_t i = 0; i < count; i++) {
         if (!views[i].is_known)
             continue;
-        unsigned votes = votes_for(views, count, i);
+        size_t votes = votes_for(views, count, i);
         if (views[i].epoch < known_epoch && votes * 2 <= count)
             continue;
         bool is_better = chosen < 0 || views[i].epoch > views[chosen].epoch ||

@@ -59,7 +59,7 @@ def events_in_copy(fault, desk):
 @row(18, "kill -9 Redis, same node again, tail of its file cut", quick=True)
 def restart_without_the_tail(fault):
     with fault.desk() as desk:
-        load = fault.load(desk, per_second=60, seconds=12)
+        load = fault.load(desk, per_second=40, seconds=12)
         urgent = fault.urgent(desk)
         lost = 0
         for _ in range(2):
@@ -78,21 +78,19 @@ def restart_without_the_tail(fault):
         fault.check(desk, "LDUBH")
 
 
-@row(24, "Redis empty after a restart", quick=True)
+@row(24, "Redis empty after a restart")
 def empty_after_a_restart(fault):
     with fault.desk(ingests=2) as desk:
-        load = fault.load(desk, per_second=60, seconds=10)
+        load = fault.load(desk, per_second=40, seconds=9)
         before = rewinds(desk)
-        held = wait_for_more(lambda: events_in(desk), 150)
+        held = wait_for_more(lambda: events_in(desk), 120)
         desk.processes["redis"].kill9()
         shutil.rmtree(redis_directory(desk) / "appendonlydir")
         desk.restart("redis")
         wait_for_rewind(desk, before)
         fault.note("acknowledged_and_lost", held)
         load.wait()
-        began = time.monotonic()
         fault.check(desk, "LDUBH")
-        fault.note("check_s", time.monotonic() - began)
 
 
 STALL_S = 5.0
@@ -109,10 +107,10 @@ def stall(desk, kind):
                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-@row(25, "Redis stalls for 5 s", quick=True)
+@row(25, "Redis stalls for 5 s")
 def stalls(fault):
     with fault.desk(redis_options=DEBUG) as desk:
-        load = fault.load(desk, per_second=40, seconds=25)
+        load = fault.load(desk, per_second=20, seconds=24)
         urgent = fault.urgent(desk)
         waits = []
         for number, kind in enumerate(("stopped", "sleeps", "paused")):
@@ -144,7 +142,7 @@ def libraries(desk):
 @row(26, "functions missing, or of an old version")
 def functions_missing(fault):
     with fault.desk() as desk:
-        load = fault.load(desk, per_second=50, seconds=12)
+        load = fault.load(desk, per_second=35, seconds=12)
         wait_for_more(lambda: events_in(desk), 20)
         whole = libraries(desk)
         (name, code), = whole.items()
@@ -176,7 +174,7 @@ def functions_missing(fault):
 def flushed_by_hand(fault):
     """The history stays the same: only the marks that are gone tell of it."""
     with fault.desk(ingests=2) as desk:
-        load = fault.load(desk, per_second=60, seconds=12)
+        load = fault.load(desk, per_second=40, seconds=12)
         urgent = fault.urgent(desk)
         lost = 0
         history = replid(desk)
@@ -198,7 +196,7 @@ def restored_from_an_older_image(fault):
     """First its files, as a volume snapshot has them: a start, so a new history. Then its memory, as the snapshot of a virtual
     machine has it: older data under the same history, told only by marks that stand lower (they are set once a second)."""
     with fault.desk(redis_options=DEBUG) as desk:
-        load = fault.load(desk, per_second=60, seconds=16)
+        load = fault.load(desk, per_second=40, seconds=14)
         before = rewinds(desk)
         wait_for_more(lambda: events_in(desk), 60)
         image = fault.temporary() / "image"
@@ -251,7 +249,7 @@ def lose_at_failover(fault, desk, load_s):
 @row(19, "failover to a lagging replica", quick=True)
 def failover_to_a_lagging_replica(fault):
     with fault.desk(kind=ClusterDesk) as desk:
-        load = fault.load(desk, per_second=50, seconds=14)
+        load = fault.load(desk, per_second=30, seconds=12)
         urgent = fault.urgent(desk)
         began = time.monotonic()
         _, lost = lose_at_failover(fault, desk, fault.random.uniform(0.5, 2.0))
@@ -273,22 +271,27 @@ def split_network(fault):
     return split
 
 
-@row(20, "split brain: master and a route apart from the Sentinels", quick=True)
+@row(20, "split brain: master and a route apart from the Sentinels")
 def split_brain(fault):
     """The old master goes on acknowledging, beside the new one, for seconds."""
     split = split_network(fault)
     with fault.desk(kind=SplitDesk, split=split) as desk:
         cluster, old = desk.cluster, SERVERS[0]
-        load = fault.load(desk, per_second=40, seconds=30)
+        load = fault.load(desk, per_second=25, seconds=22)
         urgent = fault.urgent(desk)
+        here = desk.processes["classify-1"]
+        here.signal(signal.SIGSTOP)  # until the other zone's worker and route have done work beyond the cable
+        wait_until(lambda: all(desk.metric_sum("route-2", "desg_store_connections_total", lane) for lane in ("urgent", "bulk")), 20,
+                   "both lanes of route-2 at work")
         wait_for_more(lambda: cluster.events(old), 40)
         before = rewinds(desk)
         split.cut()
         began = time.monotonic()
         new = cluster.wait_for_failover(old)
         wait_for_more(lambda: cluster.events(old), 20)  # beside the new master
+        here.signal(signal.SIGCONT)
         wait_for_more(lambda: cluster.events(new), 20)
-        fault.pause(max(0.0, began + fault.random.uniform(8, 14) - time.monotonic()))
+        fault.pause(max(0.0, began + fault.random.uniform(6, 10) - time.monotonic()))
         assert cluster.role(old) == "master" and cluster.role(new) == "master" and cluster.replid(old) != cluster.replid(new)
         only_there = cluster.events(old)
         split.join()
@@ -310,7 +313,7 @@ def split_brain(fault):
 @row(21, "two failovers in a row, the second to the other replica")
 def two_failovers(fault):
     with fault.desk(kind=ClusterDesk) as desk:
-        load = fault.load(desk, per_second=40, seconds=25)
+        load = fault.load(desk, per_second=25, seconds=20)
         first = desk.cluster.master()
         second, lost = lose_at_failover(fault, desk, fault.random.uniform(0.2, 1.0))
         wait_until(lambda: desk.cluster.members[second].info("replication").get("connected_slaves") == "1", 40,
@@ -339,7 +342,7 @@ def flip(desk, twin):
 @row(22, "planned failover under load; REPLICAOF flip, connections kept")
 def planned_failover(fault):
     with fault.desk(kind=ClusterDesk) as desk:
-        load = fault.load(desk, per_second=40, seconds=8)
+        load = fault.load(desk, per_second=30, seconds=8)
         urgent = fault.urgent(desk)
         wait_for_more(lambda: desk.cluster.events(desk.cluster.master()), 20)
         before = rewinds(desk)
@@ -351,7 +354,7 @@ def planned_failover(fault):
         urgent.stop()
         fault.check(desk, "LDUTH")
     with fault.desk() as desk:
-        load = fault.load(desk, per_second=40, seconds=12)
+        load = fault.load(desk, per_second=25, seconds=12)
         wait_for_more(lambda: events_in(desk), 20)
         port = free_port()
         assert desk.redis_cli("CONFIG", "SET", "port", str(port)) == "OK"
