@@ -77,6 +77,14 @@ bool custody_history(struct custody *self, uint64_t number, const char *history,
     return true;
 }
 
+/* Without the candidate, or the next first mark, sent with the Hello, would make its answer void;
+ * and so on for ever. */
+static void ask_again(struct custody *self)
+{
+    self->candidate[0] = '\0';
+    self->is_hello_wanted = true;
+}
+
 bool custody_marked(struct custody *self, uint64_t number, const char *history, uint64_t sequence,
                     bool is_stored)
 {
@@ -85,7 +93,7 @@ bool custody_marked(struct custody *self, uint64_t number, const char *history, 
     if (is_stored && self->candidate[0] != '\0' && strcmp(history, self->candidate) == 0)
         rewind_to(self, history, sequence);
     else if (!is_stored || strcmp(history, self->history) != 0)
-        self->is_hello_wanted = true;
+        ask_again(self);
     else if (sequence > self->marked && sequence <= self->done_through)
         move_mark(self, sequence);
     return true;

@@ -81,6 +81,8 @@ static void on_journalled(struct world *world, void *arg, uint64_t token)
     if (self->process->is_up && self->process->life == order->life) {
         for (size_t i = 0; i < order->count; i++) {
             self->is_journalled[order->events[i]] = true;
+            world_trace(world, self->process->name, "has the alert of event %u from %s",
+                        order->events[i], order->peer ? "a neighbour" : "the stream");
             post(self, order->events[i]);
         }
         if (order->peer)

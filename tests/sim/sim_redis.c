@@ -153,6 +153,11 @@ static void execute(struct world *world, struct node *node, const struct redis_c
         world->counts.marks++;
         oracle_mark_stored(world, node->name, &node->live, command->as.mark.source);
     }
+    if (command->kind == REDIS_APPLY || command->kind == REDIS_QUARANTINE)
+        world_trace(world, node->name, "%s event %u, severity %u, certainty %u: %c",
+                    command->kind == REDIS_APPLY ? "applies" : "quarantines",
+                    command->as.offer.event, command->as.offer.severity,
+                    command->as.offer.certainty, outcome ? outcome->letter : '?');
     append(world, node, command);
     wake_replicas(world, node);
 }
@@ -329,8 +334,7 @@ int redis_hello(struct world *world, struct redis_client *client, size_t source,
 
 const struct model_state *redis_read(struct world *world, struct redis_client *client)
 {
-    const struct node *node = connected(world, client);
-    return node && node->is_master && world->now_us >= node->hung_until_us ? &node->live : NULL;
+    return redis_probe(world, client) ? &world->redis->nodes[client->node].live : NULL;
 }
 
 bool redis_probe(struct world *world, struct redis_client *client)
