@@ -79,7 +79,7 @@ def test_alerts_and_the_story_of_a_message(desk):
 
 
 def test_status_names_every_process_and_what_is_missing(desk):
-    names = {"ingest-1", "classify-1", "route", "notify"}
+    names = {"ingest-1", "classify-1", "route", "notify", "desk"}
     assert {process["name"] for process in desk.json("status")["processes"]} == names
     assert all(process["state"] == "running" for process in desk.json("status")["processes"])
     shown = run(desk, "status")
