@@ -39,6 +39,7 @@ struct custody_limits {
     int64_t probe_ms; /* one probe batch of deferred events in this time while route is busy */
     int64_t hello_ms;
     int64_t mark_ms;
+    int64_t settles_ms;      /* a mark that stood so long in Redis is not lost any more */
     int64_t history_wait_ms; /* at start: after this, replay what has no verdict though Redis is
                                 silent */
 };
@@ -186,6 +187,7 @@ struct custody_status {
     uint64_t replaying;   /* records of a replay that are not applied again yet */
     uint64_t done_through;
     uint64_t marked;
+    int64_t settles_ms;        /* of the limits */
     int64_t mark_stands_ms;    /* since it last moved or the history changed */
     int64_t mark_confirmed_ms; /* since Redis last said that it has it; -1: it has not */
     size_t workers;
@@ -202,8 +204,8 @@ void custody_status(const struct custody *self, int64_t now_ms, struct custody_s
 bool custody_is_idle(const struct custody *self);
 /* Nothing of this journal is needed any more: all that was committed is applied under the current
  * history, and the mark that says so has stood in Redis for longer than its file may lag behind
- *(CUSTODY_SETTLES_MS). */
+ *(settles_ms). */
 bool custody_is_settled(const struct custody_status *status);
-enum { CUSTODY_SETTLES_MS = 3000, CUSTODY_CONFIRMED_MS = 6000 };
+enum { CUSTODY_CONFIRMED_MS = 6000 };
 
 #endif

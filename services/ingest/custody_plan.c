@@ -7,7 +7,8 @@ enum { LOAD_MAX_RECORDS = 64, PROBE_MAX_RECORDS = 16, TURNS = 16 };
 
 static bool may_load_deferred(const struct custody *self, int64_t now_ms)
 {
-    /* Offered to the Redis in doubt it would come back at once, and again, as fast as packets go. */
+    /* Offered to the Redis in doubt it would come back at once, and again, as fast as packets go.
+     */
     if (self->deferred.count == 0 || self->history[0] == '\0' || self->is_history_doubted)
         return false;
     if (self->is_route_busy)

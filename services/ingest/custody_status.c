@@ -52,6 +52,7 @@ void custody_status(const struct custody *self, int64_t now_ms, struct custody_s
     out->replaying = ranges_total(&self->replaying);
     out->done_through = self->done_through;
     out->marked = self->marked;
+    out->settles_ms = self->limits.settles_ms;
     out->mark_stands_ms = now_ms - self->marked_since_ms;
     out->mark_confirmed_ms = self->confirmed_at_ms >= 0 ? now_ms - self->confirmed_at_ms : -1;
     out->workers = custody_count_holders(self, false);
@@ -91,6 +92,6 @@ bool custody_is_settled(const struct custody_status *status)
     if (status->newest == 0)
         return true; /* nothing was ever committed */
     return status->is_history_known && status->marked >= status->newest &&
-           status->mark_stands_ms >= CUSTODY_SETTLES_MS && status->mark_confirmed_ms >= 0 &&
+           status->mark_stands_ms >= status->settles_ms && status->mark_confirmed_ms >= 0 &&
            status->mark_confirmed_ms <= CUSTODY_CONFIRMED_MS;
 }

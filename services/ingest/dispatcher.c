@@ -532,6 +532,8 @@ int dispatcher_start(struct dispatcher *self, struct journal *journal, struct lo
     journal_stats(journal, &stats);
     atomic_store(&self->committed, stats.newest_sequence);
     struct custody_limits limits = custody_default_limits();
+    if (service_common(self->service)->redis.sentinels_count > 0)
+        limits.settles_ms = SOURCE_RELEASE_AFTER_MS; /* a replica that lags may take it back */
     self->custody =
         custody_new(&limits, stats.oldest_sequence, stats.newest_sequence, clock_monotonic_ms());
     const struct source_journal hands = { .incarnation_of = journal_incarnation_there,

@@ -18,6 +18,7 @@ static const struct custody_status well = {
     .newest = 100,
     .done_through = 100,
     .marked = 100,
+    .settles_ms = 3000,
     .mark_stands_ms = 60000,
     .mark_confirmed_ms = 1000,
     .workers = 2,
