@@ -27,8 +27,9 @@ def told_of(channel, base):
                 "urgent": False, **({"target": target} if target else {})}
     life = [item(0, "message", "there is a man at the bus stop shouting at people", ""),
             item(1, "edit", "there is a man at the bus stop, he has a knife and is stabbing people now"),
-            item(2, "edit", "it was a misunderstanding, he has left")]
-    return life + ([item(3, "unsend")] if channel != "facebook" else [item(3, "reaction", "👍")])
+            item(2, "edit", "it was a misunderstanding, he has left"),
+            item(3, "unsend") if channel != "facebook" else item(3, "reaction", "👍")]
+    return life if channel != "whatsapp" else life[:2] + life[3:]  # it does not count its edits: the ledger knows one of each message
 
 
 # What may differ: when Desg saw what, ids (each permutation is told by another person of other messages).
@@ -67,11 +68,11 @@ def any_order(fault):
                 waiting.append([deliveries[index] for index in order])
         for step in range(4):
             for deliveries in waiting:
-                assert player.post(pool, 0, deliveries[step]), player.faults
+                assert step >= len(deliveries) or player.post(pool, 0, deliveries[step]), player.faults
             wait_applied(desk)  # so that they are really applied in this order
         fault.note("permutations", lives)
         book = fault.check(desk, "LDUH")
-        assert len(book.held.events) == 4 * lives
+        assert len(book.held.events) == sum(map(len, waiting))
         found = {}
         for key in desk.redis_cli("KEYS", PREFIX + "*"):
             conversation = desk.json("show", key[len(PREFIX):])
@@ -258,13 +259,15 @@ def hostile(fault):
                 except OSError:
                     refused_connections += 1
                     continue
-                if number % 20 == 0:
+                if number % 10 == 0:
                     drips.append(connection)
+                    with contextlib.suppress(OSError):
+                        connection.send([b"POST /hooks/facebook HT", head("/hooks/facebook", "Content-Length: 1000")][number // 10 % 2])
             for _ in range(20):
                 for connection in drips:
                     with contextlib.suppress(OSError):
                         connection.settimeout(0.5)
-                        connection.send(b"P")
+                        connection.send(b"x")
                 most = max(most, desk.metric_sum("ingest-1", "desg_ingest_connections"))
                 fault.pause(0.2)
             fault.note("connections", connections - refused_connections)
@@ -345,14 +348,14 @@ def dispatch_misbehaves(fault):
         first_path("429", count := count + 3)
         for case in ("drop", "half", "conflict"):  # taken, but not said well
             reuses = ledger.dispatch_ledger(desk)["reuses"]
-            desk.dispatch_control(**{case: 3})
+            desk.dispatch_control(ack="none", **{case: 3})
             urgent(case)
             first_path(case, count := count + 3)
             if case != "conflict":
                 wait_until(lambda before=reuses: ledger.dispatch_ledger(desk)["reuses"] > before, 10, f"{case}: the same key again")
         wait_until(lambda: desk.metric_sum("notify", "desg_notify_path_refused") > 0 or "path_refused" in desk.log("notify"), 10,
                    "a 422 rings a bell")
-        desk.dispatch_control(hang=6, ack="none")
+        desk.dispatch_control(hang=10_000, ack="none")
         second_path("hang", *urgent("hang"))
         desk.dispatch_control(hang=0, ack="once")
         first_path("hang", count := count + 3)
