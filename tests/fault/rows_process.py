@@ -2,10 +2,12 @@
 import concurrent.futures
 import os
 import signal
+import subprocess
 import time
 
 import groups
 import ledger
+import oracle
 import platforms
 import shim
 import threads
@@ -420,3 +422,48 @@ def malloc_failures(fault):
         for event in set_aside:
             assert desk.desg("quarantine", "retry", event, timeout=30).returncode == 0
         fault.check(desk, "LDUH")
+
+
+def adopt(fault, desk, name, seconds):
+    """desg adopt of that ingest's journal, to its end. Returns the exit status."""
+    number = int(name.rpartition("-")[2])
+    command = [desk.build / "bin" / "desg", "--config", desk.config_path(number), "adopt", "--name", name, "--for", str(seconds)]
+    log = open(desk.state / "log" / "adopt.log", "ab")  # closed with the process
+    adopter = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    log.close()
+    fault.cleanup(adopter.kill)
+    return adopter
+
+
+@row(41, "ingest scaled in with a backlog; adopter")
+def scale_in(fault):
+    with fault.desk(ingests=2) as desk:
+        desk.processes["route"].signal(signal.SIGSTOP)
+        load = fault.load(desk, per_second=60, seconds=5)
+        load.wait()
+        # Gone without a word, its volume left behind with what nobody has applied yet.
+        dispatch = desk.status("ingest-2")["detail"]["dispatch"]
+        backlog = dispatch["newest_sequence"] - dispatch["done_through"]
+        assert backlog > 50, f"a backlog of {backlog} only"
+        fault.note("left_behind", backlog)
+        desk.processes["ingest-2"].kill9()
+        gone = desk.processes.pop("ingest-2")
+        desk.ingests = 1
+        desk.processes["route"].signal(signal.SIGCONT)
+        wait_until(lambda: desk.status("ingest-1")["detail"]["dispatch"]["deferred_records"] == 0, 40, "ingest-1's own backlog done")
+        wrong = oracle.Book(desk, fault.players[desk]).wrong("L")
+        assert wrong, "nothing was missing before the adoption"
+        killed = adopt(fault, desk, "ingest-2", 60)
+        fault.pause(fault.random.uniform(0.1, 0.6))
+        killed.kill()  # at any moment: started again
+        killed.wait()
+        more = fault.load(desk, per_second=30, seconds=4)
+        began = time.monotonic()
+        adopter = adopt(fault, desk, "ingest-2", 60)
+        assert adopter.wait(70) == 0, f"desg adopt ended with {adopter.returncode}"
+        fault.note("adopted_s", time.monotonic() - began)
+        again = adopt(fault, desk, "ingest-2", 20)
+        assert again.wait(30) == 0, "adopting what is done already"
+        more.wait()
+        fault.check(desk, "LDUH")
+        assert gone.popen.returncode == -signal.SIGKILL
