@@ -155,13 +155,22 @@ static void on_history(struct dispatcher *self, const Desg__V1__History *history
         log_rewind(self, history->history, rewind.mark);
 }
 
+/* A first mark in an emptied Redis replays everything, too. */
+static void on_marked(struct dispatcher *self, const Desg__V1__Marked *marked)
+{
+    uint64_t fence = custody_fence(self->custody);
+    source_progress_marked(&self->progress, marked, clock_monotonic_ms());
+    if (custody_fence(self->custody) != fence)
+        log_rewind(self, marked->history, marked->sequence);
+}
+
 static void on_route_packet(void *arg, link_peer peer, const Desg__V1__Packet *packet)
 {
     struct dispatcher *self = arg;
     if (packet->kind_case == DESG__V1__PACKET__KIND_HISTORY)
         on_history(self, packet->history);
     else if (packet->kind_case == DESG__V1__PACKET__KIND_MARKED)
-        source_progress_marked(&self->progress, packet->marked, clock_monotonic_ms());
+        on_marked(self, packet->marked);
     else if (!source_progress_answers(&self->progress, route_peer(peer), packet,
                                       clock_monotonic_ms()))
         log_warn("packet_unexpected", KV("from", "route"), KV("kind", (int)packet->kind_case));

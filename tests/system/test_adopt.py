@@ -1,6 +1,7 @@
 """An ingest that goes for good: /drained says when it may; desg adopt hands on what it left; desg replay offers again by hand."""
 import http.client
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -138,3 +139,40 @@ def test_replay_takes_times_as_people_write_them(make_desk, since):
     assert answer["records"] == 1
     assert pathlib.Path(desk.processes["ingest-1"].log).read_text("utf-8").count("replay_asked") == 1 or \
         wait_until(lambda: "replay_asked" in desk.log("ingest-1"), 5, "logged")
+
+
+@pytest.mark.slow
+def test_what_only_the_archive_holds_comes_back(make_desk):
+    desk = make_desk(is_started=False, workers=1, ingests=2,
+                     changes={"ingest": {"journal": {"size_mib": 4, "archive_directory": "ARCHIVE"}}})
+    archive = (desk.state / "archive").absolute()
+    archive.mkdir(mode=0o700)
+    desk.changes["ingest"]["journal"]["archive_directory"] = str(archive)
+    desk.write_config()
+    desk.start([name for name in desk.processes if name != "ingest-2"])
+    player = player_of(desk, 1)
+
+    def oldest():
+        return desk.status("ingest-1")["detail"]["journal"]["oldest_sequence"]
+
+    deadline_rounds = 60
+    while oldest() <= 1 and deadline_rounds > 0:
+        desk.post(player, *[desk.item(CALM_TEXT * 30, person=f"p{n}") for n in range(60)])
+        deadline_rounds -= 1
+        wait_until(lambda: desk.metric_sum("ingest-1", "desg_ingest_held_events") == 0, 30, "applied")
+        if desk.status("ingest-1")["detail"]["journal"]["state"] != "roomy":  # a mark frees records a minute later
+            wait_until(lambda: oldest() > 1, 120, "finished records go to the archive")
+    assert oldest() > 1 and list(archive.glob("*.desgarchive"))
+    assert desk.redis_cli("FLUSHALL") == "OK"
+    wait_until(lambda: "archive_needed" in desk.log("ingest-1"), 30, "it says what is needed")
+    into = desk.state / "into"
+    big = {"DESG_INGEST_JOURNAL_SIZE_MIB": "64", **os.environ}
+    command = [desk.build / "bin" / "desg", "--config", desk.config_path(2), "replay", "--archive", archive, "--since", "1d",
+               "--into", into, "--name", "ingest-2", "--for", "150"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, env=big, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "archive_imported" in done.stderr
+    again = subprocess.run(command, capture_output=True, text=True, timeout=60, env=big, check=False)
+    assert again.returncode == CONFIG and "there is a journal" in again.stderr
+    del desk.processes["ingest-2"]
+    desk.settle(player)
