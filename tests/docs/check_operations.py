@@ -17,8 +17,8 @@ import tempfile
 TOP = pathlib.Path(__file__).resolve().parents[2]
 MANUAL = TOP / "docs" / "operations.md"
 EXAMPLE = TOP / "docs" / "desg.example.yaml"
-SERVICES = ("ingest", "classify", "route", "notify")
-PARTS = ("common", *SERVICES, "desk")
+SERVICES = ("ingest", "classify", "route", "notify", "desk")
+PARTS = ("common", *SERVICES, "client")
 A_FEW_RULES = TOP / "services" / "classify" / "rules" / "thanks.yaml"
 CHECK_SECONDS = 40
 
@@ -291,6 +291,9 @@ def check_example(programs, faults):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
             os.write(descriptor, b"0123456789abcdef0123456789abcdef\n")
             os.close(descriptor)
+        tokens = folder / "desk-tokens"
+        tokens.write_text(f"{'0' * 64} control-room agent\n", "ascii")
+        tokens.chmod(0o600)
         config = folder / "desg.yaml"
         config.write_text(text, "utf-8")
         environment = {key: value for key, value in os.environ.items() if not key.startswith("DESG_")}
