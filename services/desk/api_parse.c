@@ -69,7 +69,7 @@ unsigned api_match(const char *method, const char *path, struct api_call *call, 
 static bool is_taken(const struct route *route, const char *name)
 {
     size_t length = strlen(name);
-    if (length == 0)
+    if (length == 0 || strchr(name, ' '))
         return false;
     for (const char *at = strstr(route->query, name); at; at = strstr(at + 1, name))
         if (at > route->query && at[-1] == ' ' && at[length] == ' ')
