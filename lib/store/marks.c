@@ -25,13 +25,14 @@ int store_hello(struct store *self, const struct id *source, struct store_mark *
     char text[ID_TEXT_BYTES];
     id_text(source->bytes, text);
     AUTO(store_reply_free)
-    redisReply *reply = store_call(self, "hello", (const char *[]){ text }, 1, 3, history, err);
+    redisReply *reply = store_call(self, "hello", (const char *[]){ text }, 1, 4, history, err);
     if (!reply)
         return -1;
     struct store_mark found;
     if (read_number(reply->element[1], &found.incarnation) != 0 ||
-        read_number(reply->element[2], &found.sequence) != 0)
-        return store_lose(self, err, "the mark of source %s is no pair of numbers", text);
+        read_number(reply->element[2], &found.sequence) != 0 ||
+        read_number(reply->element[3], &found.beat) != 0)
+        return store_lose(self, err, "the mark of source %s is not made of numbers", text);
     *mark = found;
     return 0;
 }
@@ -42,15 +43,17 @@ int store_set_mark(struct store *self, const struct id *source, const struct sto
 {
     assert(self && source && mark && previous && history && is_stored);
     char text[ID_TEXT_BYTES], quoted[STORE_HISTORY_BYTES];
-    char numbers[4][NUMBER_BYTES];
-    const uint64_t values[4] = { mark->incarnation, mark->sequence, previous->incarnation,
-                                 previous->sequence };
+    enum { NUMBERS = 6 };
+    char numbers[NUMBERS][NUMBER_BYTES];
+    const uint64_t values[NUMBERS] = { mark->incarnation,  mark->sequence, previous->incarnation,
+                                       previous->sequence, mark->beat,     previous->beat };
     id_text(source->bytes, text);
     (void)snprintf(quoted, sizeof quoted, "%s", history);
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < NUMBERS; i++)
         (void)snprintf(numbers[i], sizeof numbers[i], "%" PRIu64, values[i]);
-    const char *args[] = { text, quoted, numbers[0], numbers[1], numbers[2], numbers[3] };
-    AUTO(store_reply_free) redisReply *reply = store_call(self, "mark", args, 6, 2, history, err);
+    const char *args[] = { text,       quoted,     numbers[0], numbers[1],
+                           numbers[2], numbers[3], numbers[4], numbers[5] };
+    AUTO(store_reply_free) redisReply *reply = store_call(self, "mark", args, 8, 2, history, err);
     if (!reply)
         return -1;
     *is_stored = reply->element[1]->type == REDIS_REPLY_INTEGER && reply->element[1]->integer == 1;

@@ -100,6 +100,7 @@ int store_apply(struct store *self, const struct store_event *events, size_t cou
 struct store_mark {
     uint64_t incarnation; /* 0: none */
     uint64_t sequence;
+    uint64_t beat; /* another with each mark stored, also of the same sequence; 0: not used */
 };
 int store_hello(struct store *self, const struct id *source, struct store_mark *mark,
                 char history[static STORE_HISTORY_BYTES], struct error *err) MUST_USE;

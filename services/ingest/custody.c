@@ -22,6 +22,7 @@ struct custody_limits custody_default_limits(void)
         .probe_ms = 1000,
         .hello_ms = 2000,
         .mark_ms = 1000,
+        .beat_ms = 5000,
         .settles_ms = 3000, /* Redis syncs its file once a second and may be one behind */
         .history_wait_ms = 2000,
     };

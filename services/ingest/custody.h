@@ -39,6 +39,7 @@ struct custody_limits {
     int64_t probe_ms; /* one probe batch of deferred events in this time while route is busy */
     int64_t hello_ms;
     int64_t mark_ms;
+    int64_t beat_ms;         /* the mark is stored anew so often though it has not moved */
     int64_t settles_ms;      /* a mark that stood so long in Redis is not lost any more */
     int64_t history_wait_ms; /* at start: after this, replay what has no verdict though Redis is
                                 silent */
@@ -111,6 +112,10 @@ bool custody_history(struct custody *self, uint64_t number, const char *history,
 /* The answer to MARK number; any but the last one's is passed over (false). */
 bool custody_marked(struct custody *self, uint64_t number, const char *history, uint64_t sequence,
                     bool is_stored);
+
+/* Redis may not hold what it answered for, though its history is the same (an older image of its
+ * machine): no mark until the next History, which counts as that of another Redis. */
+void custody_distrust(struct custody *self);
 
 /* Rises with each replay from a mark. Answers to batches sent under a lower fence are void: only
  * the credit comes back. */

@@ -30,6 +30,8 @@ static void rewind_to(struct custody *self, const char *history, uint64_t mark)
     if (history != self->history)
         (void)memcpy(self->history, history, strlen(history) + 1);
     self->candidate[0] = '\0';
+    self->is_distrusted = false;
+    self->is_beat_due = true;
     ranges_clear(&self->done);
     ranges_clear(&self->deferred);
     ranges_clear(&self->unproven);
@@ -70,7 +72,8 @@ bool custody_history(struct custody *self, uint64_t number, const char *history,
     if (!has_mark) {
         (void)memcpy(self->candidate, history, strlen(history) + 1);
         self->history[0] = '\0';
-    } else if (strcmp(history, self->history) != 0 || mark < self->marked_at_hello) {
+    } else if (self->is_distrusted || strcmp(history, self->history) != 0 ||
+               mark < self->marked_at_hello) {
         rewind_to(self, history, mark);
         self->confirmed_at_ms = self->ticked_at_ms;
     }
@@ -97,6 +100,12 @@ bool custody_marked(struct custody *self, uint64_t number, const char *history, 
     else if (sequence > self->marked && sequence <= self->done_through)
         move_mark(self, sequence);
     return true;
+}
+
+void custody_distrust(struct custody *self)
+{
+    self->is_distrusted = true;
+    self->is_hello_wanted = true;
 }
 
 uint64_t custody_fence(const struct custody *self)

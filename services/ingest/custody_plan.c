@@ -217,15 +217,28 @@ bool custody_next_hello(struct custody *self, int64_t now_ms, uint64_t *route, u
     return true;
 }
 
+static bool is_mark_due(const struct custody *self, int64_t now_ms)
+{
+    int64_t since_ms = now_ms - self->mark_at_ms;
+    if (self->candidate[0] != '\0')
+        return since_ms >= 100;
+    if (self->history[0] == '\0' || self->is_distrusted)
+        return false;
+    if (self->is_beat_due)
+        return true;
+    return since_ms >=
+           (self->done_through > self->marked ? self->limits.mark_ms : self->limits.beat_ms);
+}
+
 bool custody_next_mark(struct custody *self, int64_t now_ms, uint64_t *route, uint64_t *number,
                        const char **history, uint64_t *sequence)
 {
     struct holder *holder = any_route(self);
     bool is_first = self->candidate[0] != '\0';
-    if (!holder || now_ms - self->mark_at_ms < (is_first ? 100 : self->limits.mark_ms) ||
-        (!is_first && (self->history[0] == '\0' || self->done_through <= self->marked)))
+    if (!holder || !is_mark_due(self, now_ms))
         return false;
     self->mark_at_ms = now_ms;
+    self->is_beat_due = false;
     *route = holder->peer;
     *number = ++self->mark_number;
     *history = is_first ? self->candidate : self->history;

@@ -128,6 +128,8 @@ struct custody {
     uint64_t mark_number;
     int64_t mark_at_ms;
     bool is_hello_wanted;
+    bool is_distrusted; /* the next History counts as that of another Redis */
+    bool is_beat_due;   /* store the mark anew at once: what comes after is known to come after */
     bool is_history_doubted; /* a DONE told of another: what is deferred waits for the answer */
 
     int64_t provisional_at_ms; /* last offered again on time alone */

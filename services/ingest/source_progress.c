@@ -208,6 +208,29 @@ static void remember_stored(struct source_progress *self, uint64_t sequence, int
     self->stored[count - 1] = (struct source_stored_mark){ sequence, now_ms };
 }
 
+static uint64_t applied(const struct source_progress *self)
+{
+    return self->counts.answers[CUSTODY_DONE] + self->counts.answers[CUSTODY_PROVISIONAL];
+}
+
+/* The mark's beat is the one we know of, or of a mark whose answer got lost. */
+static bool is_beat_trusted(const struct source_progress *self, uint64_t beat)
+{
+    if (beat == self->beat_at_hello)
+        return true;
+    uint64_t number = beat - self->incarnation; /* 1 … marks_sent if this start stored it */
+    uint64_t known = self->beat_at_hello - self->incarnation;
+    if (known > self->marks_sent)
+        known = 0; /* found in Redis: of an earlier start */
+    return number > known && number <= self->marks_sent;
+}
+
+static void begin_beats(struct source_progress *self, int64_t now_ms)
+{
+    self->beat_at_ms = now_ms;
+    self->applied_at_beat = self->applied_at_sent = applied(self);
+}
+
 struct source_rewind source_progress_history(struct source_progress *self,
                                              const Desg__V1__History *history, int64_t now_ms)
 {
@@ -216,16 +239,22 @@ struct source_rewind source_progress_history(struct source_progress *self,
         return out;
     uint64_t fence = custody_fence(self->custody);
     out.mark = known_part(self, history, &out.is_mark_unknown);
+    bool is_last = history->number == self->hello_number;
+    if (is_last && history->mark_incarnation != 0 && !is_beat_trusted(self, history->mark_beat))
+        custody_distrust(self->custody);
     if (!custody_history(self->custody, history->number, history->history,
                          history->mark_incarnation != 0, out.mark))
         return out;
     self->known_mark_incarnation = history->mark_incarnation;
     self->known_mark_sequence = history->mark_sequence;
+    self->known_mark_beat = history->mark_beat;
     out.is_rewound = custody_fence(self->custody) != fence;
-    if (out.is_rewound)
+    if (out.is_rewound) {
         keep_from(self, out.mark);
-    else if (history->mark_incarnation != 0)
+        begin_beats(self, now_ms);
+    } else if (history->mark_incarnation != 0) {
         release_old(self, now_ms);
+    }
     return out;
 }
 
@@ -239,8 +268,12 @@ void source_progress_marked(struct source_progress *self, const Desg__V1__Marked
         return;
     self->known_mark_incarnation = marked->incarnation;
     self->known_mark_sequence = marked->sequence;
+    self->known_mark_beat = self->incarnation + self->marks_sent; /* only the last one's counts */
+    self->beat_at_ms = self->mark_sent_ms;
+    self->applied_at_beat = self->applied_at_sent;
     if (custody_fence(self->custody) != fence) { /* the first mark: all is replayed */
         keep_from(self, marked->sequence);
+        begin_beats(self, now_ms);
         return;
     }
     remember_stored(self, marked->sequence, now_ms);
@@ -256,6 +289,8 @@ bool source_progress_next_hello(struct source_progress *self, int64_t now_ms, ui
     *hello = (Desg__V1__Hello)DESG__V1__HELLO__INIT;
     hello->source = (ProtobufCBinaryData){ ID_BYTES, self->source.bytes };
     hello->number = number;
+    self->hello_number = number;
+    self->beat_at_hello = self->known_mark_beat;
     return true;
 }
 
@@ -265,6 +300,9 @@ bool source_progress_next_mark(struct source_progress *self, int64_t now_ms, uin
     uint64_t sequence = 0;
     uint64_t number = 0;
     const char *history = NULL;
+    if (applied(self) != self->applied_at_beat &&
+        now_ms - self->beat_at_ms > SOURCE_BEAT_TRUSTED_MS)
+        custody_distrust(self->custody);
     if (!custody_next_mark(self->custody, now_ms, route, &number, &history, &sequence))
         return false;
     *mark = (Desg__V1__Mark)DESG__V1__MARK__INIT;
@@ -276,6 +314,10 @@ bool source_progress_next_mark(struct source_progress *self, int64_t now_ms, uin
     mark->number = number;
     mark->previous_incarnation = self->known_mark_incarnation;
     mark->previous_sequence = self->known_mark_sequence;
+    mark->beat = self->incarnation + ++self->marks_sent;
+    mark->previous_beat = self->known_mark_beat;
+    self->mark_sent_ms = now_ms;
+    self->applied_at_sent = applied(self);
     /* Not in the journal any more, or nothing to quote: there will be a later one. */
     return mark->incarnation != 0 && (sequence == 0 || mark->previous_incarnation != 0);
 }

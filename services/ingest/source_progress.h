@@ -40,7 +40,10 @@ enum {
      * was cut off or a replica that lags takes marks back, and what was deleted meanwhile would be
      * gone. Sentinel has long decided by then. */
     SOURCE_RELEASE_AFTER_MS = 60000,
-    SOURCE_STORED_MARKS_MAX = 32
+    SOURCE_STORED_MARKS_MAX = 32,
+    /* What was applied longer than this after a mark was stored is applied again: the machine may
+     * have been set back to an image taken since. */
+    SOURCE_BEAT_TRUSTED_MS = 15000
 };
 
 struct source_counts {
@@ -56,6 +59,14 @@ struct source_progress {
     uint64_t found_at_start;         /* newest sequence then: up to it, records are replayed */
     uint64_t known_mark_incarnation; /* as stored in Redis, so that MARK can quote it */
     uint64_t known_mark_sequence;
+    uint64_t known_mark_beat;
+    uint64_t hello_number;
+    uint64_t beat_at_hello; /* the one known when the last Hello went */
+    uint64_t marks_sent;    /* by this start: their beats are incarnation + 1 … marks_sent */
+    int64_t beat_at_ms;     /* when the last mark that was stored was sent, or the replay began */
+    int64_t mark_sent_ms;
+    uint64_t applied_at_beat; /* answers that something was applied, then */
+    uint64_t applied_at_sent;
     struct source_stored_mark stored[SOURCE_STORED_MARKS_MAX]; /* oldest first */
     size_t stored_count;
     struct source_counts counts;

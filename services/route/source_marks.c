@@ -41,6 +41,7 @@ void source_marks_hello(const struct route_hands *hands, link_peer peer,
     answer.history = history;
     answer.mark_incarnation = mark.incarnation;
     answer.mark_sequence = mark.sequence;
+    answer.mark_beat = mark.beat;
     answer.number = hello->number;
     Desg__V1__Packet packet = link_packet_history(&answer);
     send_packet(hands, peer, &packet);
@@ -57,8 +58,9 @@ void source_marks_mark(const struct route_hands *hands, link_peer peer, const De
     bool is_history = strlen(mark->history) == STORE_HISTORY_BYTES - 1;
     if (is_history && !hands->is_silent(hands->arg)) {
         memcpy(history, mark->history, STORE_HISTORY_BYTES);
-        const struct store_mark wanted = { mark->incarnation, mark->sequence };
-        const struct store_mark previous = { mark->previous_incarnation, mark->previous_sequence };
+        const struct store_mark wanted = { mark->incarnation, mark->sequence, mark->beat };
+        const struct store_mark previous = { mark->previous_incarnation, mark->previous_sequence,
+                                             mark->previous_beat };
         if (hands->set_mark(hands->arg, &source, &wanted, &previous, history, &is_stored, &err) !=
             0) {
             history[0] = '\0';

@@ -166,7 +166,8 @@ static uint32_t severity_of(const uint8_t *bytes, size_t length)
     return severity;
 }
 
-/* A rebuild from the journals never lowers what was noted there. */
+/* A rebuild from the journals never lowers what was noted there. (An old image may: it is another
+ * past.) */
 static void judge_notes(struct world *world, const struct model_state *state)
 {
     for (size_t i = 0; i < world->ingests; i++) {
@@ -213,7 +214,8 @@ void oracle_judge(struct world *world)
     for (size_t i = 0; i < world->delivery_count; i++)
         if (is_owed(world, i) && !is_lost_with_a_volume(world, i))
             judge_delivery(world, state, i);
-    judge_notes(world, state);
+    if (world->counts.restores == 0)
+        judge_notes(world, state);
     char unrest[PROBLEM_BYTES - 40];
     if (find_unrest(world, unrest, sizeof unrest))
         world_fail(world, "not at rest long after the faults: %s", unrest);

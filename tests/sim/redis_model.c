@@ -159,7 +159,8 @@ bool model_mark(struct model_state *state, const struct model_rules *rules, size
     struct model_mark *stored = &state->marks[source];
     bool is_history = rules->ignores_history || strcmp(live, quoted) == 0;
     if (!is_history || stored->incarnation != previous.incarnation ||
-        stored->sequence != previous.sequence)
+        stored->sequence != previous.sequence ||
+        (!rules->ignores_beat && stored->beat != previous.beat))
         return false;
     *stored = wanted;
     return true;

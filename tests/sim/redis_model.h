@@ -41,6 +41,7 @@ struct model_conversation {
 struct model_mark {
     uint64_t incarnation; /* 0: none */
     uint64_t sequence;
+    uint64_t beat;
 };
 
 struct model_stream_entry {
@@ -79,6 +80,7 @@ struct model_offer {
 struct model_rules {
     int64_t context_ms;
     uint32_t unclassified_per_minute;
+    bool ignores_beat;    /* so too: nor the beat */
     bool ignores_history; /* broken on purpose: MARK does not compare the history */
 };
 

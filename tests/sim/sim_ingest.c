@@ -270,6 +270,8 @@ static void on_committed(struct world *world, void *arg, uint64_t token)
         take_pending(self, count);
         self->note_count = 0;
         world_trace(world, process->name, "a sync fails, %zu records are refused", count);
+        if (self->pending_count > 0)
+            plan_commit(self, true);
         return;
     }
     write_group(self, count);

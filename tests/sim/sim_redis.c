@@ -32,6 +32,7 @@ struct image {
     bool is_there;
     size_t node;
     int64_t at_us;
+    int64_t restored_us;
     char replid[MODEL_HISTORY_BYTES];
     struct model_state state;
 };
@@ -323,10 +324,6 @@ int redis_hello(struct world *world, struct redis_client *client, size_t source,
         time_out(world, client);
         return -1;
     }
-    if (!node->is_master) { /* FCALL of a function that may write */
-        lose(client);
-        return -1;
-    }
     *mark = node->live.marks[source];
     history_of(world, node, history);
     return 0;
@@ -519,8 +516,13 @@ static void restore_image(struct world *world)
 {
     struct sim_redis *redis = world->redis;
     struct node *node = &redis->nodes[redis->master];
-    if (!redis->image.is_there || redis->image.node != redis->master || !node->is_up)
+    /* Younger than a restore takes, or twice in a row: beyond what the beat of the mark shows. */
+    const int64_t least_us = 20000000;
+    if (!redis->image.is_there || redis->image.node != redis->master || !node->is_up ||
+        world->now_us - redis->image.at_us < least_us ||
+        world->now_us - redis->image.restored_us < least_us)
         return;
+    redis->image.restored_us = world->now_us;
     world_trace(world, node->name, "is restored from an image %.1f s old",
                 (double)(world->now_us - redis->image.at_us) / 1e6);
     world->counts.restores++;
@@ -619,6 +621,8 @@ void redis_make(struct world *world)
     redis->rules =
         (struct model_rules){ .context_ms = CONTEXT_MS,
                               .unclassified_per_minute = RATE,
+
+                              .ignores_beat = world->mutant == MUTANT_MARK_WITHOUT_BEAT,
                               .ignores_history = world->mutant == MUTANT_MARK_WITHOUT_HISTORY };
     for (size_t i = 0; i < NODES; i++) {
         struct node *node = &redis->nodes[i];

@@ -148,7 +148,7 @@ static int hello(void *arg, const struct id *source, struct store_mark *mark,
     (void)err;
     if (redis_hello(world, &lane->client, source_number(world, source), &found, history) != 0)
         return -1;
-    *mark = (struct store_mark){ found.incarnation, found.sequence };
+    *mark = (struct store_mark){ found.incarnation, found.sequence, found.beat };
     return 0;
 }
 
@@ -161,8 +161,9 @@ static int set_mark(void *arg, const struct id *source, const struct store_mark 
     struct redis_command command = { .kind = REDIS_MARK };
     (void)err;
     command.as.mark.source = source_number(world, source);
-    command.as.mark.wanted = (struct model_mark){ mark->incarnation, mark->sequence };
-    command.as.mark.previous = (struct model_mark){ previous->incarnation, previous->sequence };
+    command.as.mark.wanted = (struct model_mark){ mark->incarnation, mark->sequence, mark->beat };
+    command.as.mark.previous =
+        (struct model_mark){ previous->incarnation, previous->sequence, previous->beat };
     memcpy(command.as.mark.quoted, history, STORE_HISTORY_BYTES);
     *is_stored = false;
     return redis_call(world, &lane->client, &command, 1, NULL, is_stored, history);

@@ -25,7 +25,13 @@ enum {
     PROBLEM_BYTES = 240
 };
 
-enum mutant { MUTANT_NONE, MUTANT_MARK_WITHOUT_HISTORY, MUTANT_NO_FENCE, MUTANT_TOKEN_IN_KEY };
+enum mutant {
+    MUTANT_NONE,
+    MUTANT_MARK_WITHOUT_HISTORY,
+    MUTANT_NO_FENCE,
+    MUTANT_TOKEN_IN_KEY,
+    MUTANT_MARK_WITHOUT_BEAT
+};
 
 struct world;
 typedef void world_fn(struct world *world, void *arg, uint64_t token);

@@ -3,17 +3,20 @@
 
 -- ARGV: source.
 local function desg_hello(keys, args)
-  local mark = redis.call('HMGET', keys[1] .. 'mark:' .. args[1], 'incarnation', 'sequence')
-  return { history(), mark[1] or '0', mark[2] or '0' }
+  local mark = redis.call('HMGET', keys[1] .. 'mark:' .. args[1], 'incarnation', 'sequence', 'beat')
+  return { history(), mark[1] or '0', mark[2] or '0', mark[3] or '0' }
 end
 
--- ARGV: source, history quoted, incarnation, sequence, previous incarnation, previous sequence.
+-- ARGV: source, history quoted, incarnation, sequence, previous incarnation, previous sequence, beat,
+-- previous beat. A beat is another with each mark: a machine restored from an image keeps its history, and
+-- perhaps the sequence of the mark has not moved since, but its beat has.
 local function desg_mark(keys, args)
   local live, key = history(), keys[1] .. 'mark:' .. args[1]
-  local stored = redis.call('HMGET', key, 'incarnation', 'sequence')
+  local stored = redis.call('HMGET', key, 'incarnation', 'sequence', 'beat')
   local is_accepted = args[2] == live and (stored[1] or '0') == args[5] and (stored[2] or '0') == args[6]
+    and (stored[3] or '0') == (args[8] or '0')
   if is_accepted then
-    redis.call('HSET', key, 'incarnation', args[3], 'sequence', args[4])
+    redis.call('HSET', key, 'incarnation', args[3], 'sequence', args[4], 'beat', args[7] or '0')
   end
   return { live, is_accepted and 1 or 0 }
 end

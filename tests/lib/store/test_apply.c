@@ -528,8 +528,9 @@ static void marks_are_accepted_only_under_the_live_history_and_the_last_mark(voi
 {
     struct fixture *f = *state;
     struct id source = sample_id("so", 1, 1);
-    struct store_mark none = { 0 }, found = { 1, 1 };
-    struct store_mark first = { UINT64_MAX - 1, UINT64_MAX }, second = { UINT64_MAX - 1, 7 };
+    struct store_mark none = { 0 }, found = { 1, 1, 1 };
+    struct store_mark first = { UINT64_MAX - 1, UINT64_MAX, UINT64_MAX },
+                      second = { UINT64_MAX - 1, 7, 8 };
     struct error err = { 0 };
     bool is_stored = false;
     char history[STORE_HISTORY_BYTES], wrong[STORE_HISTORY_BYTES];
