@@ -10,7 +10,9 @@ import ledger
 import oracle
 import platforms
 import shim
+import suite
 import threads
+import wire
 from harness import CALM_TEXT, URGENT_TEXT, need, row, wait_until
 
 AWAY_S = 0.3
@@ -139,6 +141,9 @@ def kill_all(fault):
         fault.check(desk, "LDUH")
 
 
+AGENTS = ("anna", "ben", "carys", "dai")
+
+
 def claim_at_once(desk, conversation, agents):
     """What each of them got who asks for the same conversation at the same moment."""
     with concurrent.futures.ThreadPoolExecutor(len(agents)) as pool:
@@ -152,6 +157,8 @@ def stop_and_continue(fault):
         fault.post(desk, *(desk.item(CALM_TEXT, person=f"claim{n}") for n in range(len(ROLES))))
         wait_until(lambda: len(desk.queue("general")) >= len(ROLES), 10, "work to claim")
         waiting = [entry["conversation"] for entry in desk.queue("general")]
+        for agent in AGENTS:
+            desk.admit(agent)
         load = fault.load(desk, per_second=20, seconds=len(ROLES) * (stopped_s + 0.5))
         urgent = fault.urgent(desk, 3)
         notify_away = (0.0, 0.0)
@@ -162,14 +169,14 @@ def stop_and_continue(fault):
             assert threads.state(desk.processes[name].pid, desk.processes[name].pid) == "T", f"{name} runs"
             if name == "route":  # asked while it is stopped, answered when it goes on
                 with concurrent.futures.ThreadPoolExecutor(1) as pool:
-                    asked = pool.submit(claim_at_once, desk, conversation, ["anna", "ben", "carys", "dai"])
+                    asked = pool.submit(claim_at_once, desk, conversation, AGENTS)
                     fault.pause(0.5)
                     desk.processes[name].signal(signal.SIGCONT)
                     got = asked.result()
             else:
                 fault.pause(0.5)
                 desk.processes[name].signal(signal.SIGCONT)
-                got = claim_at_once(desk, conversation, ["anna", "ben", "carys", "dai"])
+                got = claim_at_once(desk, conversation, AGENTS)
             if name == "notify":
                 notify_away = (began - 1.0, time.time())
             assert sum(done.returncode == 0 for done in got) == 1, f"{name}: {[done.returncode for done in got]} claimed one thing"
@@ -467,3 +474,57 @@ def scale_in(fault):
         more.wait()
         fault.check(desk, "LDUH")
         assert gone.popen.returncode == -signal.SIGKILL
+
+
+COUNT_MARKED = """
+local total, marked = 0, 0
+for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
+  local fields = redis.call('HGETALL', key)
+  for i = 1, #fields, 2 do
+    if string.sub(fields[i], 1, 2) == 'e:' then
+      total = total + 1
+      if string.find(fields[i + 1], ARGV[2], 1, true) then marked = marked + 1 end
+    end
+  end
+end
+return { total, marked }
+"""
+
+
+@row(45, "rolling upgrade of wire versions N / N+1", quick=True)
+def next_version(fault):
+    """Half the packets come from version N+1: with fields, and now and then a kind, that N does not know."""
+    with fault.desk(is_started=False) as desk:
+        upgraded = {"share": 0.5}
+        relays = {}
+        for name in ("ingest-1", "route-urgent", "route-bulk", "notify"):
+            path = f"{desk.run_directory}/n-{name}.ipc"
+            relays[name] = wire.Relay(path, f"{desk.run_directory}/{name}.ipc", lambda: fault.random.random() < upgraded["share"])
+            fault.cleanup(relays[name].close)
+        through = lambda name: f"ipc://{desk.run_directory}/n-{name}.ipc"
+        desk.changes = suite.merge(desk.changes, {
+            "ingest": {"route_endpoints": [through("route-urgent")]},
+            "classify": {"ingest_endpoints": [through("ingest-1")], "route_urgent_endpoints": [through("route-urgent")],
+                         "route_bulk_endpoints": [through("route-bulk")], "notify_endpoints": [through("notify")]},
+            "route": {"notify_endpoints": [through("notify")]}})
+        desk.write_config()
+        desk.start()
+        fault.urgent(desk, 2)
+        load = fault.load(desk, per_second=50, seconds=14)
+        for name in ("classify-1", "route", "ingest-1", "notify", "classify-2"):  # the roll-out
+            fault.pause(1.5)
+            upgraded["share"] = min(1.0, upgraded["share"] + 0.1)
+            assert desk.processes[name].stop() == 0
+            desk.restart(name)
+        load.wait()
+        book = fault.check(desk, "LDUH")
+        total, marked = desk.redis_cli("EVAL", COUNT_MARKED, "0", "desg:{gwent}:conv:*", wire.MARKER.decode())
+        fault.note("packets_of_next", sum(relay.rewritten for relay in relays.values()))
+        fault.note("kinds_unknown", sum(relay.unknown for relay in relays.values()))
+        fault.note("fields_kept", f"{marked} of {total}")
+        assert total >= len(book.accepted) and marked > total * 0.4, f"{marked} of {total} events kept what they did not know"
+        for name in ("ingest-1", "classify-1", "route", "notify"):
+            refused = desk.metric_sum(name, "desg_link_refused_packets_total", 'reason="unknown_kind"')
+            assert refused > 0, f"{name} never met an unknown kind"
+        assert all(relay.rewritten > 0 for name, relay in relays.items() if name != "notify")
+        assert not book.held.quarantined
