@@ -80,23 +80,26 @@ static void judge_last_start(struct loading *self, int64_t now_unix_ms)
     }
 }
 
+static void close_file(const int *fd)
+{
+    if (*fd >= 0)
+        (void)close(*fd); /* a mapping stays */
+}
+
 /* All blocks are there before it is mapped: a full disk must not end the process at a store. */
 static struct page *map_file(const char *path, struct error *err)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    AUTO(close_file)
+    const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     int reason = fd < 0 ? errno : posix_fallocate(fd, 0, PAGE_BYTES);
-    void *memory = MAP_FAILED;
     if (reason == 0) {
-        memory = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        reason = memory == MAP_FAILED ? errno : 0;
+        void *memory = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (memory != MAP_FAILED)
+            return memory;
+        reason = errno;
     }
-    if (fd >= 0)
-        (void)close(fd);
-    if (reason != 0) {
-        (void)error_set(err, ERROR_SYSTEM, "cannot use '%s': %s", path, strerror(reason));
-        return NULL;
-    }
-    return memory;
+    (void)error_set(err, ERROR_SYSTEM, "cannot use '%s': %s", path, strerror(reason));
+    return NULL;
 }
 
 struct loading *loading_open(const char *directory, const struct id *source, int64_t now_unix_ms,
