@@ -59,6 +59,8 @@ def say_where(desk):
     print(f"  configuration     {shown(desk.config_path())}")
     print(f"  logs              {shown(desk.state / 'log')}/")
     print(f"  dispatch          http://127.0.0.1:{desk.ports['dispatch']}/ledger")
+    print(f"  desk API          curl --unix-socket {desk.run_directory}/desk.api -H \"Authorization: Bearer "
+          f"$(cat {shown(desk.token_path('control-room'))})\" http://desk/v1/queues")
     print(f"  desg command      in another shell: . {shown(desk.state / 'env')} && desg status\n", flush=True)
 
 

@@ -137,17 +137,23 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "-";
 }
 
-static void print_notes(const json_t *notes)
+/* What people decided of it, and their notes. */
+static void print_facts(const json_t *facts)
 {
     size_t index;
-    const json_t *note;
-    json_array_foreach(notes, index, note)
+    const json_t *fact;
+    json_array_foreach(facts, index, fact)
     {
         char when[TABLE_CELL_BYTES];
-        table_format_time(json_integer_value(json_object_get(note, "at_ms")), when);
-        (void)printf("\n  %s  note by %s\n", when, text_of(note, "agent"));
-        if (json_is_string(json_object_get(note, "text")))
-            table_print_text(text_of(note, "text"), 4);
+        const char *text = json_string_value(json_object_get(fact, "text"));
+        const char *reason = json_string_value(json_object_get(fact, "reason"));
+        const json_t *severity = json_object_get(fact, "severity");
+        table_format_time(json_integer_value(json_object_get(fact, "at_ms")), when);
+        (void)printf("\n  %s  %s by %s%s%s\n", when, text_of(fact, "what"), text_of(fact, "agent"),
+                     severity ? ": " : "",
+                     severity ? table_severity(json_integer_value(severity)) : "");
+        if (text || reason)
+            table_print_text(text ? text : reason, 4);
     }
 }
 
@@ -178,7 +184,7 @@ int command_show(const struct command_line *line)
     size_t index;
     const json_t *event;
     json_array_foreach(json_object_get(conversation, "events"), index, event) print_event(event);
-    print_notes(json_object_get(conversation, "notes"));
+    print_facts(json_object_get(conversation, "facts"));
     return 0;
 }
 
