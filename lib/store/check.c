@@ -10,7 +10,7 @@
 #include "log/log.h"
 #include "store/functions.h"
 
-enum { LOWEST_REDIS = 7, LIBRARY_PREFIX_BYTES = 5 /* desg_ */ };
+enum { LOWEST_REDIS = 7, REPLICA_LAG_MAX_S = 2, LIBRARY_PREFIX_BYTES = 5 /* desg_ */ };
 
 static enum store_state finding(struct store *self, enum store_state state, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -266,11 +266,40 @@ static enum store_state check_library(struct store *self, int64_t deadline_ms)
     return load_library(self, deadline_ms);
 }
 
+/* Replicas that have said within REPLICA_LAG_MAX_S what they have. A replica that the network took
+ * away is listed for a minute, with a growing lag. */
+static unsigned replicas_in_step(const char *info)
+{
+    unsigned count = 0;
+    for (const char *lag = strstr(info, ",lag="); lag; lag = strstr(lag + 1, ",lag="))
+        count += strtol(lag + 5, NULL, 10) <= REPLICA_LAG_MAX_S;
+    return count;
+}
+
+/* As min-replicas-to-write does it in Redis itself, if that is set. */
+enum store_state store_check_isolation(struct store *self, int64_t deadline_ms)
+{
+    if (!self->sentinels || !sentinels_lack_majority(self->sentinels))
+        return STORE_READY;
+    AUTO(store_reply_free)
+    redisReply *reply = ask(self, deadline_ms, 2, (const char *[]){ "INFO", "replication" });
+    if (!reply)
+        return no_answer(self, "INFO");
+    if (reply->type != REDIS_REPLY_STRING || replicas_in_step(reply->str) > 0)
+        return STORE_READY;
+    return finding(self, STORE_AWAY,
+                   "Redis %.200s has no replica in step and most Sentinels do not answer: another "
+                   "may be master by now",
+                   self->endpoint.text);
+}
+
 enum store_state store_examine(struct store *self, int64_t deadline_ms)
 {
     enum store_state state = sign_in(self, deadline_ms);
     if (state == STORE_READY)
         state = check_role(self, deadline_ms);
+    if (state == STORE_READY)
+        state = store_check_isolation(self, deadline_ms);
     if (state == STORE_READY)
         state = check_settings(self, deadline_ms);
     if (state == STORE_READY)

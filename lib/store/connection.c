@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "clock/clock.h"
-#include "log/log.h"
 #include "store/functions.h"
 
 enum { RECONNECT_PAUSE_MS = 200, DEFAULT_TIMEOUT_MS = 250 };
@@ -84,6 +83,7 @@ struct store *store_new(const struct store_options *options, struct error *err)
     self->scratch = store_scratch_new();
     self->state = STORE_AWAY;
     self->tried_at_ms = INT64_MIN / 2;
+    self->isolation_asked_at_ms = INT64_MIN / 2;
     (void)snprintf(self->force, sizeof self->force, "%s", options->force);
     (void)snprintf(self->prefix, sizeof self->prefix, "desg:{%s}:", options->force);
     (void)snprintf(self->problem, sizeof self->problem, "not connected to Redis yet");
@@ -183,14 +183,10 @@ static redisContext *open_master(struct store *self, int64_t deadline_ms)
     const char *configured = self->redis->address;
     if (self->sentinels) {
         int64_t now_ms = clock_monotonic_ms();
-        if (sentinels_find(self->sentinels, now_ms + (deadline_ms - now_ms) / 2, address,
-                           self->problem, sizeof self->problem) != 0)
+        if (store_find_master(self, now_ms + (deadline_ms - now_ms) / 2, address) != 0)
             return NULL;
         configured = address;
     }
-    if (strcmp(configured, self->endpoint.text) != 0 && self->sentinels)
-        log_info("master_found", KV("connection", (const char *)self->label),
-                 KV("address", configured), KV("epoch", sentinels_epoch(self->sentinels)));
     if (endpoint_set(&self->endpoint, configured) != 0) {
         problem(self, "common.redis: '%.64s' is no address: write unix:/path or host:port",
                 configured);
@@ -199,44 +195,11 @@ static redisContext *open_master(struct store *self, int64_t deadline_ms)
     return open_endpoint(self, deadline_ms);
 }
 
-static void show_sentinels(struct store *self)
-{
-    size_t answering = sentinels_answering(self->sentinels);
-    if (self->sentinels_answering)
-        gauge_set(self->sentinels_answering, (int64_t)answering);
-    bool is_silent = answering == 0;
-    if (is_silent == self->are_sentinels_silent)
-        return;
-    self->are_sentinels_silent = is_silent;
-    if (is_silent)
-        log_warn("sentinels_silent", KV("connection", (const char *)self->label));
-    else
-        log_info("sentinels_found", KV("connection", (const char *)self->label),
-                 KV("answering", answering));
-}
-
-/* A demoted master that nobody could tell so goes on taking changes that are to be thrown away. */
-static bool is_master_elsewhere(struct store *self)
-{
-    if (!self->sentinels)
-        return false;
-    bool has_moved = sentinels_moved(self->sentinels, self->endpoint.text);
-    show_sentinels(self);
-    if (!has_moved)
-        return false;
-    log_warn("master_moved", KV("connection", (const char *)self->label),
-             KV("from", (const char *)self->endpoint.text),
-             KV("epoch", sentinels_epoch(self->sentinels)));
-    if (self->moves_total)
-        counter_add(self->moves_total, 1);
-    return true;
-}
-
 enum store_state store_check(struct store *self)
 {
     assert(self);
     bool is_ready = self->connection && self->state == STORE_READY;
-    if (is_ready && !is_master_elsewhere(self))
+    if (is_ready && store_trusts_master(self))
         return STORE_READY;
     int64_t now_ms = clock_monotonic_ms();
     if (!is_ready && now_ms - self->tried_at_ms < RECONNECT_PAUSE_MS)
@@ -259,8 +222,7 @@ enum store_state store_check(struct store *self)
         return self->state;
     }
     self->problem[0] = '\0';
-    if (self->sentinels)
-        show_sentinels(self);
+    store_show_sentinels(self);
     if (self->connections_total)
         counter_add(self->connections_total, 1);
     return STORE_READY;

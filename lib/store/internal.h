@@ -36,6 +36,7 @@ struct store {
     struct counter *losses_total;
     struct counter *moves_total;
     struct gauge *sentinels_answering;
+    int64_t isolation_asked_at_ms;     /* monotonic */
     bool are_sentinels_silent;         /* said so in the log */
     char advised[STORE_PROBLEM_BYTES]; /* advice on settings last written to the log */
 };
@@ -65,6 +66,17 @@ int store_take_history(struct store *self, const redisReply *reply, char *histor
 /* check.c: all the questions put to a fresh connection, before deadline_ms (monotonic). Returns
  * the state and fills problem unless it is STORE_READY. */
 enum store_state store_examine(struct store *self, int64_t deadline_ms);
+
+/* check.c: STORE_AWAY if neither most Sentinels answer nor a replica is in step: then another may
+ * be master by now. */
+enum store_state store_check_isolation(struct store *self, int64_t deadline_ms);
+
+/* master.c: the address the Sentinels name, asked before deadline_ms. -1: problem says why. */
+int store_find_master(struct store *self, int64_t deadline_ms, char address[ENDPOINT_TEXT_BYTES]);
+/* Whether the connection is still to the master, as far as can be known without waiting. */
+bool store_trusts_master(struct store *self);
+/* Sets the gauge; a line in the log when all fell silent or one is back. */
+void store_show_sentinels(struct store *self);
 
 void store_reply_free(redisReply **reply_p);
 

@@ -12,6 +12,8 @@
 
 enum {
     PROBLEM_BYTES = 256,
+    IDLE_AFTER_MS = 100,
+    IDLE_WAIT_MS = 30,
     LOOKUP_POLL_MS = 5,  /* a lookup has no descriptor to wait on */
     STRAGGLERS_SHARE = 4 /* once one has answered, the others get this part of the time */
 };
@@ -38,6 +40,7 @@ struct sentinels {
     struct sentinel each[SENTINELS_MAX];
     size_t count;
     int64_t asked_at_ms;
+    int64_t heard_at_ms; /* when all that can answer had */
     bool is_round_open;
     uint64_t epoch; /* the newest believed */
     size_t answering;
@@ -81,6 +84,7 @@ struct sentinels *sentinels_new(const struct config_redis *redis, struct error *
     }
     self->redis = redis;
     self->asked_at_ms = INT64_MIN / 2;
+    self->heard_at_ms = INT64_MIN / 2;
     self->count = redis->sentinels_count < SENTINELS_MAX ? redis->sentinels_count : SENTINELS_MAX;
     bool is_bad = false;
     for (size_t i = 0; i < self->count && !is_bad; i++) {
@@ -132,6 +136,14 @@ size_t sentinels_answering(const struct sentinels *self)
 uint64_t sentinels_epoch(const struct sentinels *self)
 {
     return self->epoch;
+}
+
+bool sentinels_lack_majority(const struct sentinels *self)
+{
+    size_t well = 0;
+    for (size_t i = 0; i < self->count; i++)
+        well += self->each[i].view.is_known || self->each[i].problem[0] == '\0';
+    return well * 2 <= self->count;
 }
 
 /* --- one Sentinel --- */
@@ -391,12 +403,14 @@ int sentinels_find(struct sentinels *self, int64_t deadline_ms, char address[END
         size_t known = 0;
         size_t under_way = step_all(self, &known);
         int64_t until_ms = known > 0 ? stragglers_until_ms : deadline_ms;
+        self->is_round_open = under_way > 0;
         if (under_way == 0 || clock_monotonic_ms() >= until_ms)
             break;
         wait_for_any(self, until_ms);
     }
     int chosen = choose(self);
     if (chosen >= 0) {
+        self->heard_at_ms = clock_monotonic_ms();
         (void)snprintf(address, ENDPOINT_TEXT_BYTES, "%s", self->each[chosen].view.address);
         return 0;
     }
@@ -411,6 +425,15 @@ int sentinels_find(struct sentinels *self, int64_t deadline_ms, char address[END
     return -1;
 }
 
+/* Those that answered last time and have not yet this time. */
+static bool is_any_expected(const struct sentinels *self)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (self->each[i].state != SENTINEL_IDLE && self->each[i].view.is_known)
+            return true;
+    return false;
+}
+
 bool sentinels_moved(struct sentinels *self, const char *address)
 {
     int64_t now_ms = clock_monotonic_ms();
@@ -420,9 +443,17 @@ bool sentinels_moved(struct sentinels *self, const char *address)
         ask_all(self, now_ms, now_ms + SENTINELS_SILENT_AFTER_MS);
     }
     size_t known = 0;
-    if (step_all(self, &known) > 0)
-        return false;
-    self->is_round_open = false;
+    size_t under_way = step_all(self, &known);
+    /* After idle time what was known of the master is old: an answer is worth a moment. */
+    bool is_stale = now_ms - self->heard_at_ms > SENTINELS_ASK_EVERY_MS + IDLE_AFTER_MS;
+    while (is_stale && is_any_expected(self) && clock_monotonic_ms() < now_ms + IDLE_WAIT_MS) {
+        wait_for_any(self, now_ms + IDLE_WAIT_MS);
+        under_way = step_all(self, &known);
+    }
+    if (under_way == 0)
+        self->is_round_open = false;
+    if (under_way == 0 || !is_any_expected(self) || is_stale)
+        self->heard_at_ms = now_ms;
     int chosen = choose(self);
     return chosen >= 0 && strcmp(self->each[chosen].view.address, address) != 0;
 }

@@ -39,10 +39,14 @@ void sentinels_destroy(struct sentinels **self_p);
 int sentinels_find(struct sentinels *self, int64_t deadline_ms, char address[ENDPOINT_TEXT_BYTES],
                    char *problem, size_t problem_bytes);
 
-/* Never blocks: asks again when it is time, takes what answers came. Returns true if the Sentinels
+/* Asks again when it is time and takes what answers came, without waiting for any; only after idle
+ * time, when what is known is old, it waits a moment (30 ms at most). Returns true if the Sentinels
  * now name another master than address. Silent Sentinels change nothing: a master does not stop
  * being one because nobody can say so. */
 bool sentinels_moved(struct sentinels *self, const char *address);
+
+/* Not more than half of them answer. One that is merely late gets the benefit of the doubt. */
+bool sentinels_lack_majority(const struct sentinels *self);
 
 /* How many answered when last asked, and the epoch believed. */
 size_t sentinels_answering(const struct sentinels *self);

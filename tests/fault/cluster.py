@@ -348,16 +348,16 @@ class Split:
 
 class SplitDesk(ClusterDesk):
     """A ClusterDesk in two zones: the first master, "route-2" and "classify-2", which hands on to route-2 only, are beyond a Split's
-    cable; all else is here.
+    cable, and whoever else is named in beyond; all else is here.
 
     The services speak to each other over Unix sockets, which no network divides: the worst case, for ingest hears both routes."""
 
     ZONE_2 = ("route-2", "classify-2")
 
-    def __init__(self, state, split, **options):
+    def __init__(self, state, split, beyond=(), **options):
         self.split = split
-        places = {name: (split.HERE, ()) for name in (*SERVERS, *SENTINELS)}
-        places[SERVERS[0]] = (split.THERE, split.there)
+        there = (SERVERS[0], *beyond)
+        places = {name: (split.THERE, split.there) if name in there else (split.HERE, ()) for name in (*SERVERS, *SENTINELS)}
         options["cluster"] = {**(options.get("cluster") or {}), "places": places}
         super().__init__(state, **options)
 

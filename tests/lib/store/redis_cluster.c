@@ -304,9 +304,9 @@ void redis_cluster_wait_for_other(struct redis_cluster *self, int than)
                 give_up("no failover");
 }
 
-void redis_cluster_fail_over(struct redis_cluster *self)
+void redis_cluster_begin_fail_over(struct redis_cluster *self)
 {
-    int before = redis_cluster_master(self), waited_ms = 0;
+    int waited_ms = 0;
     for (;;) {
         char *said = redis_cluster_ask_sentinel(self, 0, "SENTINEL FAILOVER desg");
         bool has_begun = strncmp(said, "OK", 2) == 0;
@@ -316,6 +316,12 @@ void redis_cluster_fail_over(struct redis_cluster *self)
         if (!pauses_until(&waited_ms)) /* one failover at a time, and a replica has to be well */
             give_up("no failover begun");
     }
+}
+
+void redis_cluster_fail_over(struct redis_cluster *self)
+{
+    int before = redis_cluster_master(self);
+    redis_cluster_begin_fail_over(self);
     redis_cluster_wait_for_other(self, before);
 }
 

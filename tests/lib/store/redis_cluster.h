@@ -30,7 +30,8 @@ void redis_cluster_kill(struct redis_cluster *self, int server);
 /* Again, with the files it left. */
 void redis_cluster_start(struct redis_cluster *self, int server);
 
-/* Asks the Sentinels for a planned failover and waits until all of them name another master. */
+/* Asks the Sentinels for a planned failover; the second waits until all name another master. */
+void redis_cluster_begin_fail_over(struct redis_cluster *self);
 void redis_cluster_fail_over(struct redis_cluster *self);
 void redis_cluster_wait_for_other(struct redis_cluster *self, int than);
 
