@@ -106,6 +106,7 @@ void custody_distrust(struct custody *self)
 {
     self->is_distrusted = true;
     self->is_hello_wanted = true;
+    self->confirmed_at_ms = -1;
 }
 
 uint64_t custody_fence(const struct custody *self)
