@@ -7,6 +7,7 @@
 #include <time.h>
 
 static const int64_t MINUTE_MS = 60000;
+static const int64_t OFFSET_MAX_MINUTES = 840;
 
 static bool is_digit(char c)
 {
@@ -42,7 +43,7 @@ static bool read_offset(const char *text, bool *is_local, int64_t *offset_ms)
     int64_t minutes =
         (text[1] - '0') * 600 + (text[2] - '0') * 60 + (text[4] - '0') * 10 + (text[5] - '0');
     *offset_ms = (text[0] == '-' ? -minutes : minutes) * MINUTE_MS;
-    return minutes <= 14 * 60;
+    return minutes <= OFFSET_MAX_MINUTES;
 }
 
 static bool read_date(const char *text, int64_t *out)

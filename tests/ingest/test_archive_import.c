@@ -138,7 +138,7 @@ static void brings_back_bodies_and_notes(void **state)
 {
     struct fixture *f = *state;
     struct error err = { 0 };
-    struct archive_import_counts counts;
+    struct archive_import_counts counts = { 0 };
     if (import(f, 0, INT64_MAX, &counts, &err) != 0)
         fail_msg("%s", err.text);
     assert_int_equal(counts.records, RECORDS);
@@ -169,7 +169,7 @@ static void brings_back_bodies_and_notes(void **state)
 static void passes_over_what_is_of_another_time(void **state)
 {
     struct error err = { 0 };
-    struct archive_import_counts counts;
+    struct archive_import_counts counts = { 0 };
     assert_int_equal(import(*state, 0, 1000, &counts, &err), 0);
     assert_int_equal(counts.records, 0);
     assert_int_equal(counts.passed, RECORDS);
@@ -193,7 +193,7 @@ static void says_that_there_is_no_archive(void **state)
 {
     struct fixture *f = *state;
     struct error err = { 0 };
-    struct archive_import_counts counts;
+    struct archive_import_counts counts = { 0 };
     (void)strcat(f->archive, "s");
     assert_int_equal(import(f, 0, INT64_MAX, &counts, &err), -1);
     assert_int_equal(err.kind, ERROR_CONFIG);
@@ -205,7 +205,7 @@ static void passes_over_damage_and_says_so(void **state)
 {
     struct fixture *f = *state;
     struct error err = { 0 };
-    struct archive_import_counts counts;
+    struct archive_import_counts counts = { 0 };
     char path[600] = "";
     struct dirent **list = NULL;
     int found = scandir(f->archive, &list, NULL, alphasort);
