@@ -209,9 +209,9 @@ static int refuse(long status, const json_t *problem, struct error *err)
 {
     const char *detail = json_string_value(json_object_get(problem, "detail"));
     const char *remedy = json_string_value(json_object_get(problem, "remedy"));
-    enum error_kind kind = status == 401                    ? ERROR_CONFIG
-                           : status == 503 || status >= 500 ? ERROR_UNAVAILABLE
-                                                            : ERROR_INVALID;
+    enum error_kind kind = status == 401   ? ERROR_CONFIG
+                           : status >= 500 ? ERROR_UNAVAILABLE
+                                           : ERROR_INVALID;
     if (!detail)
         return error_set(err, kind, "desk answered %ld", status);
     return error_set(err, kind, "%s %s", detail, remedy ? remedy : "");

@@ -1,5 +1,6 @@
 /* What people decide and do. The order is always: the function checks, the fact is journalled, then
  * 200 is answered. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +52,7 @@ static void decide(struct api_call *call, Desg__V1__Fact *fact, const struct id 
     struct error err = { 0 };
     struct id id;
     struct store_fact_done done = { 0 };
+    assert(call && call->store);
     if (api_fact_begin(call, fact, &id, fact_describe) != FACT_NEW)
         return;
     if (conversation && api_conversation(call, conversation, NULL) != 0) {

@@ -85,7 +85,8 @@ static int parse_line(const char *path, size_t number, char *line, struct row *r
                          "%s:%zu: the second word is no name: write 1 to %d letters, digits, '.', "
                          "'_', '-' or '@'",
                          path, number, AGENT_MAX_BYTES);
-    row->holder.roles = roles && !strtok_r(NULL, " \t\r", &rest) ? roles_of(roles) : 0;
+    const char *more = strtok_r(NULL, " \t\r", &rest);
+    row->holder.roles = roles && !more ? roles_of(roles) : 0;
     if (row->holder.roles == 0)
         return error_set(err, ERROR_CONFIG,
                          "%s:%zu: after the name come roles joined by commas: agent, supervisor, "
