@@ -1,5 +1,6 @@
 /* redis_model - what the Redis Functions of lib/store/functions decide, in C and in memory: apply,
- * quarantine, hello, mark, as far as the delivery promise depends on them. State is a value: it can
+ * quarantine, hello, mark, as far as the delivery promise depends on them
+ * (not: queues, facts of people, what context raises). State is a value: it can
  * be copied, kept as an image and rebuilt from a log of commands, as replication and the
  * append-only file do. test_redis_model drives the real functions on a real Redis and this with the
  * same sequences and compares answers and state. */
@@ -12,7 +13,6 @@
 
 enum {
     MODEL_EVENTS = 256,
-    MODEL_CONVERSATIONS = 64,
     MODEL_SOURCES = 4,
     MODEL_VERDICT_BYTES = 48,
     MODEL_STREAM = 1024,
@@ -20,7 +20,7 @@ enum {
     MODEL_HISTORY_BYTES = 41
 };
 
-enum { MODEL_REAL, MODEL_CONTEXT, MODEL_UNCLASSIFIED }; /* certainty, as in common.lua */
+enum { MODEL_REAL, MODEL_UNCLASSIFIED };
 
 struct model_event {
     bool is_known;
@@ -29,13 +29,7 @@ struct model_event {
     uint8_t certainty;
     uint8_t verdict_length;
     uint8_t alert_severity; /* of the alert's own record; 0: no alert */
-    uint32_t n;
     uint8_t verdict[MODEL_VERDICT_BYTES];
-};
-
-struct model_conversation {
-    uint32_t n;
-    int64_t severe_at; /* 0: never */
 };
 
 struct model_mark {
@@ -51,7 +45,6 @@ struct model_stream_entry {
 
 struct model_state {
     struct model_event events[MODEL_EVENTS];
-    struct model_conversation conversations[MODEL_CONVERSATIONS];
     struct model_mark marks[MODEL_SOURCES];
     struct model_stream_entry stream[MODEL_STREAM];
     size_t stream_length;
@@ -65,20 +58,17 @@ struct model_state {
 /* One event offered, as apply.c would send it. */
 struct model_offer {
     uint16_t event;
-    uint16_t conversation;
     uint8_t severity;
     uint8_t certainty;
     bool is_work;
     bool has_order;
     bool breaks_function; /* the function fails on it */
     int64_t received_ms;
-    int64_t moment_ms;
     uint8_t verdict_length;
     uint8_t verdict[MODEL_VERDICT_BYTES];
 };
 
 struct model_rules {
-    int64_t context_ms;
     uint32_t unclassified_per_minute;
     bool ignores_beat;    /* so too: nor the beat */
     bool ignores_history; /* broken on purpose: MARK does not compare the history */

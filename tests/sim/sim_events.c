@@ -76,7 +76,6 @@ static void make_event(struct world *world, int64_t received_ms)
         .nature = choose_nature(world),
         .conversation = (uint16_t)world_dice(world, CONVERSATIONS),
         .received_ms = received_ms,
-        .is_context_sensitive = world_dice(world, 12) == 0,
     };
     event->severity[0] = event->severity[1] = choose_severity(world);
     if (world_dice(world, 10) == 0)

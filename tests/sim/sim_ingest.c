@@ -646,7 +646,7 @@ uint32_t sim_ingest_start_of(const struct sim_ingest *self, uint64_t incarnation
 
 uint64_t sim_ingest_newest(const struct sim_ingest *self)
 {
-    return self->next_sequence - 1;
+    return self->committed; /* what a failed sync took is no record */
 }
 
 const struct id *sim_ingest_source(const struct sim_ingest *self)
@@ -664,14 +664,15 @@ void sim_ingest_describe(const struct sim_ingest *self, char *out, size_t length
     struct custody_status status = { 0 };
     if (self->custody)
         custody_status(self->custody, now_ms(self), &status);
-    (void)snprintf(out, length,
-                   "newest %llu unloaded %llu held %zu deferred %llu provisional %llu done %llu "
-                   "marked %llu workers %zu routes %zu busy %d history %d",
-                   (unsigned long long)status.newest, (unsigned long long)status.unloaded,
-                   status.held_events, (unsigned long long)status.deferred,
-                   (unsigned long long)status.provisional, (unsigned long long)status.done_through,
-                   (unsigned long long)status.marked, status.workers, status.routes,
-                   status.is_route_busy, status.is_history_known);
+    (void)snprintf(
+        out, length,
+        "pending %zu newest %llu unloaded %llu held %zu deferred %llu provisional %llu done %llu "
+        "marked %llu workers %zu routes %zu busy %d history %d",
+        self->pending_count, (unsigned long long)status.newest, (unsigned long long)status.unloaded,
+        status.held_events, (unsigned long long)status.deferred,
+        (unsigned long long)status.provisional, (unsigned long long)status.done_through,
+        (unsigned long long)status.marked, status.workers, status.routes, status.is_route_busy,
+        status.is_history_known);
 }
 
 struct sim_ingest *sim_ingest_new(struct world *world, struct process *process)

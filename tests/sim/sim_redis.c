@@ -7,7 +7,7 @@
 
 #include "oracle.h"
 
-enum { NOBODY = -1, TIMEOUT_US = 250000, CONTEXT_MS = 86400000, RATE = 5 };
+enum { NOBODY = -1, TIMEOUT_US = 250000, RATE = 5 };
 
 struct node {
     char name[32];
@@ -619,8 +619,7 @@ void redis_make(struct world *world)
         abort();
     world->redis = redis;
     redis->rules =
-        (struct model_rules){ .context_ms = CONTEXT_MS,
-                              .unclassified_per_minute = RATE,
+        (struct model_rules){ .unclassified_per_minute = RATE,
 
                               .ignores_beat = world->mutant == MUTANT_MARK_WITHOUT_BEAT,
                               .ignores_history = world->mutant == MUTANT_MARK_WITHOUT_HISTORY };

@@ -48,19 +48,14 @@ static bool make_offer(const struct sim_route *self, const struct store_event *g
     const struct sim_event *known = &self->world->events[number];
     struct store_plan plan;
     store_plan_make(&plan, event, given->verdict, &self->queues);
-    bool is_context = given->verdict->is_context_sensitive && !plan.is_late;
     *offer = (struct model_offer){
         .event = (uint16_t)number,
-        .conversation = known->conversation,
         .severity = (uint8_t)plan.severity,
-        .certainty = plan.is_provisional ? MODEL_UNCLASSIFIED
-                     : is_context        ? MODEL_CONTEXT
-                                         : MODEL_REAL,
+        .certainty = plan.is_provisional ? MODEL_UNCLASSIFIED : MODEL_REAL,
         .is_work = plan.opens_work,
-        .has_order = plan.may_alert || (is_context && plan.opens_work),
+        .has_order = plan.may_alert,
         .breaks_function = known->nature == NATURE_BREAKS_FUNCTION,
         .received_ms = event->received_at_ms,
-        .moment_ms = event->platform_time_ms > 0 ? event->platform_time_ms : event->received_at_ms,
         .verdict_length = (uint8_t)given->verdict_length,
     };
     if (given->verdict_length > 0)

@@ -53,7 +53,6 @@ static void judge(void *arg, const Desg__V1__Event *event, struct verdict *out)
     *out = (struct verdict){ .message = DESG__V1__VERDICT__INIT };
     out->message.severity = (Desg__V1__Severity)known->severity[world->rules_edition];
     out->message.is_urgent = out->message.severity >= DESG__V1__SEVERITY__SEVERITY_URGENT;
-    out->message.is_context_sensitive = known->is_context_sensitive;
     out->message.rules_edition = world->rules_edition ? (char *)"b" : (char *)"a";
 }
 

@@ -64,7 +64,6 @@ enum event_nature { NATURE_PLAIN, NATURE_KILLS_WORKER, NATURE_UNDECODABLE, NATUR
 struct sim_event {
     enum event_nature nature;
     uint8_t severity[2]; /* by edition of the rules */
-    bool is_context_sensitive;
     uint16_t conversation;
     int64_t received_ms;
     uint8_t bytes[96];
