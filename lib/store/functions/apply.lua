@@ -4,12 +4,24 @@
 
 -- The event's own record comes last, together with the conversation's state.
 local function save(ctx, c, key, e, is_new)
-  e.applied = ctx.now
+  local record = struct.pack(RECORD, e.n, ctx.now) .. e.header .. e.verdict
   if is_new then
-    redis.call('HSET', key, 'work', pack_work(c), 'v:' .. e.id, write_record(e), 'e:' .. e.id, e.bytes)
+    redis.call('HSET', key, 'work', pack_work(c), 'v:' .. e.id, record, 'e:' .. e.id, e.bytes)
   else
-    redis.call('HSET', key, 'work', pack_work(c), 'v:' .. e.id, write_record(e))
+    redis.call('HSET', key, 'work', pack_work(c), 'v:' .. e.id, record)
   end
+end
+
+-- Learns from what is no work in itself: an echo, or a copy whose verdict does not stand. Says whether it
+-- learnt anything; the queue follows with the refold.
+local function learn_aside(ctx, c, e)
+  local home_rank, home_queue, restricted, language = c.home_rank, c.home_queue, c.restricted, c.language
+  learn(c, e)
+  if c.home_rank ~= home_rank or c.home_queue ~= home_queue then
+    unsettle(ctx, c, e.conversation)
+    return true
+  end
+  return c.restricted ~= restricted or c.language ~= language
 end
 
 local function apply_new(ctx, c, key, e, d)
@@ -17,10 +29,10 @@ local function apply_new(ctx, c, key, e, d)
   if c.hint_at or e.certainty == CONTEXT then
     judge_context(ctx, c, e)
   end
-  learn(c, e)
   c.channel, c.account = e.channel, e.account
   c.first, c.last = math.min(c.first or at, at), math.max(c.last or at, at)
   if e.is_work then
+    learn(c, e)
     count_tick(c, e)
     c.n = c.n + 1
     if d and is_covered(c, e, d) then
@@ -32,6 +44,7 @@ local function apply_new(ctx, c, key, e, d)
       alert_event(ctx, e, d)
     end
   else
+    learn_aside(ctx, c, e)
     e.n = c.tick
     if not c.state or c.state == 'archived' then
       if c.state then
@@ -63,6 +76,8 @@ local function apply_change(ctx, c, key, e, d, stood)
       alert_event(ctx, e, d)
     end
     unsettle(ctx, c, e.conversation)
+  else
+    learn_aside(ctx, c, e)
   end
   save(ctx, c, key, e, false)
   return 'r'
@@ -74,6 +89,11 @@ local function apply_again(ctx, c, key, e, d, stood)
   end
   if e.certainty ~= UNCLASSIFIED and (stood.certainty == UNCLASSIFIED or e.severity > stood.severity) then
     return apply_change(ctx, c, key, e, d, stood)
+  end
+  if e.certainty ~= UNCLASSIFIED and stood.verdict ~= e.verdict then
+    if learn_aside(ctx, c, e) then -- it may still know that it is restricted, or Welsh
+      redis.call('HSET', key, 'work', pack_work(c))
+    end
   end
   -- Still unclassified: still to be offered again when a classifier is back.
   local outcome = stood.certainty == UNCLASSIFIED and 'p' or 'd'

@@ -40,7 +40,7 @@ local function read_header(text, at)
     home_rank = home_rank, allowance = allowance, received = received, written = written, queue = queue,
     grade = grade, category = category, language = language, home_queue = home_queue, channel = channel,
     account = account, alert = alert, header = nil, id = nil, conversation = nil, bytes = nil, verdict = nil,
-    alerting = nil, n = nil, applied = nil }, ends_at
+    alerting = nil, n = nil }, ends_at
 end
 
 local function write_header(e)
@@ -54,10 +54,6 @@ local function read_record(value)
   local e, ends_at = read_header(value, RECORD_BYTES + 1)
   e.n, e.applied, e.verdict = n, applied, string.sub(value, ends_at)
   return e
-end
-
-local function write_record(e)
-  return struct.pack(RECORD, e.n, e.applied) .. (e.header or write_header(e)) .. e.verdict
 end
 
 local function index_key(prefix, event)
@@ -92,7 +88,7 @@ end
 -- A conversation's own state is field "work" of its hash: one read, one write. Its values are packed one
 -- after the other without their names: two thirds of the time to write, half to read; those at the end only
 -- if they say more than the others. A new field goes to the end of all three lists. Named in the
--- constructor, even as nil, a field has its room at once.
+-- constructor, even as nil, a field has its room at once; the seldom ones share what is left of that.
 local function pack_work(c)
   if c.tick == c.n and c.severe_from == c.severe_at and
     not (c.hint_at or c.has_facts or c.is_unsettled or c.archived_n) then
@@ -127,8 +123,7 @@ local function new_work()
   return { state = nil, n = 0, closed_n = 0, closed_at = nil, severity = nil, category = nil, grade = nil, rank = nil,
     queue = nil, score = nil, since = nil, language = nil, restricted = 0, home_rank = 0, home_queue = nil,
     severe_at = nil, first = nil, last = nil, last_event = nil, channel = nil, account = nil, owner = nil,
-    fence = nil, lease = nil, tick = 0, severe_from = nil, hint_at = nil, has_facts = nil, is_unsettled = nil,
-    archived_n = nil, archived_last = nil }
+    fence = nil, lease = nil, tick = 0 }
 end
 
 local function read_work(prefix, id)

@@ -126,14 +126,18 @@ local function is_hint(e)
   return e.is_work and e.certainty == CONTEXT and e.severity < URGENT
 end
 
+local function learn_home(c, e)
+  if e.home_rank > c.home_rank then
+    c.home_rank, c.home_queue = e.home_rank, e.home_queue
+  elseif e.home_rank == c.home_rank then
+    c.home_queue = first_word(c.home_queue, e.home_queue)
+  end
+end
+
 -- What stays true of a conversation whatever becomes of its work.
 local function learn(c, e)
   if e.home_rank >= HOME_RANK then
-    if e.home_rank > c.home_rank then
-      c.home_rank, c.home_queue = e.home_rank, e.home_queue
-    elseif e.home_rank == c.home_rank then
-      c.home_queue = first_word(c.home_queue, e.home_queue)
-    end
+    learn_home(c, e)
   end
   if e.restricted > c.restricted then
     c.restricted = e.restricted
@@ -206,6 +210,9 @@ end
 -- Work came that a close covers: the fact was here before its event.
 local function add_covered(ctx, c, e, d)
   if c.state == 'open' or c.state == 'claimed' then
+    local queue = c.queue
+    go_home(c) -- it may be what made the conversation restricted
+    requeue(ctx, c, e.conversation, queue, c.score)
     return
   end
   if c.state ~= 'closed' then

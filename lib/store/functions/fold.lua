@@ -60,7 +60,7 @@ local function raise_hint(ctx, c, key, e, d)
   count_tick(c, e)
   alert_event(ctx, e, d)
   learn(c, e)
-  redis.call('HSET', key, 'v:' .. e.id, write_record(e))
+  redis.call('HSET', key, 'v:' .. e.id, struct.pack(RECORD, e.n, e.applied) .. e.header .. e.verdict)
 end
 
 -- Raises those of hints (pairs of event and decision) that a severe moment gives context. One that is

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "alert/alert.h"
+#include "clock/clock.h"
 #include "desg/v1/alert.pb-c.h"
 #include "desg/v1/verdict.pb-c.h"
 
@@ -254,6 +255,142 @@ static void replacing_one_keeps_what_the_others_say(void **state)
     assert_true(waits_in(f, "urgent", &open.conversation));
     assert_field(f, &open.conversation, "severity", "4");
     assert_field(f, &open.conversation, "category", "assault");
+}
+
+/* A flood from one person while no classifier answered: each call weighs the conversation anew
+ * once, not once per event. */
+static void thousands_of_unclassified_events_of_one_person_are_replaced_in_time(void **state)
+{
+    struct fixture *f = *state;
+    enum { COUNT = 5000, DEADLINE_MS = 30000 };
+    struct sample *samples = calloc(COUNT, sizeof *samples);
+    int64_t begun_ms = 0;
+    for (int is_real = 0; is_real < 2; is_real++) {
+        begun_ms = clock_monotonic_ms();
+        for (size_t at = 0; at < COUNT; at += STORE_APPLY_MAX) {
+            struct store_event events[STORE_APPLY_MAX];
+            struct store_result results[STORE_APPLY_MAX];
+            size_t count = COUNT - at < STORE_APPLY_MAX ? COUNT - at : STORE_APPLY_MAX;
+            struct error err = { 0 };
+            for (size_t i = 0; i < count; i++) {
+                sample_init(&samples[at + i], 1, (unsigned)(at + i), T0 + (int64_t)(at + i),
+                            ROUTINE);
+                if (!is_real)
+                    make_unclassified(&samples[at + i]);
+                sample_pack(&samples[at + i]);
+                events[i] = sample_event(&samples[at + i]);
+            }
+            assert_int_equal(store_apply(f->store, events, count, results, f->history, &err), 0);
+            for (size_t i = 0; i < count; i++)
+                assert_int_equal(results[i].outcome, is_real ? STORE_RAISED : STORE_PROVISIONAL);
+        }
+    }
+    int64_t took_ms = clock_monotonic_ms() - begun_ms;
+    print_message("%d verdicts replaced in %lld ms\n", COUNT, (long long)took_ms);
+    assert_true(took_ms < DEADLINE_MS);
+    assert_true(waits_in(f, "general", &samples[0].conversation));
+    assert_field(f, &samples[0].conversation, "severity", "1");
+    assert_field(f, &samples[0].conversation, "n", "5000");
+    free(samples);
+}
+
+/* As a build before facts left it: 24 values, a close as the count it covers. */
+static void state_of_earlier_builds_is_understood(void **state)
+{
+    struct fixture *f = *state;
+    struct sample first, second;
+    sample_init(&first, 1, 1, T0, ATTENTION);
+    sample_init(&second, 1, 2, T0 + MINUTE_MS, ROUTINE);
+    (void)apply_sample(f, &first);
+    char id[ID_TEXT_BYTES];
+    id_text(first.conversation.bytes, id);
+    free(redis_server_ask(
+        f->server,
+        "EVAL local\tw={cmsgpack.unpack(redis.call('HGET',KEYS[1],'work'))}w[1]='closed'w[3]=w[2]"
+        "w[4]=9\tredis.call('HSET',KEYS[1],'work',cmsgpack.pack(unpack(w,1,24)))"
+        "redis.call('ZREM','desg:{testforce}:queue:general',ARGV[1]) 1 desg:{testforce}:conv:%s %s",
+        id, id));
+    assert_field(f, &first.conversation, "state", "closed");
+    assert_int_equal(apply_sample(f, &first), STORE_DUPLICATE);
+    assert_field(f, &first.conversation, "state", "closed");
+    (void)apply_sample(f, &second);
+    assert_field(f, &first.conversation, "state", "open");
+    assert_field(f, &first.conversation, "severity", "1"); /* the closed one does not count */
+    second.verdict.severity = ATTENTION;                   /* weighs the whole conversation anew */
+    (void)apply_sample(f, &second);
+    assert_field(f, &first.conversation, "since", "1790000060000");
+    first.verdict.severity = URGENT;
+    (void)apply_sample(f, &first);
+    assert_field(f, &first.conversation, "severity", "4");
+    assert_field(f, &first.conversation, "since", "1790000000000");
+}
+
+/* What DONE carried is what a replay offers: an emptied Redis decides as it did. */
+static void a_kept_verdict_rebuilds_the_same_conversation(void **state)
+{
+    struct fixture *f = *state;
+    char *before = NULL;
+    struct sample severe, hint;
+    sample_init(&severe, 1, 1, T0, URGENT);
+    sample_init(&hint, 1, 2, T0 + MINUTE_MS, ROUTINE);
+    hint.verdict.is_context_sensitive = true;
+    hint.verdict.grade = (char *)"scheduled";
+    (void)apply_sample(f, &severe);
+    sample_pack(&hint);
+    struct store_event event = sample_event(&hint);
+    struct store_result result;
+    struct error err = { 0 };
+    assert_int_equal(store_apply(f->store, &event, 1, &result, f->history, &err), 0);
+    assert_non_null(result.standing_verdict);
+    Desg__V1__Verdict *kept =
+        desg__v1__verdict__unpack(NULL, result.standing_verdict_length, result.standing_verdict);
+    for (int is_rebuilt = 0; is_rebuilt < 2; is_rebuilt++) {
+        json_t *json = NULL;
+        if (is_rebuilt) {
+            free(redis_server_ask(f->server, "FLUSHALL"));
+            hint.verdict = *kept;
+            (void)apply_sample(f, &hint); /* the other way round */
+            (void)apply_sample(f, &severe);
+        }
+        assert_int_equal(store_conversation(f->store, &severe.conversation, &json, &err), 0);
+        (void)json_object_del(json, "tick");
+        (void)json_object_del(json, "last_event");
+        (void)json_object_del(json, "events");
+        char *text = json_dumps(json, JSON_SORT_KEYS);
+        json_decref(json);
+        if (!is_rebuilt)
+            before = text;
+        else
+            assert_string_equal(text, before);
+        if (is_rebuilt)
+            free(text);
+    }
+    /* newer rules that see less in it change nothing */
+    hint.verdict.severity = ROUTINE;
+    assert_int_equal(apply_sample(f, &hint), STORE_DUPLICATE);
+    assert_field(f, &severe.conversation, "severity", "4");
+    free(before);
+    desg__v1__verdict__free_unpacked(kept, NULL);
+}
+
+static void a_severe_event_that_comes_late_gives_context_to_what_followed_it(void **state)
+{
+    struct fixture *f = *state;
+    struct store_result result;
+    struct sample hint, severe;
+    sample_init(&hint, 1, 1, T0 + HOUR_MS, ROUTINE);
+    hint.verdict.is_context_sensitive = true;
+    (void)apply_sample(f, &hint);
+    assert_int_equal(alerts_in_stream(f), 0);
+    sample_init(&severe, 1, 2, T0, URGENT);
+    (void)apply_sample(f, &severe);
+    assert_int_equal(alerts_in_stream(f), 2);
+    sample_pack(&hint);
+    struct store_event event = sample_event(&hint);
+    struct error err = { 0 };
+    assert_int_equal(store_apply(f->store, &event, 1, &result, f->history, &err), 0);
+    assert_int_equal(result.outcome, STORE_DUPLICATE);
+    assert_non_null(result.standing_verdict); /* a replay is told what stands */
 }
 
 static void a_real_urgent_verdict_after_unclassified_alerts_again(void **state)
@@ -575,6 +712,10 @@ int main(void)
         T(a_less_severe_copy_changes_nothing_and_says_what_stands),
         T(the_first_real_verdict_replaces_unclassified),
         T(replacing_one_keeps_what_the_others_say),
+        T(thousands_of_unclassified_events_of_one_person_are_replaced_in_time),
+        T(state_of_earlier_builds_is_understood),
+        T(a_kept_verdict_rebuilds_the_same_conversation),
+        T(a_severe_event_that_comes_late_gives_context_to_what_followed_it),
         T(a_real_urgent_verdict_after_unclassified_alerts_again),
         T(unclassified_above_the_rate_join_a_digest),
         T(context_raises_only_near_a_severe_event),

@@ -1,68 +1,8 @@
 #include "fixture.h"
 
-#include "clock/clock.h"
+#include "decision.h"
 
 static const int64_t SECOND_MS = 1000;
-
-struct decision {
-    Desg__V1__Fact fact;
-    Desg__V1__Closed closed;
-    Desg__V1__Graded graded;
-    Desg__V1__Noted noted;
-    Desg__V1__AlertTaken taken;
-    struct id id, conversation, alert;
-};
-
-static void decision_init(struct decision *self, unsigned number, const struct id *conversation,
-                          int64_t at_ms)
-{
-    memset(self, 0, sizeof *self);
-    desg__v1__fact__init(&self->fact);
-    desg__v1__closed__init(&self->closed);
-    desg__v1__graded__init(&self->graded);
-    desg__v1__noted__init(&self->noted);
-    desg__v1__alert_taken__init(&self->taken);
-    self->id = sample_id("fa", number, 0);
-    self->fact.id = (ProtobufCBinaryData){ ID_BYTES, self->id.bytes };
-    self->fact.agent = (char *)"agent-1";
-    self->fact.at_ms = at_ms;
-    if (!conversation)
-        return;
-    self->conversation = *conversation;
-    self->fact.conversation_id = (ProtobufCBinaryData){ ID_BYTES, self->conversation.bytes };
-}
-
-static void make_close(struct decision *self)
-{
-    self->fact.what_case = DESG__V1__FACT__WHAT_CLOSED;
-    self->fact.closed = &self->closed;
-    self->closed.reason = (char *)"answered";
-}
-
-static void make_grade(struct decision *self, Desg__V1__Severity severity)
-{
-    self->fact.what_case = DESG__V1__FACT__WHAT_GRADED;
-    self->fact.graded = &self->graded;
-    self->graded.severity = severity;
-    self->graded.reason = (char *)"invented reason";
-}
-
-static void make_note(struct decision *self)
-{
-    self->fact.what_case = DESG__V1__FACT__WHAT_NOTED;
-    self->fact.noted = &self->noted;
-    self->noted.text = (char *)"rang back";
-}
-
-static void make_taken(struct decision *self, const struct id *event)
-{
-    self->fact.what_case = DESG__V1__FACT__WHAT_ALERT_TAKEN;
-    self->fact.alert_taken = &self->taken;
-    self->alert = id_of_alert(event->bytes);
-    self->taken.alert_id = (ProtobufCBinaryData){ ID_BYTES, self->alert.bytes };
-    self->taken.dispatcher = (char *)"d-7";
-    self->taken.log_number = (char *)"2026-118";
-}
 
 static uint64_t claim_it(struct fixture *f, const struct id *conversation)
 {
@@ -125,7 +65,7 @@ static void a_close_names_what_it_covers_and_answers_a_repeat_with_the_same_byte
     struct sample first = waiting(f, 1, 1, T0, ROUTINE);
     struct decision close;
     decision_init(&close, 1, &first.conversation, T0 + 9 * SECOND_MS);
-    make_close(&close);
+    decision_close(&close);
     close.fact.fence = claim_it(f, &first.conversation);
     struct store_fact_done done = decided(f, &close);
     assert_false(done.is_repeat);
@@ -153,7 +93,7 @@ static void decisions_are_refused_without_the_claim_or_with_something_newer(void
     struct sample first = waiting(f, 1, 1, T0, ROUTINE);
     struct decision close, note;
     decision_init(&close, 1, &first.conversation, T0);
-    make_close(&close);
+    decision_close(&close);
     assert_refused(f, &close, NULL, "the claim has ended");
     close.fact.fence = claim_it(f, &first.conversation);
     close.fact.agent = (char *)"agent-2";
@@ -164,18 +104,18 @@ static void decisions_are_refused_without_the_claim_or_with_something_newer(void
     close.fact.fence++;
     (void)waiting(f, 1, 2, T0 + SECOND_MS, ROUTINE);
     assert_refused(f, &close, &first.event_id, "newer");
-    make_grade(&close, ROUTINE);
+    decision_grade(&close, ROUTINE);
     assert_refused(f, &close, &first.event_id, "newer");
     struct id nobody = sample_id("no", 1, 1);
     decision_init(&note, 2, &nobody, T0);
-    make_note(&note);
+    decision_note(&note);
     assert_refused(f, &note, NULL, "no such conversation");
-    make_taken(&note, &first.event_id);
+    decision_take_alert(&note, &first.event_id);
     assert_refused(f, &note, NULL, "no such alert");
     note.fact.id.len = 3;
     assert_refused(f, &note, NULL, "instead of 16");
     decision_init(&note, 3, NULL, T0);
-    make_note(&note);
+    decision_note(&note);
     assert_refused(f, &note, NULL, "names none");
 }
 
@@ -200,7 +140,7 @@ static void only_what_a_close_does_not_cover_opens_again(void **state)
     struct sample first = waiting(f, 1, 1, T0, ATTENTION);
     struct decision close;
     decision_init(&close, 1, &first.conversation, T0);
-    make_close(&close);
+    decision_close(&close);
     close.fact.fence = claim_it(f, &first.conversation);
     free(decided(f, &close).fact);
     assert_int_equal(apply_sample(f, &first), STORE_DUPLICATE);
@@ -218,7 +158,7 @@ static void a_grade_lowers_place_and_deadline_until_something_new_comes(void **s
     struct sample first = waiting(f, 1, 1, T0, URGENT);
     struct decision lower;
     decision_init(&lower, 1, &first.conversation, T0);
-    make_grade(&lower, ROUTINE);
+    decision_grade(&lower, ROUTINE);
     lower.fact.fence = claim_it(f, &first.conversation);
     free(decided(f, &lower).fact);
     assert_field(f, &first.conversation, "state", "claimed");
@@ -253,7 +193,7 @@ static void a_lowered_event_waits_where_it_would_if_it_were_routine(void **state
         (void)apply_sample(f, &sample);
         struct decision lower;
         decision_init(&lower, i, &sample.conversation, T0);
-        make_grade(&lower, ATTENTION);
+        decision_grade(&lower, ATTENTION);
         lower.fact.fence = claim_it(f, &sample.conversation);
         free(decided(f, &lower).fact);
         assert_field(f, &sample.conversation, "queue", i == 0 ? "roads" : "cymraeg");
@@ -267,7 +207,7 @@ static void raising_to_urgent_orders_an_alert_for_the_newest_event(void **state)
     (void)waiting(f, 1, 1, T0, ROUTINE);
     struct decision raise;
     decision_init(&raise, 1, &second.conversation, T0 + 2 * SECOND_MS);
-    make_grade(&raise, LIFE);
+    decision_grade(&raise, LIFE);
     raise.fact.fence = claim_it(f, &second.conversation);
     free(decided(f, &raise).fact);
     assert_field(f, &second.conversation, "severity", "5");
@@ -296,16 +236,13 @@ static void of_two_grades_the_later_counts_and_a_machine_never_lowers_one(void *
 {
     struct fixture *f = *state;
     struct sample sample = waiting(f, 1, 1, T0, ATTENTION);
-    Desg__V1__Covered covered = DESG__V1__COVERED__INIT, *list[] = { &covered };
-    covered.event_id = (ProtobufCBinaryData){ ID_BYTES, sample.event_id.bytes };
-    covered.severity = ATTENTION;
     struct decision later, earlier;
     decision_init(&later, 1, &sample.conversation, T0 + 2 * SECOND_MS);
     decision_init(&earlier, 2, &sample.conversation, T0 + SECOND_MS);
-    make_grade(&later, URGENT);
-    make_grade(&earlier, ROUTINE);
-    later.graded.covered = earlier.graded.covered = list;
-    later.graded.n_covered = earlier.graded.n_covered = 1;
+    decision_grade(&later, URGENT);
+    decision_grade(&earlier, ROUTINE);
+    decision_cover(&later, &sample.event_id, ATTENTION);
+    decision_cover(&earlier, &sample.event_id, ATTENTION);
     apply_fact(f, &later.fact);
     apply_fact(f, &earlier.fact);
     assert_field(f, &sample.conversation, "severity", "4");
@@ -327,7 +264,7 @@ static void an_emptied_redis_is_rebuilt_from_facts_and_events_in_either_order(vo
         struct sample sample = waiting(f, 1, 1, T0, URGENT);
         struct decision close;
         decision_init(&close, 1, &sample.conversation, T0 + SECOND_MS);
-        make_close(&close);
+        decision_close(&close);
         close.fact.fence = claim_it(f, &sample.conversation);
         struct store_fact_done done = decided(f, &close);
         Desg__V1__Fact *fact = unpacked(&done);
@@ -359,7 +296,7 @@ static void notes_are_kept_and_change_nothing_else(void **state)
     struct sample sample = waiting(f, 1, 1, T0, ROUTINE);
     struct decision note;
     decision_init(&note, 1, &sample.conversation, T0 + SECOND_MS);
-    make_note(&note);
+    decision_note(&note);
     free(decided(f, &note).fact);
     apply_fact(f, &note.fact);
     assert_true(waits_in(f, "general", &sample.conversation));
@@ -396,7 +333,7 @@ static void an_alert_taken_by_the_desk_orders_no_second_one_after_a_rebuild(void
     struct sample sample = waiting(f, 1, 1, T0, URGENT);
     struct decision take;
     decision_init(&take, 1, NULL, T0 + SECOND_MS);
-    make_taken(&take, &sample.event_id);
+    decision_take_alert(&take, &sample.event_id);
     struct store_fact_done done = decided(f, &take);
     Desg__V1__Fact *fact = unpacked(&done);
     assert_int_equal(fact->conversation_id.len, ID_BYTES); /* found through the alert */
@@ -475,7 +412,7 @@ static void sources_report_under_the_live_history_only(void **state)
         assert_int_equal(json_is_true(json_object_get(row, "is_caught_up")), is_caught_up);
         json_decref(json);
     }
-    struct store_mark none = { 0 }, mark = { 7, 9 };
+    struct store_mark none = { 0 }, mark = { .incarnation = 7, .sequence = 9 };
     bool is_stored = false;
     assert_int_equal(store_set_mark(f->store, &source, &mark, &none, wrong, &is_stored, &err), 0);
     assert_true(is_stored); /* the report is no mark */
