@@ -170,6 +170,7 @@ static redisContext *open_endpoint(struct store *self, int64_t deadline_ms)
     if (!context || context->err) {
         problem(self, "cannot connect to Redis at %.200s: %s", to->text,
                 context ? context->errstr : "no memory");
+        endpoint_failed(&self->endpoint);
         context_free(&context);
         return NULL;
     }

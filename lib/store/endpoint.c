@@ -103,9 +103,26 @@ void endpoint_look_up(struct endpoint *self)
     self->lookup = lookup;
 }
 
+/* A name may have addresses that lead nowhere from here, such as one of IPv6. */
+static const struct addrinfo *address_in_turn(const struct addrinfo *all, unsigned turn)
+{
+    unsigned count = 0;
+    for (const struct addrinfo *one = all; one; one = one->ai_next)
+        count++;
+    const struct addrinfo *chosen = all;
+    for (unsigned skip = count ? turn % count : 0; skip > 0; skip--)
+        chosen = chosen->ai_next;
+    return chosen;
+}
+
+void endpoint_failed(struct endpoint *self)
+{
+    self->turn++;
+}
+
 static void take_result(struct endpoint *self)
 {
-    const struct addrinfo *found = self->lookup->request.ar_result;
+    const struct addrinfo *found = address_in_turn(self->lookup->request.ar_result, self->turn);
     if (found && gai_error(&self->lookup->request) == 0)
         (void)getnameinfo(found->ai_addr, found->ai_addrlen, self->numeric, sizeof self->numeric,
                           NULL, 0, NI_NUMERICHOST);

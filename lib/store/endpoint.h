@@ -20,6 +20,7 @@ struct endpoint {
     char host[ENDPOINT_HOST_BYTES];
     int port;
     char numeric[INET6_ADDRSTRLEN]; /* "": not looked up yet; of a name the last one found */
+    unsigned turn;                  /* which of a name's addresses is taken */
     struct endpoint_lookup *lookup; /* under way; NULL: none */
 };
 
@@ -36,5 +37,8 @@ void endpoint_look_up(struct endpoint *self);
 /* Takes what the lookup brought, waiting at most wait_ms for it. ENDPOINT_FOUND: numeric (or the
  * path) can be connected to, perhaps from an earlier lookup. */
 enum endpoint_state endpoint_take(struct endpoint *self, int64_t wait_ms);
+
+/* Nobody answered there: the next lookup takes the name's next address. */
+void endpoint_failed(struct endpoint *self);
 
 #endif

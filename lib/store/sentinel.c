@@ -153,6 +153,8 @@ static void fail(struct sentinel *one, const char *why)
     (void)snprintf(one->problem, sizeof one->problem, "Sentinel %.100s %.120s", one->endpoint.text,
                    why);
     one->view = (struct sentinel_view){ 0 };
+    if (one->is_fresh)
+        endpoint_failed(&one->endpoint);
     hang_up(one);
 }
 

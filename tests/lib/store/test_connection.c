@@ -1,6 +1,7 @@
 #include "fixture.h"
 
 #include <time.h>
+#include <unistd.h>
 
 #include "clock/clock.h"
 
@@ -185,6 +186,43 @@ static void a_redis_that_takes_no_changes_still_shows_its_queues(void **state)
     assert_int_equal(store_probe(f->store, &err), 0);
 }
 
+/* What a fresh connection writes to the log, which is standard error; freed by the caller. */
+static char *log_of_connecting(struct fixture *f)
+{
+    FILE *file = tmpfile();
+    int kept = dup(STDERR_FILENO);
+    assert_true(file && kept >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+    store_destroy(&f->store);
+    f->store = open_store(f);
+    enum store_state found = store_check(f->store);
+    assert_true(dup2(kept, STDERR_FILENO) >= 0);
+    (void)close(kept);
+    assert_int_equal(found, STORE_READY);
+    char *text = calloc(1, 4096);
+    rewind(file);
+    assert_non_null(text);
+    text[fread(text, 1, 4095, file)] = '\0';
+    (void)fclose(file);
+    return text;
+}
+
+static void settings_that_should_be_otherwise_are_warned_of(void **state)
+{
+    struct fixture *f = *state;
+    free(redis_server_ask(f->server, "CONFIG SET appendfsync no"));
+    char *log = log_of_connecting(f);
+    assert_non_null(strstr(log, "redis_settings"));
+    assert_non_null(strstr(log, "appendfsync is no, better everysec"));
+    assert_non_null(strstr(log, "slowlog-log-slower-than is 10000, better -1"));
+    assert_null(strstr(log, "min-replicas")); /* only with Sentinels */
+    free(log);
+    free(redis_server_ask(f->server, "CONFIG SET appendfsync always slowlog-log-slower-than -1"));
+    free(redis_server_ask(f->server, "CONFIG SET crash-log-enabled no"));
+    log = log_of_connecting(f);
+    assert_null(strstr(log, "redis_settings"));
+    free(log);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, empty, close_store)
@@ -196,6 +234,7 @@ int main(void)
         T(a_frozen_redis_is_unavailable_within_300_ms),
         T(a_killed_redis_is_found_again_under_another_history),
         T(a_redis_that_takes_no_changes_still_shows_its_queues),
+        T(settings_that_should_be_otherwise_are_warned_of),
         cmocka_unit_test(an_address_that_is_none_is_named),
         T(a_force_that_would_break_keys_is_refused),
     };

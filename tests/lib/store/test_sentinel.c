@@ -245,6 +245,21 @@ static void sentinels_that_are_away_or_hang_delay_nobody(void **state)
     assert_true(took_ms <= 2000);
 }
 
+static void a_sentinel_is_found_by_its_name(void **state)
+{
+    struct sentinel_fixture *f = *state;
+    char named[64];
+    (void)snprintf(named, sizeof named, "localhost%s", strchr(f->sentinels[2], ':'));
+    f->sentinels[0] = (char *)"no-such-host.invalid:26379";
+    f->sentinels[1] = (char *)"127.0.0.1:1";
+    f->sentinels[2] = named;
+    reopen(f);
+    char history[STORE_HISTORY_BYTES];
+    apply_within(f, 10, history);
+    assert_history_of(f, redis_cluster_master(f->cluster), history);
+    store_destroy(&f->common.store);
+}
+
 static void without_any_sentinel_nothing_is_guessed(void **state)
 {
     struct sentinel_fixture *f = *state;
@@ -437,6 +452,7 @@ int main(void)
         cmocka_unit_test(a_name_is_looked_up_aside),
         cmocka_unit_test(what_is_no_sentinel_stops_the_start),
         T(sentinels_that_are_away_or_hang_delay_nobody),
+        T(a_sentinel_is_found_by_its_name),
         T(without_any_sentinel_nothing_is_guessed),
         T(a_name_the_sentinels_do_not_know_is_named),
         T(a_wrong_password_is_named),
