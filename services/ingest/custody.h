@@ -103,15 +103,19 @@ bool custody_answered(struct custody *self, uint64_t peer, uint64_t sequence, ui
                       int64_t now_ms);
 
 /* The answer to HELLO number; any but the last one's is passed over
- * (false). Without a mark the history
- * counts only once a first mark is stored, so that a flushed Redis, which keeps its history, can
- * always be told by a mark that is missing. history
- * "": Redis is away. */
+ * (false). Another history, or
+ * one without our mark, counts only once a first mark of ours is stored under it (the one found,
+ * else 0): then all from there is offered again. So whatever is acknowledged came after a mark that
+ * we know, and a Redis that was flushed or set back since, which keeps its history, can be told by
+ * it. history "": Redis is away. */
 bool custody_history(struct custody *self, uint64_t number, const char *history, bool has_mark,
                      uint64_t mark);
 /* The answer to MARK number; any but the last one's is passed over (false). */
 bool custody_marked(struct custody *self, uint64_t number, const char *history, uint64_t sequence,
                     bool is_stored);
+
+/* Whether acknowledgements count just now. */
+bool custody_has_history(const struct custody *self);
 
 /* Redis may not hold what it answered for, though its history is the same (an older image of its
  * machine): no mark until the next History, which counts as that of another Redis. */

@@ -30,8 +30,6 @@ static void rewind_to(struct custody *self, const char *history, uint64_t mark)
     if (history != self->history)
         (void)memcpy(self->history, history, strlen(history) + 1);
     self->candidate[0] = '\0';
-    self->is_distrusted = false;
-    self->is_beat_due = true;
     ranges_clear(&self->done);
     ranges_clear(&self->deferred);
     ranges_clear(&self->unproven);
@@ -69,13 +67,12 @@ bool custody_history(struct custody *self, uint64_t number, const char *history,
         return false;
     self->is_history_doubted = false;
     self->confirmed_at_ms = has_mark && mark >= self->marked ? self->ticked_at_ms : -1;
-    if (!has_mark) {
+    if (!has_mark || self->is_distrusted || strcmp(history, self->history) != 0 ||
+        mark < self->marked_at_hello) {
         (void)memcpy(self->candidate, history, strlen(history) + 1);
+        self->candidate_mark = has_mark ? mark : 0;
+        self->is_first_mark_due = true;
         self->history[0] = '\0';
-    } else if (self->is_distrusted || strcmp(history, self->history) != 0 ||
-               mark < self->marked_at_hello) {
-        rewind_to(self, history, mark);
-        self->confirmed_at_ms = self->ticked_at_ms;
     }
     return true;
 }
@@ -88,18 +85,32 @@ static void ask_again(struct custody *self)
     self->is_hello_wanted = true;
 }
 
+/* Its first mark is stored: whatever is acknowledged from now on came after it, and an image of
+ * Redis without it is known by that. */
+static void begin_history(struct custody *self, const char *history, uint64_t mark)
+{
+    self->is_distrusted = false;
+    rewind_to(self, history, mark);
+    self->confirmed_at_ms = self->ticked_at_ms;
+}
+
 bool custody_marked(struct custody *self, uint64_t number, const char *history, uint64_t sequence,
                     bool is_stored)
 {
     if (number != self->mark_number)
         return false;
     if (is_stored && self->candidate[0] != '\0' && strcmp(history, self->candidate) == 0)
-        rewind_to(self, history, sequence);
+        begin_history(self, history, sequence);
     else if (!is_stored || strcmp(history, self->history) != 0)
         ask_again(self);
     else if (sequence > self->marked && sequence <= self->done_through)
         move_mark(self, sequence);
     return true;
+}
+
+bool custody_has_history(const struct custody *self)
+{
+    return self->history[0] != '\0';
 }
 
 void custody_distrust(struct custody *self)

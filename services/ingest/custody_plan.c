@@ -221,11 +221,9 @@ static bool is_mark_due(const struct custody *self, int64_t now_ms)
 {
     int64_t since_ms = now_ms - self->mark_at_ms;
     if (self->candidate[0] != '\0')
-        return since_ms >= 100;
+        return self->is_first_mark_due || since_ms >= 100;
     if (self->history[0] == '\0' || self->is_distrusted)
         return false;
-    if (self->is_beat_due)
-        return true;
     return since_ms >=
            (self->done_through > self->marked ? self->limits.mark_ms : self->limits.beat_ms);
 }
@@ -238,11 +236,11 @@ bool custody_next_mark(struct custody *self, int64_t now_ms, uint64_t *route, ui
     if (!holder || !is_mark_due(self, now_ms))
         return false;
     self->mark_at_ms = now_ms;
-    self->is_beat_due = false;
+    self->is_first_mark_due = false;
     *route = holder->peer;
     *number = ++self->mark_number;
     *history = is_first ? self->candidate : self->history;
-    *sequence = is_first ? 0 : self->done_through;
+    *sequence = is_first ? self->candidate_mark : self->done_through;
     if (is_first)
         self->hello_number++; /* an answer on its way knows nothing of this mark */
     return true;

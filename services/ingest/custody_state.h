@@ -117,8 +117,8 @@ struct custody {
     size_t channel_count;
 
     char history[CUSTODY_HISTORY_BYTES];   /* under which acknowledgements count; empty: unknown */
-    char candidate[CUSTODY_HISTORY_BYTES]; /* seen without a mark: counts once a first mark is
-                                              stored */
+    char candidate[CUSTODY_HISTORY_BYTES]; /* seen: counts once a first mark of ours is stored */
+    uint64_t candidate_mark;               /* the one found there, to be stored anew */
     uint64_t marked;
     int64_t marked_since_ms; /* the mark stands, under this history */
     int64_t confirmed_at_ms; /* Redis last said that it has the mark */
@@ -128,8 +128,8 @@ struct custody {
     uint64_t mark_number;
     int64_t mark_at_ms;
     bool is_hello_wanted;
-    bool is_distrusted; /* the next History counts as that of another Redis */
-    bool is_beat_due;   /* store the mark anew at once: what comes after is known to come after */
+    bool is_distrusted;      /* the next History counts as that of another Redis */
+    bool is_first_mark_due;  /* of the candidate, at once */
     bool is_history_doubted; /* a DONE told of another: what is deferred waits for the answer */
 
     int64_t provisional_at_ms; /* last offered again on time alone */

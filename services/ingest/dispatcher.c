@@ -151,17 +151,15 @@ static void on_history(struct dispatcher *self, const Desg__V1__History *history
         source_progress_history(&self->progress, history, clock_monotonic_ms());
     if (rewind.is_mark_unknown)
         log_warn("mark_unknown", KV("sequence", history->mark_sequence));
-    if (rewind.is_rewound)
-        log_rewind(self, history->history, rewind.mark);
 }
 
-/* A first mark in an emptied Redis replays everything, too. */
+/* The first mark under another history: from there all is replayed. */
 static void on_marked(struct dispatcher *self, const Desg__V1__Marked *marked)
 {
-    uint64_t fence = custody_fence(self->custody);
-    source_progress_marked(&self->progress, marked, clock_monotonic_ms());
-    if (custody_fence(self->custody) != fence)
-        log_rewind(self, marked->history, marked->sequence);
+    struct source_rewind rewind =
+        source_progress_marked(&self->progress, marked, clock_monotonic_ms());
+    if (rewind.is_rewound)
+        log_rewind(self, marked->history, rewind.mark);
 }
 
 static void on_route_packet(void *arg, link_peer peer, const Desg__V1__Packet *packet)

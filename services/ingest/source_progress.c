@@ -225,19 +225,12 @@ static bool is_beat_trusted(const struct source_progress *self, uint64_t beat)
     return number > known && number <= self->marks_sent;
 }
 
-static void begin_beats(struct source_progress *self, int64_t now_ms)
-{
-    self->beat_at_ms = now_ms;
-    self->applied_at_beat = self->applied_at_sent = applied(self);
-}
-
 struct source_rewind source_progress_history(struct source_progress *self,
                                              const Desg__V1__History *history, int64_t now_ms)
 {
     struct source_rewind out = { 0 };
     if (!is_ours(self, &history->source))
         return out;
-    uint64_t fence = custody_fence(self->custody);
     out.mark = known_part(self, history, &out.is_mark_unknown);
     bool is_last = history->number == self->hello_number;
     if (is_last && history->mark_incarnation != 0 && !is_beat_trusted(self, history->mark_beat))
@@ -248,36 +241,36 @@ struct source_rewind source_progress_history(struct source_progress *self,
     self->known_mark_incarnation = history->mark_incarnation;
     self->known_mark_sequence = history->mark_sequence;
     self->known_mark_beat = history->mark_beat;
-    out.is_rewound = custody_fence(self->custody) != fence;
-    if (out.is_rewound) {
-        keep_from(self, out.mark);
-        begin_beats(self, now_ms);
-    } else if (history->mark_incarnation != 0) {
+    if (custody_has_history(self->custody))
         release_old(self, now_ms);
-    }
+    else
+        keep_from(self, out.mark);
     return out;
 }
 
-void source_progress_marked(struct source_progress *self, const Desg__V1__Marked *marked,
-                            int64_t now_ms)
+struct source_rewind source_progress_marked(struct source_progress *self,
+                                            const Desg__V1__Marked *marked, int64_t now_ms)
 {
+    struct source_rewind out = { .mark = marked->sequence };
     uint64_t fence = custody_fence(self->custody);
     if (!custody_marked(self->custody, marked->number, marked->history, marked->sequence,
                         marked->is_stored) ||
         !marked->is_stored)
-        return;
+        return out;
     self->known_mark_incarnation = marked->incarnation;
     self->known_mark_sequence = marked->sequence;
     self->known_mark_beat = self->incarnation + self->marks_sent; /* only the last one's counts */
     self->beat_at_ms = self->mark_sent_ms;
     self->applied_at_beat = self->applied_at_sent;
-    if (custody_fence(self->custody) != fence) { /* the first mark: all is replayed */
+    out.is_rewound = custody_fence(self->custody) != fence;
+    if (out.is_rewound) {
+        self->applied_at_beat = self->applied_at_sent = applied(self);
         keep_from(self, marked->sequence);
-        begin_beats(self, now_ms);
-        return;
+    } else if (custody_has_history(self->custody)) {
+        remember_stored(self, marked->sequence, now_ms);
+        release_old(self, now_ms);
     }
-    remember_stored(self, marked->sequence, now_ms);
-    release_old(self, now_ms);
+    return out;
 }
 
 bool source_progress_next_hello(struct source_progress *self, int64_t now_ms, uint64_t *route,
@@ -308,8 +301,10 @@ bool source_progress_next_mark(struct source_progress *self, int64_t now_ms, uin
     *mark = (Desg__V1__Mark)DESG__V1__MARK__INIT;
     mark->source = (ProtobufCBinaryData){ ID_BYTES, self->source.bytes };
     mark->history = (char *)history; /* packed, not changed */
-    mark->incarnation = sequence > 0 ? self->journal.incarnation_of(self->journal.arg, sequence)
-                                     : self->incarnation; /* the first mark */
+    mark->incarnation =
+        sequence > 0 ? self->journal.incarnation_of(self->journal.arg, sequence) : 0;
+    if (mark->incarnation == 0) /* the first mark, or of records long gone */
+        mark->incarnation = self->incarnation;
     mark->sequence = sequence;
     mark->number = number;
     mark->previous_incarnation = self->known_mark_incarnation;
@@ -318,8 +313,7 @@ bool source_progress_next_mark(struct source_progress *self, int64_t now_ms, uin
     mark->previous_beat = self->known_mark_beat;
     self->mark_sent_ms = now_ms;
     self->applied_at_sent = applied(self);
-    /* Not in the journal any more, or nothing to quote: there will be a later one. */
-    return mark->incarnation != 0 && (sequence == 0 || mark->previous_incarnation != 0);
+    return sequence == 0 || mark->previous_incarnation != 0; /* nothing to quote: a later one */
 }
 
 /* --- notes and records --- */

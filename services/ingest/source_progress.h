@@ -86,7 +86,7 @@ uint64_t source_progress_fence(const struct source_progress *self);
 bool source_progress_answers(struct source_progress *self, uint64_t peer,
                              const Desg__V1__Packet *packet, int64_t now_ms);
 
-/* What a History led to. */
+/* What a History or a Marked led to. */
 struct source_rewind {
     bool is_rewound;      /* everything behind mark is replayed */
     bool is_mark_unknown; /* Redis has a mark of an incarnation this journal does not know */
@@ -94,8 +94,8 @@ struct source_rewind {
 };
 struct source_rewind source_progress_history(struct source_progress *self,
                                              const Desg__V1__History *history, int64_t now_ms);
-void source_progress_marked(struct source_progress *self, const Desg__V1__Marked *marked,
-                            int64_t now_ms);
+struct source_rewind source_progress_marked(struct source_progress *self,
+                                            const Desg__V1__Marked *marked, int64_t now_ms);
 
 /* Fills a message to be sent to *route now; it points into self. False: nothing now. */
 bool source_progress_next_hello(struct source_progress *self, int64_t now_ms, uint64_t *route,

@@ -513,15 +513,15 @@ static void forge_fence(const struct sim_ingest *self, const Desg__V1__Packet *p
         packet->refused->incarnation = fence;
 }
 
-static void on_history(struct sim_ingest *self, const Desg__V1__History *history)
+static void on_marked(struct sim_ingest *self, const Desg__V1__Marked *marked)
 {
-    struct source_rewind rewind = source_progress_history(&self->progress, history, now_ms(self));
+    struct source_rewind rewind = source_progress_marked(&self->progress, marked, now_ms(self));
     if (!rewind.is_rewound)
         return;
     self->world->counts.rewinds++;
     self->rewound_us = self->world->now_us;
     world_trace(self->world, self->process->name, "history %.8s: replays from mark %llu",
-                history->history, (unsigned long long)rewind.mark);
+                marked->history, (unsigned long long)rewind.mark);
 }
 
 void sim_ingest_packet(struct sim_ingest *self, enum port port, link_peer peer,
@@ -531,9 +531,9 @@ void sim_ingest_packet(struct sim_ingest *self, enum port port, link_peer peer,
     if (self->world->mutant == MUTANT_NO_FENCE)
         forge_fence(self, packet);
     if (packet->kind_case == DESG__V1__PACKET__KIND_HISTORY)
-        on_history(self, packet->history);
+        (void)source_progress_history(&self->progress, packet->history, now_ms(self));
     else if (packet->kind_case == DESG__V1__PACKET__KIND_MARKED)
-        source_progress_marked(&self->progress, packet->marked, now_ms(self));
+        on_marked(self, packet->marked);
     else
         (void)source_progress_answers(&self->progress, number, packet, now_ms(self));
     uint32_t returned = custody_take_returned(self->custody, number);

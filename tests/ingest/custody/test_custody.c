@@ -102,6 +102,20 @@ static bool answered(struct desk *desk, uint64_t sequence, enum custody_answer a
     return custody_answered(desk->custody, 1, sequence, 0, answer, "h1", false, desk->now_ms);
 }
 
+/* Another history counts once the mark found is stored under it. */
+static void confirm(struct desk *desk, const char *text, uint64_t mark)
+{
+    uint64_t route = 0;
+    uint64_t number = 0;
+    uint64_t sequence = 0;
+    const char *quoted = NULL;
+    assert_true(
+        custody_next_mark(desk->custody, desk->now_ms, &route, &number, &quoted, &sequence));
+    assert_string_equal(quoted, text);
+    assert_int_equal(sequence, mark);
+    assert_true(custody_marked(desk->custody, number, text, sequence, true));
+}
+
 /* Says HELLO, through a route of its own if there is none, and gives this answer to it. */
 static void history(struct desk *desk, const char *text, bool has_mark, uint64_t mark)
 {
@@ -113,6 +127,8 @@ static void history(struct desk *desk, const char *text, bool has_mark, uint64_t
         desk->now_ms += 100;
     assert_int_not_equal(number, 0);
     assert_true(custody_history(desk->custody, number, text, has_mark, mark));
+    if (has_mark && !custody_has_history(desk->custody))
+        confirm(desk, text, mark);
     custody_route_down(desk->custody, 99, desk->now_ms);
 }
 
