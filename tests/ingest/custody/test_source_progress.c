@@ -1,0 +1,437 @@
+/* source_progress - the rules of fence, mark, beat and release, each as one story with invented
+ * clock, journal and Redis. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "ingest/arena.h"
+#include "ingest/source_progress.h"
+#include "link/link.h"
+
+enum { WORKER = 2, ROUTE = 3, INCARNATION = 7000, CREDIT = 64 };
+
+struct fixture {
+    struct custody *custody;
+    struct source_progress progress;
+    int64_t now_ms;
+    uint64_t newest;
+    uint64_t released;
+    size_t notes;
+    size_t splits;
+    uint64_t gap_first, gap_last;
+    char history[41];
+};
+
+/* --- the journal --- */
+
+static uint64_t incarnation_of(void *arg, uint64_t sequence)
+{
+    (void)arg;
+    (void)sequence;
+    return INCARNATION;
+}
+
+static bool find_incarnation(void *arg, uint64_t incarnation, uint64_t *first, uint64_t *last)
+{
+    const struct fixture *f = arg;
+    *first = 1;
+    *last = f->newest;
+    return incarnation == INCARNATION;
+}
+
+static void note(void *arg, uint64_t sequence, uint32_t index, uint16_t kind, const void *bytes,
+                 size_t length)
+{
+    struct fixture *f = arg;
+    (void)sequence;
+    (void)index;
+    (void)kind;
+    (void)bytes;
+    (void)length;
+    f->notes++;
+}
+
+static void release(void *arg, uint64_t sequence)
+{
+    ((struct fixture *)arg)->released = sequence;
+}
+
+static void split(void *arg, const struct journal_record *record, bool is_replayed,
+                  struct split *out)
+{
+    struct fixture *f = arg;
+    (void)is_replayed;
+    struct arena *memory = arena_new();
+    *out = (struct split){ .events = arena_take(memory, sizeof *out->events),
+                           .count = 1,
+                           .memory = memory };
+    out->events[0] = (struct split_event){ .id = { { (uint8_t)record->sequence } },
+                                           .channel = "x",
+                                           .account = "a",
+                                           .bytes = (const uint8_t *)"e",
+                                           .length = 1 };
+    f->splits++;
+}
+
+static const struct id source = { { 1, 2, 3 } };
+
+static int set_up(void **state)
+{
+    static struct fixture fixture;
+    fixture = (struct fixture){ .now_ms = 1000000 };
+    struct fixture *f = &fixture;
+    struct custody_limits limits = custody_default_limits();
+    f->custody = custody_new(&limits, 0, 0, f->now_ms);
+    const struct source_journal hands = { .incarnation_of = incarnation_of,
+                                          .find_incarnation = find_incarnation,
+                                          .note = note,
+                                          .retain = release, /* sets it back */
+                                          .release = release,
+                                          .split = split,
+                                          .arg = f };
+    source_progress_init(&f->progress, f->custody, &hands, &source, INCARNATION, 0);
+    custody_worker_up(f->custody, WORKER, CREDIT, NULL, 0, f->now_ms);
+    custody_route_up(f->custody, ROUTE, CREDIT);
+    memset(f->history, 'a', sizeof f->history - 1);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    custody_destroy(&f->custody);
+    return 0;
+}
+
+/* --- Redis and the stages --- */
+
+static bool next_hello(struct fixture *f, Desg__V1__Hello *hello)
+{
+    uint64_t route = 0;
+    return source_progress_next_hello(&f->progress, f->now_ms, &route, hello);
+}
+
+static bool next_mark(struct fixture *f, Desg__V1__Mark *mark)
+{
+    uint64_t route = 0;
+    return source_progress_next_mark(&f->progress, f->now_ms, &route, mark);
+}
+
+static void hear_history(struct fixture *f, const struct source_stored_mark *mark, uint64_t beat)
+{
+    Desg__V1__Hello hello;
+    while (!next_hello(f, &hello))
+        f->now_ms += 100;
+    Desg__V1__History answer = DESG__V1__HISTORY__INIT;
+    answer.source = hello.source;
+    answer.history = f->history;
+    answer.number = hello.number;
+    if (mark) {
+        answer.mark_incarnation = INCARNATION;
+        answer.mark_sequence = mark->sequence;
+        answer.mark_beat = beat;
+    }
+    (void)source_progress_history(&f->progress, &answer, f->now_ms);
+}
+
+static struct source_rewind hear_marked(struct fixture *f, const Desg__V1__Mark *mark,
+                                        bool is_stored)
+{
+    Desg__V1__Marked answer = DESG__V1__MARKED__INIT;
+    answer.source = mark->source;
+    answer.history = f->history;
+    answer.incarnation = mark->incarnation;
+    answer.sequence = mark->sequence;
+    answer.number = mark->number;
+    answer.is_stored = is_stored;
+    return source_progress_marked(&f->progress, &answer, f->now_ms);
+}
+
+/* Redis is empty; the first mark is stored. */
+static void begin(struct fixture *f)
+{
+    Desg__V1__Mark mark;
+    hear_history(f, NULL, 0);
+    assert_true(next_mark(f, &mark));
+    assert_true(hear_marked(f, &mark, true).is_rewound);
+}
+
+static void commit_and_load(struct fixture *f, uint64_t count)
+{
+    struct journal_page page = { .count = 0 };
+    uint64_t first = f->newest + 1;
+    for (uint64_t i = 0; i < count; i++)
+        page.records[page.count++] =
+            (struct journal_record){ .sequence = ++f->newest, .stored_at_ms = 5 };
+    custody_committed(f->custody, f->newest);
+    source_progress_load(&f->progress, &page, first, f->newest, f->now_ms, 5, NULL, NULL);
+    struct custody_batch batch;
+    while (custody_next_batch(f->custody, f->now_ms, &batch))
+        ;
+}
+
+static bool hear_done(struct fixture *f, uint64_t sequence, uint64_t fence)
+{
+    Desg__V1__Position position = DESG__V1__POSITION__INIT;
+    position.sequence = sequence;
+    Desg__V1__DoneItem item = DESG__V1__DONE_ITEM__INIT;
+    item.position = &position;
+    item.outcome = DESG__V1__DONE_OUTCOME__DONE_OUTCOME_NEW;
+    item.verdict = (ProtobufCBinaryData){ 2, (uint8_t *)"vv" };
+    Desg__V1__DoneItem *items[] = { &item };
+    Desg__V1__Done done = DESG__V1__DONE__INIT;
+    done.source = (ProtobufCBinaryData){ ID_BYTES, f->progress.source.bytes };
+    done.incarnation = fence;
+    done.history = f->history;
+    done.n_items = 1;
+    done.items = items;
+    Desg__V1__Packet packet = link_packet_done(&done);
+    assert_true(source_progress_answers(&f->progress, WORKER, &packet, f->now_ms));
+    struct custody_status status;
+    custody_status(f->custody, f->now_ms, &status);
+    return status.done_through >= sequence;
+}
+
+static Desg__V1__Mark store_mark(struct fixture *f)
+{
+    Desg__V1__Mark mark;
+    f->now_ms += 1000;
+    assert_true(next_mark(f, &mark));
+    (void)hear_marked(f, &mark, true);
+    return mark;
+}
+
+/* --- the rules --- */
+
+static void answers_of_another_fence_or_source_count_for_nothing(void **state)
+{
+    struct fixture *f = *state;
+    begin(f);
+    commit_and_load(f, 3);
+    uint64_t fence = source_progress_fence(&f->progress);
+    assert_false(hear_done(f, 1, fence - 1));
+    assert_int_equal(f->progress.counts.foreign, 1);
+    assert_int_equal(f->notes, 0);
+    assert_true(hear_done(f, 1, fence));
+    assert_int_equal(f->notes, 1); /* the verdict that stands */
+    f->progress.source.bytes[0] ^= 1;
+    hear_done(f, 2, fence);
+    f->progress.source.bytes[0] ^= 1;
+    assert_true(hear_done(f, 2, fence));
+}
+
+static void the_fence_rises_with_each_replay(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t before = source_progress_fence(&f->progress);
+    begin(f);
+    assert_int_equal(source_progress_fence(&f->progress), before + 1);
+}
+
+static void a_mark_quotes_the_last_one_stored_and_has_a_beat_of_its_own(void **state)
+{
+    struct fixture *f = *state;
+    begin(f);
+    commit_and_load(f, 2);
+    assert_true(hear_done(f, 1, source_progress_fence(&f->progress)));
+    Desg__V1__Mark first = store_mark(f);
+    assert_int_equal(first.sequence, 1);
+    assert_true(hear_done(f, 2, source_progress_fence(&f->progress)));
+    Desg__V1__Mark second = store_mark(f);
+    assert_int_equal(second.previous_sequence, 1);
+    assert_int_equal(second.previous_incarnation, first.incarnation);
+    assert_int_equal(second.previous_beat, first.beat);
+    assert_int_not_equal(second.beat, first.beat);
+}
+
+static void an_unmoved_mark_is_stored_anew_every_few_seconds(void **state)
+{
+    struct fixture *f = *state;
+    Desg__V1__Mark mark;
+    begin(f);
+    f->now_ms += 4900;
+    assert_false(next_mark(f, &mark));
+    f->now_ms += 200;
+    assert_true(next_mark(f, &mark));
+    assert_int_equal(mark.sequence, 0);
+}
+
+/* An image of Redis's machine: same history, same sequence, an older beat. */
+static void an_older_beat_replays_though_history_and_sequence_are_the_same(void **state)
+{
+    struct fixture *f = *state;
+    begin(f);
+    commit_and_load(f, 1);
+    assert_true(hear_done(f, 1, source_progress_fence(&f->progress)));
+    Desg__V1__Mark old = store_mark(f);
+    f->now_ms += 5000;
+    Desg__V1__Mark newer = store_mark(f);
+    assert_int_equal(newer.sequence, old.sequence);
+    uint64_t fence = source_progress_fence(&f->progress);
+    f->now_ms += 2000;
+    hear_history(f, &(struct source_stored_mark){ .sequence = 1 }, newer.beat);
+    assert_true(custody_has_history(f->custody)); /* as it should be */
+    f->now_ms += 2000;
+    hear_history(f, &(struct source_stored_mark){ .sequence = 1 }, old.beat);
+    assert_false(custody_has_history(f->custody));
+    Desg__V1__Mark first;
+    assert_true(next_mark(f, &first));
+    assert_int_equal(first.previous_beat, old.beat);
+    assert_true(hear_marked(f, &first, true).is_rewound);
+    assert_int_equal(source_progress_fence(&f->progress), fence + 1);
+}
+
+/* The mark was stored, its answer got lost. */
+static void a_beat_of_a_mark_not_answered_is_ours_too(void **state)
+{
+    struct fixture *f = *state;
+    Desg__V1__Mark mark;
+    begin(f);
+    f->now_ms += 5000;
+    assert_true(next_mark(f, &mark));
+    f->now_ms += 2000;
+    hear_history(f, &(struct source_stored_mark){ .sequence = 0 }, mark.beat);
+    assert_true(custody_has_history(f->custody));
+}
+
+static void what_was_applied_long_after_the_last_beat_is_applied_again(void **state)
+{
+    struct fixture *f = *state;
+    Desg__V1__Mark mark;
+    begin(f);
+    commit_and_load(f, 1);
+    f->now_ms += SOURCE_BEAT_TRUSTED_MS + 1; /* no route could be asked meanwhile */
+    assert_true(hear_done(f, 1, source_progress_fence(&f->progress)));
+    assert_false(next_mark(f, &mark));
+    hear_history(f, &(struct source_stored_mark){ .sequence = 0 }, f->progress.known_mark_beat);
+    assert_true(next_mark(f, &mark));
+    assert_int_equal(mark.sequence, 0); /* not 1 */
+    assert_true(hear_marked(f, &mark, true).is_rewound);
+}
+
+static void a_mark_frees_records_only_a_minute_later_under_the_same_history(void **state)
+{
+    struct fixture *f = *state;
+    begin(f);
+    commit_and_load(f, 2);
+    assert_true(hear_done(f, 1, source_progress_fence(&f->progress)));
+    Desg__V1__Mark first = store_mark(f);
+    assert_int_equal(f->released, 0);
+    int64_t stored_at_ms = f->now_ms;
+    while (f->now_ms - stored_at_ms < SOURCE_RELEASE_AFTER_MS - 5000) {
+        f->now_ms += 4000;
+        (void)store_mark(f);
+    }
+    assert_int_equal(f->released, 0);
+    f->now_ms = stored_at_ms + SOURCE_RELEASE_AFTER_MS;
+    (void)store_mark(f);
+    assert_int_equal(f->released, first.sequence);
+}
+
+static void a_replay_takes_back_what_was_to_be_freed(void **state)
+{
+    struct fixture *f = *state;
+    begin(f);
+    commit_and_load(f, 1);
+    assert_true(hear_done(f, 1, source_progress_fence(&f->progress)));
+    (void)store_mark(f);
+    f->now_ms += SOURCE_RELEASE_AFTER_MS;
+    f->history[0] = 'b'; /* a failover to a replica that lagged */
+    hear_history(f, &(struct source_stored_mark){ .sequence = 0 }, 1);
+    Desg__V1__Mark mark;
+    assert_true(next_mark(f, &mark));
+    assert_true(hear_marked(f, &mark, true).is_rewound);
+    assert_int_equal(f->released, 0);
+}
+
+/* Redis fails over between the History and the first mark under it. */
+static void a_refused_first_mark_does_not_make_hello_deaf(void **state)
+{
+    struct fixture *f = *state;
+    Desg__V1__Mark mark;
+    hear_history(f, NULL, 0);
+    assert_true(next_mark(f, &mark));
+    f->history[0] = 'b';
+    (void)hear_marked(f, &mark, false);
+    f->now_ms += 100; /* both would be due in one tick */
+    Desg__V1__Hello hello;
+    assert_true(next_hello(f, &hello));
+    assert_false(next_mark(f, &mark));
+    Desg__V1__History answer = DESG__V1__HISTORY__INIT;
+    answer.source = hello.source;
+    answer.history = f->history;
+    answer.number = hello.number;
+    (void)source_progress_history(&f->progress, &answer, f->now_ms);
+    assert_true(next_mark(f, &mark));
+    assert_string_equal(mark.history, f->history);
+    assert_true(hear_marked(f, &mark, true).is_rewound);
+}
+
+/* Offered again at once it would go round as fast as packets do. */
+static void what_was_applied_elsewhere_waits_for_the_answer_to_hello(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t first = 0, last = 0;
+    size_t most = 0;
+    begin(f);
+    commit_and_load(f, 1);
+    char ours = f->history[0];
+    f->history[0] = 'c';
+    assert_false(hear_done(f, 1, source_progress_fence(&f->progress)));
+    assert_false(custody_next_load(f->custody, f->now_ms, &first, &last, &most));
+    f->history[0] = ours;
+    hear_history(f, &(struct source_stored_mark){ .sequence = 0 }, f->progress.known_mark_beat);
+    assert_true(custody_next_load(f->custody, f->now_ms, &first, &last, &most));
+}
+
+static void on_gap(void *arg, uint64_t first, uint64_t last)
+{
+    struct fixture *f = arg;
+    f->gap_first = first;
+    f->gap_last = last;
+}
+
+static void what_a_page_does_not_have_is_told_and_passed_over(void **state)
+{
+    struct fixture *f = *state;
+    begin(f);
+    f->newest = 9;
+    custody_committed(f->custody, 9);
+    struct journal_page page = { .count = 2 };
+    page.records[0].sequence = 1;
+    page.records[1].sequence = 5;
+    source_progress_load(&f->progress, &page, 1, 5, f->now_ms, 0, on_gap, f);
+    assert_int_equal(f->gap_first, 2);
+    assert_int_equal(f->gap_last, 4);
+    assert_int_equal(f->splits, 2);
+    page.count = 0;
+    source_progress_load(&f->progress, &page, 6, 9, f->now_ms, 0, on_gap, f);
+    assert_int_equal(f->gap_first, 6);
+    assert_int_equal(f->gap_last, 9);
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        T(answers_of_another_fence_or_source_count_for_nothing),
+        T(the_fence_rises_with_each_replay),
+        T(a_mark_quotes_the_last_one_stored_and_has_a_beat_of_its_own),
+        T(an_unmoved_mark_is_stored_anew_every_few_seconds),
+        T(an_older_beat_replays_though_history_and_sequence_are_the_same),
+        T(a_beat_of_a_mark_not_answered_is_ours_too),
+        T(what_was_applied_long_after_the_last_beat_is_applied_again),
+        T(a_mark_frees_records_only_a_minute_later_under_the_same_history),
+        T(a_replay_takes_back_what_was_to_be_freed),
+        T(a_refused_first_mark_does_not_make_hello_deaf),
+        T(what_was_applied_elsewhere_waits_for_the_answer_to_hello),
+        T(what_a_page_does_not_have_is_told_and_passed_over),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
