@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock/clock.h"
 #include "store/describe.h"
 #include "store/internal.h"
 #include "store/plan.h"
@@ -309,27 +308,6 @@ int store_release(struct store *self, const char *agent, const struct id *conver
                   uint64_t fence, struct error *err)
 {
     return fenced(self, "release", agent, conversation, fence, "", err);
-}
-
-int store_close(struct store *self, const char *agent, const struct id *conversation,
-                uint64_t fence, const struct id *last_event, struct error *err)
-{
-    assert(self && agent && conversation);
-    struct id id = id_random(), about = *conversation;
-    Desg__V1__Closed closed = DESG__V1__CLOSED__INIT;
-    Desg__V1__Fact fact = DESG__V1__FACT__INIT;
-    fact.id = (ProtobufCBinaryData){ ID_BYTES, id.bytes };
-    fact.agent = (char *)agent;
-    fact.at_ms = clock_unix_ms();
-    fact.conversation_id = (ProtobufCBinaryData){ ID_BYTES, about.bytes };
-    fact.fence = fence;
-    fact.what_case = DESG__V1__FACT__WHAT_CLOSED;
-    fact.closed = &closed;
-    struct store_fact_done done;
-    if (store_fact_decide(self, &fact, last_event, &done, err) != 0)
-        return -1;
-    free(done.fact);
-    return 0;
 }
 
 int store_alerts_list(struct store *self, bool open_only, size_t limit, json_t **out,

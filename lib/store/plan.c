@@ -38,6 +38,11 @@ uint32_t store_tombstone_days(const struct store_queues *queues)
     return queues && queues->tombstone_days ? queues->tombstone_days : 30;
 }
 
+uint32_t store_archive_after_hours(const struct store_queues *queues)
+{
+    return queues && queues->archive_after_hours ? queues->archive_after_hours : 168;
+}
+
 static const struct store_grade *configured_grade(const struct store_queues *queues,
                                                   uint32_t severity)
 {

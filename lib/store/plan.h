@@ -43,6 +43,7 @@ uint32_t store_lease_s(const struct store_queues *queues);
 uint32_t store_context_hours(const struct store_queues *queues);
 uint32_t store_unclassified_per_minute(const struct store_queues *queues);
 uint32_t store_tombstone_days(const struct store_queues *queues);
+uint32_t store_archive_after_hours(const struct store_queues *queues);
 /* Name and allowance of the grade of a severity. */
 const char *store_grade_name(const struct store_queues *queues, uint32_t severity);
 uint32_t store_grade_allowance_s(const struct store_queues *queues, uint32_t severity);

@@ -206,10 +206,6 @@ int store_heartbeat(struct store *self, const char *agent, const struct id *conv
                     uint64_t fence, struct error *err) MUST_USE;
 int store_release(struct store *self, const char *agent, const struct id *conversation,
                   uint64_t fence, struct error *err) MUST_USE;
-/* Closes. last_event: the last event the agent saw (NULL: whatever is there); a newer one refuses
- * the close. */
-int store_close(struct store *self, const char *agent, const struct id *conversation,
-                uint64_t fence, const struct id *last_event, struct error *err) MUST_USE;
 /* Newest first: [{"alert","event","conversation","state","severity","opened_at_ms",…}]. */
 int store_alerts_list(struct store *self, bool open_only, size_t limit, json_t **out,
                       struct error *err) MUST_USE;
@@ -247,6 +243,7 @@ struct store_queues {
     uint32_t context_hours;                  /* default 24 */
     uint32_t unclassified_alerts_per_minute; /* per account; default 5, above: digest members */
     uint32_t tombstone_days;                 /* default 30 */
+    uint32_t archive_after_hours;            /* conversations at rest; default 168 */
 };
 
 #endif

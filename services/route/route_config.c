@@ -10,6 +10,7 @@ enum {
     ENDPOINT_MAX_BYTES = 200,
     WORD_MAX_BYTES = 40,
     MONTH_HOURS = 24 * 30,
+    YEAR_HOURS = 24 * 365,
     MONTH_S = 30 * 24 * 3600,
 };
 
@@ -65,6 +66,8 @@ static const cyaml_schema_field_t queues_fields[] = {
     CYAML_FIELD_UINT("unclassified_alerts_per_minute", CYAML_FLAG_OPTIONAL, struct store_queues,
                      unclassified_alerts_per_minute),
     CYAML_FIELD_UINT("tombstone_days", CYAML_FLAG_OPTIONAL, struct store_queues, tombstone_days),
+    CYAML_FIELD_UINT("archive_after_hours", CYAML_FLAG_OPTIONAL, struct store_queues,
+                     archive_after_hours),
     CYAML_FIELD_END
 };
 
@@ -156,6 +159,7 @@ int route_config_check(struct route_config *config, struct error *err)
     queues->context_hours = store_context_hours(queues);
     queues->unclassified_alerts_per_minute = store_unclassified_per_minute(queues);
     queues->tombstone_days = store_tombstone_days(queues);
+    queues->archive_after_hours = store_archive_after_hours(queues);
     if (strcmp(config->urgent_endpoint, config->bulk_endpoint) == 0)
         return error_set(err, ERROR_CONFIG,
                          "route.urgent_endpoint and bulk_endpoint are both '%s': give each lane "
@@ -169,7 +173,9 @@ int route_config_check(struct route_config *config, struct error *err)
         config_check_range("route.queues.unclassified_alerts_per_minute",
                            queues->unclassified_alerts_per_minute, 1, 1000, err) != 0 ||
         config_check_range("route.queues.tombstone_days", queues->tombstone_days, 1, 3650, err) !=
-            0)
+            0 ||
+        config_check_range("route.queues.archive_after_hours", queues->archive_after_hours, 1,
+                           YEAR_HOURS, err) != 0)
         return -1;
     for (unsigned i = 0; i < queues->rules_count; i++)
         if (check_rule(&queues->rules[i], i, err) != 0)

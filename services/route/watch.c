@@ -9,11 +9,15 @@
 
 #include "clock/clock.h"
 #include "log/log.h"
+#include "store/plan.h"
 
 enum {
     PROBE_MS = 250,
     REFRESH_MS = 5000,
     BEAT_MS = 1000,
+    ARCHIVE_MS = 60000,
+    ARCHIVED_PER_CALL = 100, /* a call of the function stays within milliseconds */
+    ARCHIVE_CALLS_MAX = 20,
     SAME_PROBLEM_LOGGED_MS = 60000, /* a Redis that comes and goes must not fill the log */
     PROBLEM_BYTES = 384,
     QUEUES_MAX = 80
@@ -32,6 +36,8 @@ struct watch {
     struct metrics *metrics;
     struct gauge *redis_state;
     struct gauge *restricted_overdue;
+    struct counter *archived;
+    int64_t archived_at_ms; /* the thread's own */
     struct queue_gauges queues[QUEUES_MAX];
     size_t queue_count;
     pthread_t thread;
@@ -206,6 +212,28 @@ static void refresh(struct watch *self)
         show_queues(self, list);
 }
 
+/* Once a minute, in small calls. What is not done now is done in a minute. */
+static void archive(struct watch *self, int64_t now_ms)
+{
+    if (self->archived_at_ms != 0 && now_ms - self->archived_at_ms < ARCHIVE_MS)
+        return;
+    self->archived_at_ms = now_ms;
+    const int64_t after_ms = store_archive_after_hours(&self->config->queues) * 3600000LL;
+    size_t total = 0, count = ARCHIVED_PER_CALL;
+    for (int calls = 0; calls < ARCHIVE_CALLS_MAX && count > 0; calls++) {
+        struct error err = { 0 };
+        count = 0;
+        if (store_archive(self->store, after_ms, ARCHIVED_PER_CALL, &count, &err) != 0)
+            log_warn("archive_failed", KV("error", err.text));
+        total += count;
+        if (self->heartbeat)
+            heartbeat_beat(self->heartbeat);
+    }
+    counter_add(self->archived, total);
+    if (total > 0)
+        log_info("conversations_archived", KV("count", total));
+}
+
 /* Sleeps until the next beat or a report. Returns false when it is time to end. */
 static bool wait_for_work(struct watch *self)
 {
@@ -236,6 +264,7 @@ static void *run(void *arg)
             continue;
         if (probe(self) && is_due) {
             refresh(self);
+            archive(self, now_ms);
             refreshed_at_ms = now_ms;
         }
     } while (wait_for_work(self));
@@ -270,6 +299,8 @@ struct watch *watch_new(const struct config_common *common, const struct route_c
     self->restricted_overdue =
         metrics_gauge(metrics, "desg_route_restricted_overdue", "",
                       "1 if anything in a restricted queue is past its deadline");
+    self->archived = metrics_counter(metrics, "desg_route_archived_total", "",
+                                     "Conversations at rest that left Redis");
     gauge_set(self->redis_state, STORE_AWAY);
     add_queues(self);
     self->store = store_new(&(struct store_options){ .redis = &common->redis,

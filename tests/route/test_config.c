@@ -49,6 +49,7 @@ static void fills_defaults(void **state)
     assert_int_equal(route->queues.context_hours, 24);
     assert_int_equal(route->queues.unclassified_alerts_per_minute, 5);
     assert_int_equal(route->queues.tombstone_days, 30);
+    assert_int_equal(route->queues.archive_after_hours, 168);
     config_destroy(&config);
 }
 

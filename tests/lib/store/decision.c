@@ -1,8 +1,10 @@
 #include "decision.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "clock/clock.h"
 #include "sample.h"
 
 void decision_init(struct decision *self, unsigned number, const struct id *conversation,
@@ -30,6 +32,22 @@ void decision_close(struct decision *self)
     self->fact.closed = &self->closed;
     self->closed.reason = (char *)"answered";
     self->closed.covered = self->list;
+}
+
+int decision_close_now(struct store *store, const char *agent, const struct id *conversation,
+                       uint64_t fence, const struct id *last_event, struct error *err)
+{
+    struct decision close;
+    struct store_fact_done done;
+    decision_init(&close, 0, conversation, clock_unix_ms());
+    close.id = id_random();
+    close.fact.agent = (char *)agent;
+    close.fact.fence = fence;
+    decision_close(&close);
+    if (store_fact_decide(store, &close.fact, last_event, &done, err) != 0)
+        return -1;
+    free(done.fact);
+    return 0;
 }
 
 void decision_grade(struct decision *self, Desg__V1__Severity severity)

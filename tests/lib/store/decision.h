@@ -26,6 +26,9 @@ void decision_close(struct decision *self);
 void decision_grade(struct decision *self, Desg__V1__Severity severity);
 void decision_note(struct decision *self);
 void decision_take_alert(struct decision *self, const struct id *event);
+/* Closes under the claim, as the desk does. last_event may be NULL. */
+int decision_close_now(struct store *store, const char *agent, const struct id *conversation,
+                       uint64_t fence, const struct id *last_event, struct error *err) MUST_USE;
 /* Adds an event to what a close or a grade covers. */
 void decision_cover(struct decision *self, const struct id *event, Desg__V1__Severity severity);
 

@@ -4,6 +4,7 @@
 
 #include "alert/alert.h"
 #include "clock/clock.h"
+#include "decision.h"
 #include "desg/v1/alert.pb-c.h"
 #include "desg/v1/verdict.pb-c.h"
 
@@ -540,7 +541,8 @@ static void restricted_and_welsh_conversations_keep_their_queue_after_an_urgent_
     assert_int_equal(store_claim(f->store, "agent-1", "", NULL, &claim, &err), 0);
     uint64_t fence = (uint64_t)json_integer_value(json_object_get(claim, "fence"));
     json_decref(claim);
-    assert_int_equal(store_close(f->store, "agent-1", &sample.conversation, fence, NULL, &err), 0);
+    assert_int_equal(
+        decision_close_now(f->store, "agent-1", &sample.conversation, fence, NULL, &err), 0);
     sample_init(&later, 1, 2, T0 + HOUR_MS, ROUTINE);
     (void)apply_sample(f, &later);
     assert_true(waits_in(f, "restricted", &sample.conversation));

@@ -10,17 +10,10 @@ static void close_it(struct fixture *f, const struct id *conversation)
     struct error err = { 0 };
     if (store_claim(f->store, "agent-1", "", conversation, &json, &err) != 0)
         fail_msg("claim: %s", err.text);
-    struct decision close;
-    struct store_fact_done done;
-    struct id id = id_random();
-    decision_init(&close, 1, conversation, T0);
-    close.id = id;
-    decision_close(&close);
-    close.fact.fence = (uint64_t)json_integer_value(json_object_get(json, "fence"));
+    uint64_t fence = (uint64_t)json_integer_value(json_object_get(json, "fence"));
     json_decref(json);
-    if (store_fact_decide(f->store, &close.fact, NULL, &done, &err) != 0)
+    if (decision_close_now(f->store, "agent-1", conversation, fence, NULL, &err) != 0)
         fail_msg("close: %s", err.text);
-    free(done.fact);
 }
 
 static size_t archive(struct fixture *f, int64_t after_ms, size_t limit)

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "clock/clock.h"
+#include "decision.h"
 
 enum { DEADLINE_MS = 10000 };
 static const int64_t SECOND_MS = 1000;
@@ -119,7 +120,7 @@ static void a_claim_is_fenced(void **state)
                      -1);
     assert_int_equal(err.kind, ERROR_INVALID);
     assert_int_equal(
-        store_close(f->store, "agent-1", &sample.conversation, claim.fence, NULL, &err), -1);
+        decision_close_now(f->store, "agent-1", &sample.conversation, claim.fence, NULL, &err), -1);
 }
 
 static void an_unknown_conversation_is_refused(void **state)
@@ -211,21 +212,22 @@ static void a_close_is_refused_when_something_newer_came(void **state)
     struct claim claim = claim_from(f, "agent-1", "", NULL);
     struct sample second = waiting(f, 1, 2, T0 + SECOND_MS, ROUTINE);
     struct error err = { 0 };
-    assert_int_equal(
-        store_close(f->store, "agent-1", &first.conversation, claim.fence, &first.event_id, &err),
-        -1);
+    assert_int_equal(decision_close_now(f->store, "agent-1", &first.conversation, claim.fence,
+                                        &first.event_id, &err),
+                     -1);
     assert_int_equal(err.kind, ERROR_INVALID);
     assert_non_null(strstr(err.text, "newer"));
     struct id elsewhere = sample_id("ev", 77, 77);
     assert_int_equal(
-        store_close(f->store, "agent-1", &first.conversation, claim.fence, &elsewhere, &err), -1);
+        decision_close_now(f->store, "agent-1", &first.conversation, claim.fence, &elsewhere, &err),
+        -1);
     struct sample read; /* that the person read it changes nothing */
     sample_init(&read, 1, 3, T0 + 2 * SECOND_MS, ROUTINE);
     read.event.kind = DESG__V1__EVENT_KIND__EVENT_KIND_READ;
     (void)apply_sample(f, &read);
-    assert_int_equal(
-        store_close(f->store, "agent-1", &first.conversation, claim.fence, &second.event_id, &err),
-        0);
+    assert_int_equal(decision_close_now(f->store, "agent-1", &first.conversation, claim.fence,
+                                        &second.event_id, &err),
+                     0);
     assert_field(f, &first.conversation, "state", "closed");
     assert_false(claim_from(f, "agent-1", "", NULL).is_there);
 }
@@ -241,14 +243,14 @@ static void a_close_may_name_an_echo_as_the_last_event_seen(void **state)
     (void)apply_sample(f, &echo);
     (void)waiting(f, 1, 3, T0 + 2 * SECOND_MS, ROUTINE);
     struct error err = { 0 };
-    assert_int_equal(
-        store_close(f->store, "agent-1", &first.conversation, claim.fence, &echo.event_id, &err),
-        -1); /* a message came after it */
+    assert_int_equal(decision_close_now(f->store, "agent-1", &first.conversation, claim.fence,
+                                        &echo.event_id, &err),
+                     -1); /* a message came after it */
     echo.event_id = sample_id("ev", 1, 4);
     (void)apply_sample(f, &echo);
-    assert_int_equal(
-        store_close(f->store, "agent-1", &first.conversation, claim.fence, &echo.event_id, &err),
-        0);
+    assert_int_equal(decision_close_now(f->store, "agent-1", &first.conversation, claim.fence,
+                                        &echo.event_id, &err),
+                     0);
 }
 
 static void a_new_event_reopens_a_closed_conversation_at_its_own_severity(void **state)
@@ -257,8 +259,8 @@ static void a_new_event_reopens_a_closed_conversation_at_its_own_severity(void *
     struct sample first = waiting(f, 1, 1, T0, URGENT);
     struct claim claim = claim_from(f, "agent-1", "", NULL);
     struct error err = { 0 };
-    assert_int_equal(store_close(f->store, "agent-1", &first.conversation, claim.fence, NULL, &err),
-                     0);
+    assert_int_equal(
+        decision_close_now(f->store, "agent-1", &first.conversation, claim.fence, NULL, &err), 0);
     assert_int_equal(apply_sample(f, &first), STORE_DUPLICATE); /* a copy does not */
     assert_field(f, &first.conversation, "state", "closed");
     (void)waiting(f, 1, 2, T0 + SECOND_MS, ROUTINE);
