@@ -129,8 +129,9 @@ end
 -- What nobody's decision covers yet, in the order it happened.
 local function uncovered(c, key)
   local found, rows = {}, {}
-  each_work(key, c.has_facts, function(e, d)
+  each_work(key, c.has_facts, function(e, d, field)
     if not is_covered(c, e, d) then
+      e.id = string.sub(field, 3)
       found[#found + 1] = { e }
       rows[e.id] = e.id .. e.severity
     end
