@@ -51,7 +51,7 @@ def wait_applied(desk):
                and status["detail"]["dispatch"]["done_through"] >= status["detail"]["journal"]["newest_sequence"], 20, "all applied")
 
 
-@row(35, "reordered and late edits, unsend before the message", quick=True)
+@row(35, "reordered and late edits, unsend before the message")
 def any_order(fault):
     with fault.desk() as desk:
         player = desk.make_player()
