@@ -2,31 +2,44 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <netdb.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 
+/* Shared with the thread that looks up; whoever is done with it last frees it. */
 struct endpoint_lookup {
-    struct gaicb request;
-    struct addrinfo hints;
     char host[ENDPOINT_HOST_BYTES];
+    unsigned turn;
+    pthread_mutex_t lock; /* what follows */
+    pthread_cond_t done;
+    bool is_done;
+    bool is_abandoned;
+    char numeric[INET6_ADDRSTRLEN]; /* "": not found */
 };
 
 static void lookup_free(struct endpoint_lookup *lookup)
 {
-    if (lookup->request.ar_result)
-        freeaddrinfo(lookup->request.ar_result);
+    (void)pthread_cond_destroy(&lookup->done);
+    (void)pthread_mutex_destroy(&lookup->lock);
     free(lookup);
 }
 
-/* A lookup the C library's thread has in hand cannot be taken back: its few bytes stay behind. */
 static void abandon(struct endpoint *self)
 {
-    if (self->lookup && gai_cancel(&self->lookup->request) != EAI_NOTCANCELED)
-        lookup_free(self->lookup);
+    struct endpoint_lookup *lookup = self->lookup;
+    if (!lookup)
+        return;
     self->lookup = NULL;
+    (void)pthread_mutex_lock(&lookup->lock);
+    lookup->is_abandoned = true;
+    bool is_ours = lookup->is_done;
+    (void)pthread_mutex_unlock(&lookup->lock);
+    if (is_ours)
+        lookup_free(lookup);
 }
 
 void endpoint_clear(struct endpoint *self)
@@ -85,24 +98,6 @@ int endpoint_set(struct endpoint *self, const char *text)
     return 0;
 }
 
-void endpoint_look_up(struct endpoint *self)
-{
-    if (self->lookup || self->port == 0 || is_numeric(self))
-        return;
-    struct endpoint_lookup *lookup = calloc(1, sizeof *lookup);
-    if (!lookup)
-        abort(); /* as hiredis does */
-    (void)snprintf(lookup->host, sizeof lookup->host, "%s", self->host);
-    lookup->hints.ai_socktype = SOCK_STREAM;
-    lookup->request.ar_name = lookup->host;
-    lookup->request.ar_request = &lookup->hints;
-    if (getaddrinfo_a(GAI_NOWAIT, (struct gaicb *[]){ &lookup->request }, 1, NULL) != 0) {
-        free(lookup);
-        return;
-    }
-    self->lookup = lookup;
-}
-
 /* A name may have addresses that lead nowhere from here, such as one of IPv6. */
 static const struct addrinfo *address_in_turn(const struct addrinfo *all, unsigned turn)
 {
@@ -120,14 +115,84 @@ void endpoint_failed(struct endpoint *self)
     self->turn++;
 }
 
-static void take_result(struct endpoint *self)
+static void *look_up(void *arg)
 {
-    const struct addrinfo *found = address_in_turn(self->lookup->request.ar_result, self->turn);
-    if (found && gai_error(&self->lookup->request) == 0)
-        (void)getnameinfo(found->ai_addr, found->ai_addrlen, self->numeric, sizeof self->numeric,
-                          NULL, 0, NI_NUMERICHOST);
-    lookup_free(self->lookup);
+    struct endpoint_lookup *lookup = arg;
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+    struct addrinfo *all = NULL;
+    char numeric[INET6_ADDRSTRLEN] = "";
+    if (getaddrinfo(lookup->host, NULL, &hints, &all) == 0 && all) {
+        const struct addrinfo *one = address_in_turn(all, lookup->turn);
+        (void)getnameinfo(one->ai_addr, one->ai_addrlen, numeric, sizeof numeric, NULL, 0,
+                          NI_NUMERICHOST);
+    }
+    if (all)
+        freeaddrinfo(all);
+    (void)pthread_mutex_lock(&lookup->lock);
+    memcpy(lookup->numeric, numeric, sizeof numeric);
+    lookup->is_done = true;
+    bool is_ours = lookup->is_abandoned;
+    (void)pthread_cond_signal(&lookup->done);
+    (void)pthread_mutex_unlock(&lookup->lock);
+    if (is_ours)
+        lookup_free(lookup);
+    return NULL;
+}
+
+static struct endpoint_lookup *lookup_new(const struct endpoint *self)
+{
+    struct endpoint_lookup *lookup = calloc(1, sizeof *lookup);
+    if (!lookup)
+        abort(); /* as hiredis does */
+    pthread_condattr_t monotonic;
+    (void)pthread_mutex_init(&lookup->lock, NULL); /* these cannot fail on Linux */
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&lookup->done, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    (void)snprintf(lookup->host, sizeof lookup->host, "%s", self->host);
+    lookup->turn = self->turn;
+    return lookup;
+}
+
+void endpoint_look_up(struct endpoint *self)
+{
+    if (self->lookup || self->port == 0 || is_numeric(self))
+        return;
+    struct endpoint_lookup *lookup = lookup_new(self);
+    pthread_attr_t detached;
+    pthread_t thread;
+    (void)pthread_attr_init(&detached);
+    (void)pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    if (pthread_create(&thread, &detached, look_up, lookup) == 0)
+        self->lookup = lookup;
+    else
+        lookup_free(lookup); /* as a name not found; tried again at the next connection */
+    (void)pthread_attr_destroy(&detached);
+}
+
+/* Waits at most wait_ms. Returns whether the lookup has ended; then its result is taken. */
+static bool take_result(struct endpoint *self, int64_t wait_ms)
+{
+    struct endpoint_lookup *lookup = self->lookup;
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += (wait_ms % 1000) * 1000000L;
+    until.tv_sec += wait_ms / 1000 + until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    (void)pthread_mutex_lock(&lookup->lock);
+    int rc = 0;
+    while (!lookup->is_done && wait_ms > 0 && rc == 0)
+        rc = pthread_cond_timedwait(&lookup->done, &lookup->lock, &until);
+    bool is_done = lookup->is_done;
+    (void)pthread_mutex_unlock(&lookup->lock);
+    if (!is_done)
+        return false;
+    if (lookup->numeric[0])
+        memcpy(self->numeric, lookup->numeric, sizeof self->numeric);
     self->lookup = NULL;
+    lookup_free(lookup);
+    return true;
 }
 
 enum endpoint_state endpoint_take(struct endpoint *self, int64_t wait_ms)
@@ -136,15 +201,7 @@ enum endpoint_state endpoint_take(struct endpoint *self, int64_t wait_ms)
         return ENDPOINT_FOUND;
     if (self->port == 0)
         return ENDPOINT_UNKNOWN;
-    if (self->lookup && wait_ms > 0 && gai_error(&self->lookup->request) == EAI_INPROGRESS) {
-        const struct gaicb *const waited[] = { &self->lookup->request };
-        const struct timespec limit = { .tv_sec = wait_ms / 1000,
-                                        .tv_nsec = (wait_ms % 1000) * 1000000L };
-        (void)gai_suspend(waited, 1, &limit);
-    }
-    bool is_under_way = self->lookup && gai_error(&self->lookup->request) == EAI_INPROGRESS;
-    if (self->lookup && !is_under_way)
-        take_result(self);
+    bool is_under_way = self->lookup && !take_result(self, wait_ms);
     if (self->numeric[0])
         return ENDPOINT_FOUND;
     return is_under_way ? ENDPOINT_LOOKING_UP : ENDPOINT_UNKNOWN;

@@ -1,11 +1,10 @@
 /* endpoint - where a Redis or a Sentinel is: unix:/path, host:port or [v6]:port. A name is looked
- * up by the C library's own lookup thread, so that a dead DNS server costs the caller no more than
+ * up by a thread of its own, so that a dead DNS server costs the caller no more than
  * the time it is willing to wait; the address found last is used while a lookup fails. Threads: an
  * endpoint belongs to one thread. */
 #ifndef DESG_STORE_ENDPOINT_H
 #define DESG_STORE_ENDPOINT_H
 
-#include <netdb.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
