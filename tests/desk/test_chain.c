@@ -25,22 +25,27 @@ struct fixture {
     struct chain *chain;
 };
 
-static void open_all(struct fixture *f)
+static void open_with(struct fixture *f, int64_t retention_ms)
 {
     struct error err = { 0 };
     const struct journal_options options = { .directory = f->directory,
                                              .max_bytes = 8 << 20,
-                                             .retention_ms = DAY_MS,
+                                             .retention_ms = retention_ms,
                                              .metrics = f->metrics };
     f->journal = journal_open(&options, &err);
     if (!f->journal)
         fail_msg("%s", err.text);
     const struct chain_options chain = { .journal = f->journal,
-                                         .retention_ms = DAY_MS,
+                                         .retention_ms = retention_ms,
                                          .metrics = f->metrics };
     f->chain = chain_new(&chain, &err);
     if (!f->chain)
         fail_msg("%s", err.text);
+}
+
+static void open_all(struct fixture *f)
+{
+    open_with(f, DAY_MS);
 }
 
 static void close_all(struct fixture *f)
@@ -293,6 +298,31 @@ static void a_damaged_end_is_an_alarm_and_the_chain_goes_on(void **state)
     assert_broken(read_rows(f, 0), &head, "cannot be read");
 }
 
+static void the_old_goes_but_never_the_last(void **state)
+{
+    struct fixture *f = *state;
+    struct journal_stats stats;
+    int64_t ends_ms = clock_monotonic_ms() + 20000;
+    for (int i = 0; i < 5; i++)
+        note(f, "x");
+    journal_stats(f->journal, &stats);
+    assert_int_equal(stats.released_sequence, 0);
+    uint64_t last = stats.newest_sequence;
+    close_all(f);
+    open_with(f, 1);
+    do
+        journal_stats(f->journal, &stats);
+    while (stats.released_sequence + 1 < last && clock_monotonic_ms() < ends_ms);
+    assert_int_equal(stats.released_sequence + 1, last);
+    close_all(f);
+    open_all(f);
+    assert_int_equal(head_of(f).number, 5);
+    note(f, "y");
+    struct chain_head head = head_of(f);
+    assert_int_equal(head.number, 6);
+    assert_null(verify(read_rows(f, 0), &head));
+}
+
 static void what_desks_saw_of_each_other_counts(void **state)
 {
     struct fixture *f = *state;
@@ -353,6 +383,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_end_is_an_alarm_and_the_chain_goes_on, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(the_old_goes_but_never_the_last, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_desks_saw_of_each_other_counts, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,13 @@
 """What people decided is kept: it outlives Redis, a killed desk, and shows whoever changed it afterwards."""
 import json
+import os
 import secrets
 import shutil
 import threading
 
 import pytest
 
+import suite
 from desk import CALM_TEXT, URGENT_TEXT, wait_until
 
 REFUSED, CONFIG = 65, 78
@@ -217,3 +219,50 @@ def test_who_asks_matters_and_redis_away_is_said(desk):
     assert desk.desg("queue").returncode == 75
     desk.restart("redis")
     wait_until(lambda: desk.desg("queue").returncode == 0, 20, "reads again")
+
+
+@pytest.mark.parametrize("desk", [{"desk": {"journal": {"size_mib": 4}}}], indirect=True)
+def test_a_full_journal_is_said_and_nothing_is_deleted(desk):
+    conversation, answered = conversation_of(desk, CALM_TEXT), 0
+    for _ in range(600):
+        status, answer = post(desk, f"/v1/conversations/{conversation}/notes", {"text": "x" * 16000})
+        if status != 200:
+            break
+        answered += 1
+    assert status == 503 and "journal" in answer["detail"] and answered > 20
+    token = desk.token_path("control-room").read_text().strip()
+    assert desk.ask_desk("GET", "/v1/queues", token)[0] == 200, "lists go on"
+    assert desk.ask_desk("GET", f"/v1/conversations/{conversation}", token)[0] == 503, "no content without its view on record"
+    assert desk.status("desk")["detail"]["journal"]["state"] == "full"
+    desk.processes["desk"].stop()
+    desk.changes["desk"]["journal"]["size_mib"] = 32
+    desk.write_config()
+    desk.restart("desk")
+    verdict = desk.json("audit", "verify")
+    assert verdict["whole"] and verdict["desks"][0]["first"] == 1 and verdict["desks"][0]["records"] > answered
+    assert sum(row["kind"] == "noted" for row in desk.json("audit", "--limit", "10000")) == answered
+
+
+def test_two_desks_are_one_desk(desk):
+    (desk.state / "desk-2").mkdir(mode=0o700)
+    second = suite.Process("desk-2", [desk.build / "bin" / "desg-desk", "--config", desk.config_path(), "--name", "desk-2"],
+                           desk.state / "log" / "desk-2.log", desk.run_directory / "desk-2.sock",
+                           {**os.environ, "DESG_DESK_JOURNAL_DIRECTORY": str(desk.state / "desk-2")})
+    desk.processes["desk-2"] = second
+    desk.restart("desk-2")
+    conversation = conversation_of(desk, CALM_TEXT)
+    fence, key = claim(desk, conversation), secrets.token_hex(16)
+    token = desk.token_path("control-room").read_text().strip()
+    path = f"/v1/conversations/{conversation}/close"
+    first = desk.ask_desk("POST", path, token, {"fence": fence}, key, name="desk-2")
+    again = desk.ask_desk("POST", path, token, {"fence": fence}, key)
+    assert first[0] == again[0] == 200 and json.loads(first[1]) == json.loads(again[1]), "whoever is asked"
+    desk.processes["desk"].kill9()
+    assert desk.desg("note", conversation, "--text", "said to the other").returncode == 0
+    desk.restart("desk")
+    desk.redis_cli("FLUSHALL")
+    wait_until(lambda: desk.desg("show", conversation).returncode == 0
+               and desk.json("show", conversation)["state"] == "closed"
+               and "said to the other" in json.dumps(desk.json("show", conversation)), 60, "the facts of both")
+    verdict = desk.json("audit", "verify")
+    assert verdict["whole"] and {row["desk"] for row in verdict["desks"]} == {"desk", "desk-2"}
