@@ -109,9 +109,9 @@ static bool is_lost_with_a_volume(const struct world *world, size_t index)
         for (size_t r = 0; r < count; r++) {
             if (records[r].delivery != index)
                 continue;
-            if (!records[r].is_lost)
-                return false;
-            is_lost = true;
+            if (!records[r].is_lost && !records[r].is_deleted)
+                return false; /* one journal still has it */
+            is_lost |= records[r].is_lost;
         }
     }
     return is_lost;
