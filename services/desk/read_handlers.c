@@ -330,8 +330,10 @@ void api_quarantine(struct api_call *call)
     size_t limit = 0;
     struct error err = { 0 };
     AUTO(drop_json) json_t *rows = NULL;
-    if (!api_limit(call, api_sees_restricted(call) ? LIST_MAX : QUARANTINE_LOOKED_AT, &limit))
+    if (!api_limit(call, LIST_MAX, &limit))
         return;
+    if (!api_sees_restricted(call) && limit > QUARANTINE_LOOKED_AT)
+        limit = QUARANTINE_LOOKED_AT;
     if (store_quarantine_list(call->store, limit, &rows, &err) != 0 ||
         drop_unseen(call, rows, &err) != 0) {
         api_unavailable(call, &err);
