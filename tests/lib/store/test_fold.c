@@ -4,6 +4,8 @@
  * sets, first seed. */
 #include "fixture.h"
 
+#include <assert.h>
+
 #include "decision.h"
 
 enum {
@@ -32,6 +34,7 @@ struct story {
 
 static unsigned below(struct story *self, unsigned limit)
 {
+    assert(limit > 0);
     self->chance = self->chance * 1664525U + 1013904223U;
     return (self->chance >> 8) % limit;
 }
@@ -89,7 +92,7 @@ static void invent_event(struct story *self, unsigned number)
 static void invent_fact(struct story *self, unsigned number)
 {
     struct decision *fact = &self->facts[self->fact_count++];
-    decision_init(fact, number, &self->offers[0].conversation, T0 + below(self, 3) * 1000);
+    decision_init(fact, number, &self->offers[0].conversation, T0 + below(self, 3) * 1000LL);
     switch (below(self, 5)) {
     case 0:
         decision_note(fact);
@@ -216,7 +219,8 @@ static void check_place(struct fixture *f, const json_t *conversation, const cha
     if (!is_open)
         return;
     char *score = redis_server_ask(f->server, "ZSCORE desg:{testforce}:queue:%s %s", queue, id);
-    if ((long long)json_number_value(json_object_get(conversation, "score")) != atoll(score))
+    if ((long long)json_number_value(json_object_get(conversation, "score")) !=
+        strtoll(score, NULL, 10))
         fail_msg("waits at %s in %s", score, queue);
     free(score);
 }
