@@ -103,6 +103,18 @@ static void note_notify(json_t *notes, const json_t *detail)
             json_string("the last test message did not come back from dispatch"));
 }
 
+/* desk and notify: what their journals hold and Redis has not got yet. */
+static void note_projection(json_t *notes, const json_t *projector)
+{
+    if (!projector || json_is_true(json_object_get(projector, "is_redis_away")))
+        return; /* said as such */
+    if (!json_is_true(json_object_get(projector, "is_caught_up")))
+        add(notes, "facts-replaying",
+            json_sprintf("%" JSON_INTEGER_FORMAT
+                         " records of what was decided are still to be applied in Redis",
+                         (json_int_t)number_at(projector, "behind")));
+}
+
 json_t *status_notes(const json_t *status)
 {
     const json_t *detail = json_object_get(status, "detail");
@@ -113,6 +125,7 @@ json_t *status_notes(const json_t *status)
         return notes;
     note_redis(notes, json_object_get(detail, "redis"));
     note_journal(notes, json_object_get(detail, "journal"));
+    note_projection(notes, json_object_get(detail, "projector"));
     if (strcmp(service, "classify") == 0)
         note_classify(notes, detail);
     if (strcmp(service, "route") == 0)
