@@ -9,7 +9,7 @@ enum { SECOND_US = 1000000 };
 /* Not every run has every kind of trouble: a rare mishap needs quiet around it. */
 static void choose_weather(struct world *world)
 {
-    static const uint32_t chances[] = { 0, 0, 200, 2000, 20000, 100000 };
+    static const uint32_t chances[] = { 0, 0, 500, 5000, 30000, 150000, 400000 };
     enum { CHANCES = sizeof chances / sizeof chances[0] };
     struct weather *weather = &world->weather;
     weather->loss = chances[world_dice(world, CHANCES)];
@@ -19,7 +19,7 @@ static void choose_weather(struct world *world)
     weather->redis_request_lost = chances[world_dice(world, CHANCES)] / 4;
     weather->redis_reply_lost = chances[world_dice(world, CHANCES)] / 4;
     weather->redis_late = chances[world_dice(world, CHANCES)] / 8;
-    weather->delay_us = world_dice(world, 2) ? 20000 : 4000000;
+    weather->delay_us = world_dice(world, 2) ? 20000 : 8000000;
 }
 
 void faults_choose(struct world *world)
@@ -32,6 +32,7 @@ void faults_choose(struct world *world)
     world->has_faults = true;
     world->faults_end_us = world_between(world, 120, 2400) * SECOND_US;
     choose_weather(world);
+    world->favourite = world_dice(world, 2) ? REDIS_FAULTS : world_dice(world, REDIS_FAULTS);
 }
 
 /* --- what the platforms send --- */
@@ -212,6 +213,10 @@ static void fault_dispatch(struct world *world)
 
 static void cause_one(struct world *world)
 {
+    if (world->favourite < REDIS_FAULTS && world_dice(world, 3) == 0) {
+        redis_fault(world, world->favourite);
+        return;
+    }
     switch (world_dice(world, 20)) {
     case 0:
     case 1:
@@ -226,7 +231,7 @@ static void cause_one(struct world *world)
     case 8:
     case 9:
     case 10:
-        redis_fault(world);
+        redis_fault(world, world_dice(world, REDIS_FAULTS));
         break;
     case 11:
     case 12:

@@ -550,11 +550,11 @@ static void flush_all(struct world *world)
     oracle_data_gone(world);
 }
 
-void redis_fault(struct world *world)
+void redis_fault(struct world *world, uint64_t kind)
 {
     struct node *master = &world->redis->nodes[world->redis->master];
     struct node *any = &world->redis->nodes[world_dice(world, NODES)];
-    switch (world_dice(world, 16)) {
+    switch (kind) {
     case 0:
     case 1:
     case 2:
@@ -593,8 +593,7 @@ void redis_fault(struct world *world)
         restore_image(world);
         break;
     default:
-        if (world_dice(world, 2))
-            flush_all(world);
+        flush_all(world);
     }
 }
 

@@ -54,7 +54,8 @@ const struct model_state *redis_master(const struct world *world);
 bool redis_is_there(const struct world *world);
 
 /* --- faults --- */
-void redis_fault(struct world *world);
+enum { REDIS_FAULTS = 16 };
+void redis_fault(struct world *world, uint64_t kind);
 /* All nodes up, one master, known to all. */
 void redis_heal(struct world *world);
 void redis_heal_node(struct world *world, void *node, uint64_t life);

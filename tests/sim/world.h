@@ -118,6 +118,7 @@ struct world {
     struct weather weather;
     size_t ingests, workers, routes, notifies;
     int64_t tick_us;
+    uint64_t favourite; /* a fault of Redis this run has more of than others */
     uint8_t rules_edition;
     bool is_dispatch_away;
     struct process processes[PROCESSES_MAX];
