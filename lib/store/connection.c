@@ -223,6 +223,7 @@ enum store_state store_check(struct store *self)
         return self->state;
     }
     self->problem[0] = '\0';
+    self->is_stream_fresh = true;
     store_show_sentinels(self);
     if (self->connections_total)
         counter_add(self->connections_total, 1);

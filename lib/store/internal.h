@@ -37,6 +37,7 @@ struct store {
     struct counter *moves_total;
     struct gauge *sentinels_answering;
     int64_t isolation_asked_at_ms;     /* monotonic */
+    bool is_stream_fresh;              /* the alert stream was not read on this connection yet */
     bool are_sentinels_silent;         /* said so in the log */
     char advised[STORE_PROBLEM_BYTES]; /* advice on settings last written to the log */
 };

@@ -33,6 +33,19 @@ static redisReply *stream_command(struct store *self, int argc, const char **arg
     return made ? store_command(self, argc, argv, NULL, err) : NULL;
 }
 
+/* Redis may have restarted since: what the stream holds is read again from its start. */
+static int begin_stream(struct store *self, struct error *err)
+{
+    if (!self->is_stream_fresh)
+        return 0;
+    AUTO(store_reply_free)
+    redisReply *made = store_call(self, "alert_group", NULL, 0, 2, NULL, err);
+    if (!made)
+        return -1;
+    self->is_stream_fresh = false;
+    return 0;
+}
+
 /* One entry: [id, [field, value, ...]]. An entry without an order (deleted meanwhile) is passed
  * over. */
 static void take_entry(const redisReply *entry, struct store_alert *out, size_t *count)
@@ -108,7 +121,7 @@ int store_alerts_read(struct store *self, const char *consumer, uint32_t block_m
                       struct store_alert *out, size_t max, size_t *count, struct error *err)
 {
     assert(self && consumer && out && max > 0 && count);
-    if (store_need(self, err) != 0)
+    if (store_need(self, err) != 0 || begin_stream(self, err) != 0)
         return -1;
     char stream[KEY_BYTES];
     (void)snprintf(stream, sizeof stream, "%salerts", self->prefix);

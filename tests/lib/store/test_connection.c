@@ -186,6 +186,40 @@ static void a_redis_that_takes_no_changes_still_shows_its_queues(void **state)
     assert_int_equal(store_probe(f->store, &err), 0);
 }
 
+static size_t alerts_read(struct fixture *f)
+{
+    struct store_alert alerts[4] = { 0 };
+    size_t count = 0;
+    struct error err = { 0 };
+    if (store_alerts_read(f->store, "notify", 0, alerts, 4, &count, &err) != 0)
+        return 0;
+    store_alerts_clear(alerts, count);
+    return count;
+}
+
+/* Such as a transaction cut off at its end leaves it, two starts later. */
+static void an_alert_that_the_group_passed_over_is_read_after_a_restart(void **state)
+{
+    struct fixture *f = *state;
+    struct sample sample;
+    assert_int_equal(alerts_read(f), 0);
+    sample_init(&sample, 1, 1, T0, LIFE);
+    assert_int_equal(apply_sample(f, &sample), STORE_NEW);
+    assert_int_equal(alerts_in_stream(f), 1);
+    free(redis_server_ask(f->server, "XGROUP SETID desg:{testforce}:alerts notify $"));
+    assert_int_equal(alerts_read(f), 0);
+    redis_server_kill(f->server);
+    redis_server_start(f->server);
+    int64_t give_up_ms = clock_monotonic_ms() + DEADLINE_MS;
+    size_t found = 0;
+    while (found == 0 && clock_monotonic_ms() < give_up_ms) {
+        found = alerts_read(f);
+        (void)nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+    }
+    assert_int_equal(found, 1);
+    assert_int_equal(alerts_read(f), 0); /* once a connection */
+}
+
 /* What a fresh connection writes to the log, which is standard error; freed by the caller. */
 static char *log_of_connecting(struct fixture *f)
 {
@@ -234,6 +268,7 @@ int main(void)
         T(a_frozen_redis_is_unavailable_within_300_ms),
         T(a_killed_redis_is_found_again_under_another_history),
         T(a_redis_that_takes_no_changes_still_shows_its_queues),
+        T(an_alert_that_the_group_passed_over_is_read_after_a_restart),
         T(settings_that_should_be_otherwise_are_warned_of),
         cmocka_unit_test(an_address_that_is_none_is_named),
         T(a_force_that_would_break_keys_is_refused),
