@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -274,6 +275,7 @@ int main(int argc, char **argv)
     struct settings settings = { .first = 1, .last = 200, .jobs = 1 };
     if (parse(argc, argv, &settings) != 0)
         return 64;
+    (void)mallopt(M_MMAP_THRESHOLD, 64 << 10); /* big empty tables cost only what is touched */
     log_setup("desg-sim", LOG_LEVEL_ERROR, -1);
     struct total total = { 0 };
     if (run_all(&settings, &total) != 0) {
