@@ -114,6 +114,7 @@ class Samples(threading.Thread):
         super().__init__(daemon=True)
         self.desk = desk
         self.first, self.last, self.peak = {}, {}, {}
+        self.held_up_s = 0.0  # the longest this thread was late: what the machine itself did to everybody
         self.seen_at = {name: 0.0 for name, process in desk.processes.items() if process.is_alive()}
         self.stopping = threading.Event()
         self.start()
@@ -129,8 +130,11 @@ class Samples(threading.Thread):
             return None
 
     def run(self):
+        due = time.monotonic() + 0.25
         while not self.stopping.wait(0.25):
+            self.held_up_s = max(self.held_up_s, time.monotonic() - due)
             self.take()
+            due = time.monotonic() + 0.25
 
     def take(self):
         for name, process in list(self.desk.processes.items()):
@@ -294,27 +298,28 @@ class Fault:
         self.supervisors[desk] = supervisor
         return supervisor
 
-    def strace(self, desk, name, *options):
-        """strace on a running process and all its threads. Returns a Popen: its stop() lets go, what it wrote is in .output."""
+    def strace(self, desk, name, *options, only=()):
+        """strace on a running process and all its threads, or only some of them. Returns a Popen: its stop() lets go, what it wrote
+        is in .output."""
         need("strace")
         output = self.temporary() / f"strace-{name}-{time.monotonic_ns()}"
-        tracer = subprocess.Popen(["strace", "-f", "-qq", "-o", output, *options, "-p", str(desk.processes[name].pid)],
+        whom = [f"--attach={thread}" for thread in only] or ["-f", f"--attach={desk.processes[name].pid}"]
+        tracer = subprocess.Popen(["strace", "-qq", "-o", output, *options, *whom],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         tracer.output = output
         tracer.stop = functools.partial(self._detach, tracer)
         self.cleanup(tracer.stop)
         pid = desk.processes[name].pid
-        wait_until(lambda: tracer.poll() is not None or self._is_traced(pid), 10, f"strace on {name}")
+        wait_until(lambda: tracer.poll() is not None or self._is_traced(pid, only), 10, f"strace on {name}")
         if tracer.poll() is not None and desk.processes[name].is_alive():
             raise CannotRun(f"strace: {tracer.stderr.read().decode(errors='replace').strip()[:200]}")
         return tracer
 
     @staticmethod
-    def _is_traced(pid):
-        """All threads have a tracer, or there is no process any more."""
+    def _is_traced(pid, only):
+        """These threads (none: all) have a tracer, or there is no process any more."""
         try:
-            threads = os.listdir(f"/proc/{pid}/task")
-            for thread in threads:
+            for thread in only or os.listdir(f"/proc/{pid}/task"):
                 status = pathlib.Path(f"/proc/{pid}/task/{thread}/status").read_text("ascii", "replace")
                 if "\nTracerPid:\t0\n" in status and "\nState:\tZ" not in status:
                     return False
@@ -360,7 +365,8 @@ class Fault:
         if "T" in letters:
             assert urgent and waits, "T was asked for, but no urgent message was sent"
             if percentile(waits, 0.99) >= URGENT_P99_S:
-                wrong["T"] = f"urgent p99 {percentile(waits, 0.99):.2f} s of {len(waits)}"
+                wrong["T"] = (f"urgent p99 {percentile(waits, 0.99):.2f} s of {len(waits)} (the machine held us up "
+                              f"{self.samples[desk].held_up_s:.2f} s at most)")
         if "B" in letters:
             grown = self._grown(desk)
             if grown:
