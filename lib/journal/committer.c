@@ -54,15 +54,18 @@ static int measure(struct journal *self, struct space *space)
                              : mdb_txn_begin(self->file.env, NULL, MDB_RDONLY, &self->measuring);
     if (rc != 0)
         return rc;
-    rc = space_measure(&self->file, self->measuring, readers_oldest(self), space);
-    mdb_txn_reset(self->measuring);
-    if (rc != 0)
-        return rc;
     int64_t now_ms = clock_monotonic_ms();
     if (now_ms - self->disk_checked_ms >= DISK_CHECK_MS || self->disk_checked_ms == 0) {
         self->disk_checked_ms = now_ms;
+        self->foreign_txn = readers_foreign(self);
         space->disk_free_bytes = space_on_disk(self->directory);
     }
+    uint64_t own_txn = readers_oldest(self);
+    uint64_t oldest_txn = own_txn < self->foreign_txn ? own_txn : self->foreign_txn;
+    rc = space_measure(&self->file, self->measuring, oldest_txn, space);
+    mdb_txn_reset(self->measuring);
+    if (rc != 0)
+        return rc;
     if (!self->file.is_allocated && space->disk_free_bytes < space->reusable_bytes)
         space->reusable_bytes = space->disk_free_bytes;
     return 0;

@@ -104,6 +104,7 @@ struct journal {
     uint64_t span_bytes;
     int64_t due_ms; /* monotonic: commit without being woken */
     int64_t disk_checked_ms;
+    uint64_t foreign_txn; /* the oldest that another process sees, at that time */
     int64_t failed_at_ms; /* 0: never */
     bool is_out_of_space; /* a write found no room; until one succeeds */
     bool is_disk_blamed;  /* … on the disk, as opposed to in the file */
@@ -133,6 +134,8 @@ int readers_init(struct journal *self);
 void readers_close(struct journal *self);
 /* The lowest transaction a reader sees; UINT64_MAX: none. */
 uint64_t readers_oldest(struct journal *self);
+/* The same of other processes (mdb_copy, say), living ones only; UINT64_MAX: none. */
+uint64_t readers_foreign(struct journal *self);
 /* One of the readers, waiting for one if all are busy. Hold file_lock shared from here to
  * reader_give_back; begin and end a transaction between them. */
 struct reader *reader_take(struct journal *self);

@@ -166,15 +166,12 @@ class Tmpfs(Disk):
         self.is_mounted = True
 
 
-def fiu(command, *faults):
-    """The command under libfiu: faults as in "posix/io/rw/pwrite probability 0.05". Needs fiu-run."""
+def fiu(command, **shares):
+    """The command under libfiu. shares: how often calls fail, as in pwrite=0.05, pwrite_reduce=0.02 (a short write)."""
     if not shutil.which("fiu-run"):
         raise CannotMount("fiu-run is not installed")
     switches = []
-    for fault in faults:
-        name, *rest = fault.split()
-        options = dict(zip(rest[::2], rest[1::2]))
-        probability = options.pop("probability", None)
-        text = f"enable_random name={name},probability={probability}" if probability else f"enable name={name}"
-        switches += ["-c", text + "".join(f",{key}={value}" for key, value in options.items())]
+    for call, share in shares.items():
+        name = "posix/io/" + ("sync/" if call.endswith("sync") else "rw/") + call.replace("_", "/")
+        switches += ["-c", f"enable_random name={name},probability={share}"]
     return ["fiu-run", "-x", *switches, *[str(part) for part in command]]

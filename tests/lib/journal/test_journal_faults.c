@@ -8,11 +8,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <lmdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock/clock.h"
@@ -288,6 +292,51 @@ static void a_page_held_for_long_does_not_fill_the_file(void **state)
     }
     assert_memory_equal(page.records[2].body, "a record that was stored", 24);
     journal_page_clear(&page);
+}
+
+/* Another process, such as mdb_copy, that reads and is killed: it leaves its place in the table of
+ * readers behind, and with it every page freed since. */
+static pid_t read_for_ever(const char *directory)
+{
+    int ready[2];
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        MDB_env *env = NULL;
+        MDB_txn *txn = NULL;
+        if (mdb_env_create(&env) != 0 ||
+            mdb_env_open(env, directory, MDB_RDONLY | MDB_NOTLS, 0600) != 0 ||
+            mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) != 0 || write(ready[1], "r", 1) != 1)
+            _exit(1);
+        for (;;)
+            (void)pause();
+    }
+    char byte = 0;
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    (void)close(ready[0]);
+    (void)close(ready[1]);
+    return child;
+}
+
+static void a_foreign_reader_fills_the_file_while_it_lives(void **state)
+{
+    struct fixture *f = *state;
+    f->options.max_bytes = 4 << 20;
+    fixture_open(f);
+    store_some(f, 10);
+    pid_t reader = read_for_ever(f->directory);
+    uint64_t last = fill(f);
+    journal_release(f->journal, last);
+    fixture_await_stats(f, state_is, JOURNAL_FULL); /* what it deletes is held back, if it can */
+    struct error err = { 0 };
+    assert_int_equal(journal_append(f->journal, 1, "no room", 7, NULL, NULL, &err), -1);
+    assert_int_equal(kill(reader, SIGKILL), 0);
+    assert_int_equal(waitpid(reader, NULL, 0), reader);
+    fixture_await_stats(f, state_is, JOURNAL_ROOMY); /* with no restart */
+    assert_int_equal(fixture_store(f, "goes on", 7), last + 1);
+    assert_int_equal(fixture_counter(f, "desg_journal_reopened_total"), 0);
 }
 
 static void a_full_disk_is_full_not_broken(void **state)
@@ -721,6 +770,7 @@ int main(void)
         TEST(a_full_journal_can_be_reopened),
         TEST(a_body_that_does_not_fit_fails_alone),
         TEST(a_page_held_for_long_does_not_fill_the_file),
+        TEST(a_foreign_reader_fills_the_file_while_it_lives),
         TEST(a_full_disk_is_full_not_broken),
         TEST(a_full_disk_under_the_meta_page_is_survived),
         TEST(writes_ahead_of_the_records_without_harming_them),
