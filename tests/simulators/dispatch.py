@@ -199,8 +199,8 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, port, ledger, callback, secret, options):
-        super().__init__(("127.0.0.1", port), Handler)
+    def __init__(self, address, ledger, callback, secret, options):
+        super().__init__(address, Handler)
         self.ledger = ledger
         self.options = options
         self.lock = threading.Lock()
@@ -228,7 +228,9 @@ class Server(http.server.ThreadingHTTPServer):
 
 def main():
     parser = argparse.ArgumentParser(description="A dispatch system to test against.")
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--address", default="127.0.0.1", help="where to listen")
     parser.add_argument("--callback", required=True, help="address of notify's callback")
     parser.add_argument("--secret-file", required=True, help="secret that signs callbacks")
     parser.add_argument("--ledger", required=True, help="file that records what was accepted")
@@ -239,7 +241,7 @@ def main():
         name, _, value = pair.partition("=")
         options[name] = type(DEFAULTS[name])(value)
     secret = pathlib.Path(arguments.secret_file).read_bytes().strip()
-    Server(arguments.port, Ledger(arguments.ledger), arguments.callback, secret, options).serve_forever()
+    Server((arguments.address, arguments.port), Ledger(arguments.ledger), arguments.callback, secret, options).serve_forever()
 
 
 if __name__ == "__main__":
