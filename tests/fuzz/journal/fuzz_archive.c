@@ -53,7 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t items = 0;
     while (item.kind != ARCHIVE_END && archive_next(reader, &item, &err) == 0) {
         check_item(&item, size, &passed_bytes);
-        assert(++items <= size + 1); /* each item takes bytes: it comes to an end */
+        items++;
+        assert(items <= size + 1); /* each item takes bytes: it comes to an end */
     }
     archive_close(&reader);
     return 0;

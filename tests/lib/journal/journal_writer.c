@@ -46,6 +46,7 @@ static void say(const char *format, ...)
     char line[200];
     va_list values;
     va_start(values, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start is right above */
     int length = vsnprintf(line, sizeof line, format, values);
     va_end(values);
     if (write(STDOUT_FILENO, line, (size_t)length) != length)
@@ -75,8 +76,11 @@ static int append(struct writer *writer, const struct id *run, uint64_t number, 
     struct error err = { 0 };
     struct asked *asked = malloc(sizeof *asked);
     uint8_t *bytes = calloc(1, body_bytes);
-    if (!asked || !bytes)
+    if (!asked || !bytes) {
+        free(asked);
+        free(bytes);
         return -1;
+    }
     *asked = (struct asked){ .writer = writer, .number = number };
     const struct body body = { .run = *run, .number = number };
     for (size_t i = sizeof body; i < body_bytes; i++)
@@ -176,8 +180,10 @@ static int run_list(const char *directory, uint64_t size_mib)
     struct metrics *metrics = metrics_new();
     struct journal *journal = open_journal(directory, size_mib, metrics);
     struct journal_page *page = calloc(1, sizeof *page);
-    if (!journal || !page)
+    if (!journal || !page) {
+        free(page);
         return 2;
+    }
     struct journal_stats stats;
     struct error err = { 0 };
     char text[ID_TEXT_BYTES];

@@ -10,13 +10,13 @@
 
 #include "journal/age.h"
 
-enum { SECOND = 1000, HOUR = 3600 * SECOND, DAY = 24 * HOUR };
+enum { SECOND = 1000, HOUR = 3600 * SECOND, DAY = 24 * HOUR, STEP_MS = 5 * SECOND };
 
 /* Lets time pass as a journal with a heartbeat of five seconds sees it. */
 static void pass(struct age *age, int64_t *now_ms, int64_t duration_ms, uint64_t next_sequence)
 {
-    for (int64_t passed = 0; passed < duration_ms; passed += 5 * SECOND) {
-        *now_ms += 5 * SECOND;
+    for (int64_t passed = 0; passed < duration_ms; passed += STEP_MS) {
+        *now_ms += STEP_MS;
         age_tick(age, *now_ms);
         age_mark(age, next_sequence, 3 * (int64_t)DAY);
     }
