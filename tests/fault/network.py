@@ -18,13 +18,14 @@ import itertools
 import json
 import os
 import re
+import shutil
 import socket
 import struct
 import subprocess
 import threading
 
 import suite
-from desk import Desk, wait_until
+from desk import Desk
 from harness import CannotRun, need
 
 CLONE_NEWNET = 0x40000000
@@ -32,6 +33,7 @@ SUBNET = "10.77.30"
 HUB_HOST = 1
 PORTS = {"http": 8080, "callbacks": 8090, "ingest": 5601, "urgent": 5611, "bulk": 5612, "notify": 5621, "redis": 6379}
 ZONE = "desg.test"
+BULK_ADDRESS = f"{SUBNET}.200"
 
 
 def enter_network(descriptor):
@@ -177,7 +179,8 @@ class Network:
         link = f"{place.link}-slow"
         path = f"/proc/{os.getpid()}/fd/{place.descriptor}"
         run("ip", "-batch", "-", text=f"link add {link} type veth peer name desg1 netns {path}\nlink set {link} master desg-bridge up\n")
-        run(*place.prefix, "sh", "-c", "for what in all desg0 desg1; do echo 1 > /proc/sys/net/ipv4/conf/$what/arp_ignore; done")
+        run(*place.prefix, "sh", "-c", "for what in all desg0 desg1; do echo 1 > /proc/sys/net/ipv4/conf/$what/arp_ignore; "
+            "echo 0 > /proc/sys/net/ipv4/conf/$what/rp_filter; done")
         run(*place.prefix, "ip", "-batch", "-", text=f"address add {address}/32 dev desg1\nlink set desg1 up\n")
         run("tc", "qdisc", "add", "dev", link, "root", "tbf", "rate", f"{mbit}mbit", "burst", "8kb", "latency", "200ms")
 
@@ -209,13 +212,14 @@ def own_network(fault):
 class NetworkDesk(Desk):
     """A Desk each of whose processes has a place in a Network; dispatch, the platforms and the desg command are in its hub.
 
-    names: a Names, then the services find each other, and Redis, by name; else by address."""
+    names: a Names, then the services find each other, and Redis, by name; else by address. All ingests are one name, as a headless
+    service. bulk_mbit: bulk has a link of its own into route, so slow; bulk_figures() tells of it."""
 
-    def __init__(self, state, network, names=None, own_changes=None, **options):
+    def __init__(self, state, network, names=None, bulk_mbit=None, **options):
         self.network, self.names = network, names
-        self.own_changes = own_changes or {}  # as changes, but by name of the process
+        self.bulk_mbit, self.bulk_figures = bulk_mbit, None
         self.at = {}  # process -> Place
-        options["dispatch_options"] = ["--host", "0.0.0.0", *options.get("dispatch_options", [])]
+        options["dispatch_options"] = ["--address", "0.0.0.0", *options.get("dispatch_options", [])]
         super().__init__(state, **options)
 
     # --- places ---
@@ -230,6 +234,12 @@ class NetworkDesk(Desk):
     def host(self, name):
         """What others are told."""
         return f"{name}.{ZONE}" if self.names else self.place(name).address
+
+    def publish(self, **others):
+        """What the names lead to from now on: where each role is, but for those named here."""
+        ingests = [self.place(self.ingest_name(n)).address for n in range(1, self.ingests + 1)]
+        table = {"ingest": ingests, **{name: [self.place(name).address] for name in ("route", "notify", "redis")}, **others}
+        self.names.table = {f"{name}.{ZONE}": addresses for name, addresses in table.items()}
 
     def tcp(self, name, port):
         return f"tcp://{self.host(name)}:{PORTS[port]}"
@@ -250,27 +260,44 @@ class NetworkDesk(Desk):
         return player
 
     def config(self, ingest=1):
-        ingests = [self.ingest_name(n) for n in range(1, self.ingests + 1)]
+        ingests = ["ingest"] if self.names else [self.ingest_name(n) for n in range(1, self.ingests + 1)]
+        own = self.place(self.ingest_name(ingest)).address
         bind = lambda name, port: f"tcp://{self.place(name).address}:{PORTS[port]}"
+        bulk = f"tcp://{BULK_ADDRESS}:{PORTS['bulk']}" if self.bulk_mbit else None
+        dispatch = f"http://{self.network.hub.address}:{self.ports['dispatch']}"
+        keys = self.state.absolute() / "keys"
         ours = {
-            "common": {"redis": {"address": f"{self.host('redis')}:{PORTS['redis']}"}},
-            "ingest": {"listen": f"{self.place(self.ingest_name(ingest)).address}:{PORTS['http']}",
-                       "classify_endpoint": bind(self.ingest_name(ingest), "ingest"), "route_endpoints": [self.tcp("route", "urgent")]},
+            "common": {"redis": {"address": f"{self.host('redis')}:{PORTS['redis']}"},
+                       "curve": {"public_key_file": str(keys / "desk"), "secret_key_file": str(keys / "desk_secret"),
+                                 "allowed_keys_directory": str(keys / "allowed")}},
+            "ingest": {"listen": f"{own}:{PORTS['http']}", "classify_endpoint": f"tcp://{own}:{PORTS['ingest']}",
+                       "route_endpoints": [self.tcp("route", "urgent")]},
             "classify": {"ingest_endpoints": [self.tcp(name, "ingest") for name in ingests],
-                         "route_urgent_endpoints": [self.tcp("route", "urgent")], "route_bulk_endpoints": [self.tcp("route", "bulk")],
+                         "route_urgent_endpoints": [self.tcp("route", "urgent")],
+                         "route_bulk_endpoints": [bulk or self.tcp("route", "bulk")],
                          "notify_endpoints": [self.tcp("notify", "notify")]},
-            "route": {"urgent_endpoint": bind("route", "urgent"), "bulk_endpoint": bind("route", "bulk"),
+            "route": {"urgent_endpoint": bind("route", "urgent"), "bulk_endpoint": bulk or bind("route", "bulk"),
                       "notify_endpoints": [self.tcp("notify", "notify")]},
             "notify": {"endpoint": bind("notify", "notify"), "listen": f"{self.place('notify').address}:{PORTS['callbacks']}",
-                       "dispatch": {"url": f"http://{self.network.hub.address}:{self.ports['dispatch']}/alerts"},
-                       "second_path": {"url": f"http://{self.network.hub.address}:{self.ports['dispatch']}/second"}},
+                       "dispatch": {"url": f"{dispatch}/alerts"}, "second_path": {"url": f"{dispatch}/second"}},
         }
         return suite.merge(suite.merge(super().config(ingest), ours), self.changes)
 
     # --- processes ---
 
+    def prepare(self):
+        allowed = self.state.absolute() / "keys" / "allowed"
+        if not allowed.exists():
+            allowed.mkdir(parents=True)
+            shutil.copy(make_pair(allowed.parent, "desk"), allowed / "server.pub")
+        super().prepare()
+        if self.names:
+            self.publish()
+
     def _declare(self):
         super()._declare()
+        if self.bulk_mbit:
+            self.bulk_figures = self.network.slow(self.place("route"), BULK_ADDRESS, self.bulk_mbit)
         self.plain = {name: list(process.command) for name, process in self.processes.items()}
         for name in self.processes:
             self._declare_one(name)
@@ -287,10 +314,11 @@ class NetworkDesk(Desk):
             return
         process.command = [*self.place(name).prefix, *(self.names.prefix if self.names else ()), *command]
 
-    def add_worker(self):
-        number = 1 + sum(name.startswith("classify-") for name in self.processes)
+    def add_worker(self, config=None):
+        """One more, at a place of its own; config: a file other than the desk's."""
+        number = 1 + max(int(name.split("-")[1]) for name in self.plain if name.startswith("classify-"))
         name = f"classify-{number}"
-        self.plain[name] = [str(self.build / "bin" / "desg-classify"), "--config", str(self.config_path()), "--name", name]
+        self.plain[name] = [str(self.build / "bin" / "desg-classify"), "--config", str(config or self.config_path()), "--name", name]
         self.processes[name] = suite.Process(name, [], self.state / "log" / f"{name}.log", self.run_directory / f"{name}.sock")
         self._declare_one(name)
         self.processes[name].start()
@@ -341,23 +369,97 @@ class Names:
         self.socket.close()
 
 
-def peers(desk, name, link=None):
-    """[(name, state)] of the peers that a service tells of, on one of its links or all."""
-    found = []
+class Impostor:
+    """Somebody else who listens where a role of ours did, until closed. met: connections taken, by port.
 
-    def walk(value, key):
-        if isinstance(value, dict):
-            if {"service", "name", "state", "silent_ms"} <= set(value):
-                found.append((key, value["name"], value["state"]))
+    Kinds: http, garbage (after a greeting that is well-formed), silent; and with libzmq another socket kind (with the desk's own
+    keys) or no CURVE."""
+
+    PUB, ROUTER = 1, 6
+    CURVE_SERVER, CURVE_SECRETKEY, LINGER = 47, 49, 17
+    GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"CURVE".ljust(20, b"\0") + b"\x01" + bytes(31)
+    KINDS = ("http", "garbage", "silent", "socket", "plain")
+
+    def __init__(self, place, kind, ports, secret=None):
+        self.place, self.kind, self.ports = place, kind, ports
+        self.met = {port: 0 for port in ports}
+        self.listeners, self.open, self.zmq = [], [], None
+        with place.inside():
+            if kind in ("socket", "plain"):
+                self._bind(secret if kind == "socket" else None)
+                return
+            for port in ports:
+                listener = socket.create_server((place.address, port))
+                self.listeners.append(listener)
+                threading.Thread(target=self._serve, args=(listener, port), daemon=True).start()
+
+    def _serve(self, listener, port):
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            self.met[port] += 1
+            with contextlib.suppress(OSError):
+                if self.kind == "http":
+                    connection.recv(4096)
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+                    connection.close()
+                    continue
+                if self.kind == "garbage":
+                    connection.sendall(self.GREETING + os.urandom(512))
+            self.open.append(connection)
+
+    def _bind(self, secret):
+        self.zmq = ctypes.CDLL("libzmq.so.5")
+        self.zmq.zmq_ctx_new.restype = self.zmq.zmq_socket.restype = ctypes.c_void_p
+        self.zmq.zmq_socket.argtypes = [ctypes.c_void_p, ctypes.c_int]
+        self.zmq.zmq_setsockopt.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]
+        self.zmq.zmq_bind.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+        self.zmq.zmq_close.argtypes = self.zmq.zmq_ctx_term.argtypes = [ctypes.c_void_p]
+        self.context = self.zmq.zmq_ctx_new()
+        for port in self.ports:
+            handle = self.zmq.zmq_socket(self.context, self.PUB if secret else self.ROUTER)
+            self.listeners.append(handle)
+            if secret:
+                one = ctypes.c_int(1)
+                assert self.zmq.zmq_setsockopt(handle, self.CURVE_SERVER, ctypes.byref(one), 4) == 0
+                assert self.zmq.zmq_setsockopt(handle, self.CURVE_SECRETKEY, secret, len(secret) + 1) == 0
+            assert self.zmq.zmq_bind(handle, f"tcp://{self.place.address}:{port}".encode()) == 0, f"port {port} is taken"
+
+    def count(self):
+        """Connections taken; for libzmq's, those that are there now."""
+        if not self.zmq:
+            return min(self.met.values())
+        return min(len(self.place.flows(port)) for port in self.ports)
+
+    def close(self):
+        for listener in self.listeners:
+            if self.zmq:
+                zero = ctypes.c_int(0)
+                self.zmq.zmq_setsockopt(listener, self.LINGER, ctypes.byref(zero), 4)
+                self.zmq.zmq_close(listener)
             else:
-                for inner_key, inner in value.items():
-                    walk(inner, inner_key)
-        elif isinstance(value, list):
-            for inner in value:
-                walk(inner, key)
-    walk((desk.status(name) or {}).get("detail", {}), "")
-    return [(peer, state) for key, peer, state in found if link is None or key == link]
+                with contextlib.suppress(OSError):
+                    listener.shutdown(socket.SHUT_RDWR)
+                listener.close()
+        for connection in self.open:
+            connection.close()
+        if self.zmq and self.listeners:
+            self.zmq.zmq_ctx_term(self.context)
+        self.listeners, self.open = [], []
 
 
-def wait_for_peer(desk, name, peer, seconds=10.0):
-    return wait_until(lambda: (peer, "up") in peers(desk, name), seconds, f"{name} and {peer} in touch")
+def make_pair(directory, name):
+    """A certificate as docs/operations.md makes one: public half name, secret half name_secret."""
+    czmq = ctypes.CDLL("libczmq.so.4")
+    czmq.zcert_new.restype = ctypes.c_void_p
+    czmq.zcert_save.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    path = directory / name
+    assert czmq.zcert_save(czmq.zcert_new(), str(path).encode()) == 0
+    return path
+
+
+def secret_key(path):
+    """The secret half of a certificate, as libzmq takes it."""
+    return re.search(r'secret-key = "(.{40})"', path.read_text("ascii")).group(1).encode()

@@ -228,7 +228,6 @@ class Server(http.server.ThreadingHTTPServer):
 
 def main():
     parser = argparse.ArgumentParser(description="A dispatch system to test against.")
-    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--address", default="127.0.0.1", help="where to listen")
     parser.add_argument("--callback", required=True, help="address of notify's callback")
