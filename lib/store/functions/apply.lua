@@ -67,7 +67,7 @@ local function apply_change(ctx, c, key, e, d, stood)
     judge_context(ctx, c, e)
     learn(c, e)
     if e.severity > stood.severity then
-      count_tick(c, e)
+      count_rise(c, e)
     end
     if not is_covered(c, e, d) then
       open_work(ctx, c, e, d)

@@ -9,6 +9,7 @@ local function take(prefix, id, agent, lease_ms)
   -- Never below the clock: a Redis rebuilt from the journals must not give out an old number again.
   c.fence = math.max((c.fence or 0) + 1, now)
   c.state, c.owner, c.lease = 'claimed', agent, now + lease_ms
+  c.seen_tick, c.has_risen = c.tick, nil
   redis.call('ZADD', prefix .. 'leases', c.lease, id)
   write_work(prefix, id, c)
   redis.call('ZREM', prefix .. 'queue:' .. c.queue, id)
@@ -125,7 +126,8 @@ local function desg_release(keys, args)
     return { history(), 'refused', problem }
   end
   enqueue(prefix, c.queue, c.score, id)
-  c.state, c.owner, c.lease = 'open', nil, nil
+  c.state = 'open'
+  let_go(c)
   write_work(prefix, id, c)
   redis.call('ZREM', prefix .. 'leases', id)
   note_action(prefix, 'released', agent, id)

@@ -7,7 +7,8 @@
 --     last, channel, account;
 --   of people's decisions: closed_at (the latest close), has_facts;
 --   of this Redis alone, and so no part of the fold: tick (counts arrivals and raises), last_event (of the
---     latest tick), owner, fence, lease, closed_n (events of a tick up to it were covered by a close before
+--     latest tick), owner, fence, lease, seen_tick (the tick when it was claimed), has_risen (a verdict rose
+--     since), closed_n (events of a tick up to it were covered by a close before
 --     closes were facts), is_unsettled (a refold is owed), archived_n and archived_last (how many events went
 --     to the archive, and the newest moment among them).
 -- state: open, claimed, closed (all work is covered), quiet (there is none), archived (only this is left).
@@ -157,6 +158,12 @@ local function count_tick(c, e)
   c.tick = c.tick + 1
   e.n = c.tick
   c.last_event = e.id
+end
+
+-- What an agent has seen grew more severe: its id alone does not say so.
+local function count_rise(c, e)
+  count_tick(c, e)
+  c.has_risen = c.state == 'claimed' and 1 or nil
 end
 
 -- Brings the queues in line with the conversation. A claimed one stays with its owner; its new

@@ -143,6 +143,20 @@ local function uncovered(c, key)
   return table.concat(found)
 end
 
+-- What came or rose unseen by whoever decides f; nil if nothing did. Whoever names no last event has seen what
+-- was there at the claim; that a verdict rose since only a new claim can say. A grade that lowers nothing may go
+-- without: it hides nothing.
+local function overlooked(ctx, c, f, last_event)
+  local hides = f.kind == 'closed' or f.kind == 'graded' and f.severity < (c.severity or 0)
+  if hides and c.has_risen then
+    return 'its severity rose since it was claimed, by event ' .. c.last_event .. ': claim it again'
+  end
+  if last_event ~= '' then
+    return unseen(ctx.prefix, f.conversation, c, last_event)
+  end
+  return hides and c.seen_tick and c.tick > c.seen_tick and 'something newer came: event ' .. c.last_event or nil
+end
+
 -- What keeps agent from deciding fact f; nil if nothing does.
 local function undecidable(ctx, c, f, fence, last_event)
   if f.kind == 'alert_taken' then
@@ -154,12 +168,9 @@ local function undecidable(ctx, c, f, fence, last_event)
       return 'there is no such conversation'
     end
   else
-    local problem = stale(c, f.agent, fence)
-    if problem then
-      return problem
-    end
+    return stale(c, f.agent, fence) or overlooked(ctx, c, f, last_event)
   end
-  return last_event ~= '' and unseen(ctx.prefix, f.conversation, c, last_event) or nil
+  return nil
 end
 
 -- ARGV: now, version, seconds, then one fact as desg_facts has it, then fence and last event seen or "".

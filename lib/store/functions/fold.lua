@@ -57,7 +57,7 @@ end
 local function raise_hint(ctx, c, key, e, d)
   raise_to_urgent(ctx, e)
   e.bytes = redis.call('HGET', key, 'e:' .. e.id)
-  count_tick(c, e)
+  count_rise(c, e)
   alert_event(ctx, e, d)
   learn(c, e)
   redis.call('HSET', key, 'v:' .. e.id, struct.pack(RECORD, e.n, e.applied) .. e.header .. e.verdict)
@@ -136,7 +136,7 @@ local function settle(ctx, c, id, is_waiting, queue_before, score_before)
       redis.call('ZREM', ctx.prefix .. 'queue:' .. queue_before, id)
     elseif c.state == 'claimed' then
       redis.call('ZREM', ctx.prefix .. 'leases', id)
-      c.owner, c.lease = nil, nil
+      let_go(c)
     end
     come_to_rest(ctx, c, id, 'closed')
   elseif c.state == 'open' or c.state == 'claimed' then

@@ -119,6 +119,47 @@ static void decisions_are_refused_without_the_claim_or_with_something_newer(void
     assert_refused(f, &note, NULL, "names none");
 }
 
+static void a_close_covers_nothing_that_came_unseen(void **state)
+{
+    struct fixture *f = *state;
+    struct sample first = waiting(f, 1, 1, T0, ROUTINE);
+    struct decision close, grade;
+    decision_init(&close, 1, &first.conversation, T0);
+    decision_close(&close);
+    close.fact.fence = claim_it(f, &first.conversation);
+    (void)waiting(f, 1, 2, T0 + SECOND_MS, URGENT);
+    assert_refused(f, &close, NULL, "newer"); /* who names no event has seen what was claimed */
+    decision_init(&grade, 2, &first.conversation, T0);
+    decision_grade(&grade, ROUTINE);
+    grade.fact.fence = close.fact.fence;
+    assert_refused(f, &grade, NULL, "newer");
+    grade.graded.severity = LIFE; /* raising hides nothing */
+    free(decided(f, &grade).fact);
+    close.fact.fence = claim_it(f, &first.conversation);
+    free(decided(f, &close).fact);
+    assert_field(f, &first.conversation, "state", "closed");
+}
+
+static void a_verdict_that_rose_since_the_claim_is_not_closed_over(void **state)
+{
+    struct fixture *f = *state;
+    struct sample sample = waiting(f, 1, 1, T0, ROUTINE);
+    struct decision close;
+    decision_init(&close, 1, &sample.conversation, T0);
+    decision_close(&close);
+    close.fact.fence = claim_it(f, &sample.conversation);
+    sample_init(&sample, 1, 1, T0, URGENT);
+    assert_int_equal(apply_sample(f, &sample), STORE_RAISED);
+    assert_refused(f, &close, &sample.event_id, "rose"); /* the same event: its id says nothing */
+    assert_refused(f, &close, NULL, "rose");
+    close.fact.fence = claim_it(f, &sample.conversation);
+    struct store_fact_done done = { 0 };
+    struct error err = { 0 };
+    assert_int_equal(store_fact_decide(f->store, &close.fact, &sample.event_id, &done, &err), 0);
+    free(done.fact);
+    assert_field(f, &sample.conversation, "state", "closed");
+}
+
 static void a_fact_for_the_audit_alone_is_handed_back_as_it_is(void **state)
 {
     struct fixture *f = *state;
@@ -428,6 +469,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_close_names_what_it_covers_and_answers_a_repeat_with_the_same_bytes),
         T(decisions_are_refused_without_the_claim_or_with_something_newer),
+        T(a_close_covers_nothing_that_came_unseen),
+        T(a_verdict_that_rose_since_the_claim_is_not_closed_over),
         T(a_fact_for_the_audit_alone_is_handed_back_as_it_is),
         T(only_what_a_close_does_not_cover_opens_again),
         T(a_grade_lowers_place_and_deadline_until_something_new_comes),

@@ -192,7 +192,8 @@ static void run_order(struct fixture *f, struct story *story, const unsigned *st
 /* Without what belongs to this Redis alone: its clocks, leases and counts of arrivals. */
 static char *shown(json_t *conversation)
 {
-    static const char *const own[] = { "tick", "last_event", "owner", "fence", "lease" };
+    static const char *const own[] = { "tick",  "last_event", "owner",    "fence",
+                                       "lease", "seen_tick",  "has_risen" };
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         (void)json_object_del(conversation, own[i]);
     size_t at = 0;
