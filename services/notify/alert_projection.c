@@ -30,13 +30,33 @@ static void put_time(json_t *fields, const char *name, int64_t at_ms)
     put_word(fields, name, text);
 }
 
+/* How severe it is and which body it has: the function tells by them whether dispatch heard of it.
+ */
+static void put_told(json_t *fields, const Desg__V1__Alert *alert)
+{
+    char number[24];
+    Desg__V1__Verdict *verdict =
+        alert->verdict.len > 0
+            ? desg__v1__verdict__unpack(NULL, alert->verdict.len, alert->verdict.data)
+            : NULL;
+    if (!verdict)
+        return;
+    (void)snprintf(number, sizeof number, "%d", (int)verdict->severity);
+    put_word(fields, "severity", number);
+    (void)snprintf(number, sizeof number, "%" PRIu32, alert->render_version);
+    put_word(fields, "version", number);
+    desg__v1__verdict__free_unpacked(verdict, NULL);
+}
+
 static struct saying of_opened(const Desg__V1__Alert *alert, int64_t stored_at_ms)
 {
+    json_t *fields = json_object();
+    put_told(fields, alert);
     return (struct saying){ .id = &alert->alert_id,
                             .state = alert_state_name(ALERT_OPEN),
                             .at_field = "notified_at_ms",
                             .at_ms = stored_at_ms,
-                            .fields = json_object() };
+                            .fields = fields };
 }
 
 /* Only the first body is the alert; updates, reminders and the second path change no state. */
