@@ -91,7 +91,8 @@ class Writer:
 def calls_of(writer, scratch):
     """{call: how often} on the journal's files, in a run to its end. What cannot change a file is left out."""
     trace = scratch / "trace"
-    assert writer.write(writer.strace("-o", trace)) == 0
+    status = writer.write(writer.strace("-o", trace))
+    assert status == 0, f"a run that nobody disturbs ends with {status}"
     names = re.findall(r"^\d+ +([a-z0-9_]+)\(", trace.read_text("utf-8", "replace"), re.M)
     trace.unlink()
     counts = collections.Counter(name for name in names if name not in HARMLESS)
@@ -279,6 +280,7 @@ def main():
     options = parser.parse_args()
     randomness = random.Random(options.seed)
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="desg-crash-"))
+    os.environ["ASAN_OPTIONS"] = "detect_leaks=0"  # it cannot look for leaks in a process that is traced
     left_out = 0
     print(f"seed {options.seed}")
     parts = (lambda: kill_everywhere(options.writer, scratch, randomness, options.all), lambda: cut_power_everywhere(options.writer, scratch, randomness, options.all),

@@ -185,7 +185,7 @@ static void a_record_is_in_the_journal_or_in_the_archive(void **state)
     assert_true(told > 100);
     int files = 0;
     struct dirent **list = NULL;
-    files = scandir(f->archive, &list, NULL, NULL);
+    files = scandir(f->archive, &list, NULL, alphasort);
     for (int i = 0; i < files; i++)
         free(list[i]);
     free(list);

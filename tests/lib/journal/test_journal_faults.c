@@ -400,6 +400,42 @@ static void await_written_ahead(const struct fixture *f)
     assert_true(is_written_to_its_end(f));
 }
 
+/* LMDB gives its environment up, and a new one cannot be begun either. */
+static void a_disk_that_stays_full_under_the_meta_page_is_survived(void **state)
+{
+    struct fixture *f = *state;
+    fixture_open(f);
+    store_some(f, 5);
+    fault_set_disk_full(true);
+    fault_inject(FAULT_META_WRITE, EIO, 1000000);
+    fault_inject(FAULT_WRITE, EIO, 1000000);
+    assert_int_equal(fixture_store(f, "no room", 7), 0);
+    fixture_await_stats(f, state_is, JOURNAL_FULL);
+    struct error err = { 0 };
+    int64_t end_ms = clock_monotonic_ms() + 1500; /* it looks again meanwhile */
+    while (clock_monotonic_ms() < end_ms)
+        assert_int_equal(journal_append(f->journal, 1, "no room", 7, NULL, NULL, &err), -1);
+    fixture_await_stats(f, state_is, JOURNAL_FULL);
+    fault_clear();
+    fixture_await_stats(f, state_is, JOURNAL_ROOMY); /* with no restart */
+    assert_int_equal(fixture_store(f, "goes on", 7), 6);
+    assert_int_equal(fixture_read_all(f, 1, NULL, NULL), 6);
+}
+
+static void a_disk_that_fails_once_it_has_room_is_broken(void **state)
+{
+    struct fixture *f = *state;
+    fixture_open(f);
+    store_some(f, 5);
+    fault_set_disk_full(true);
+    fault_inject(FAULT_META_WRITE, EIO, 1000000);
+    fault_inject(FAULT_WRITE, EIO, 1000000);
+    assert_int_equal(fixture_store(f, "no room", 7), 0);
+    fixture_await_stats(f, state_is, JOURNAL_FULL);
+    fault_set_disk_full(false);
+    fixture_await_stats(f, state_is, JOURNAL_DEAD);
+}
+
 static void writes_ahead_of_the_records_without_harming_them(void **state)
 {
     struct fixture *f = *state;
@@ -773,6 +809,8 @@ int main(void)
         TEST(a_foreign_reader_fills_the_file_while_it_lives),
         TEST(a_full_disk_is_full_not_broken),
         TEST(a_full_disk_under_the_meta_page_is_survived),
+        TEST(a_disk_that_stays_full_under_the_meta_page_is_survived),
+        TEST(a_disk_that_fails_once_it_has_room_is_broken),
         TEST(writes_ahead_of_the_records_without_harming_them),
         TEST(a_failure_while_writing_ahead_is_a_failure),
         TEST(a_flipped_bit_damages_one_record_only),
