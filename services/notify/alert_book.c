@@ -245,7 +245,7 @@ static void take_verdict(struct alert_entry *entry, const Desg__V1__Alert *alert
 /* Named in a digest so far, now urgent by itself: goes out alone, even if the digest was
  * acknowledged, for nobody may have read its two hundredth line. */
 static void promote(struct alert_book *self, struct alert_entry *entry,
-                    const Desg__V1__Alert *alert, int64_t now_ms)
+                    const Desg__V1__Alert *alert, int64_t now_ms, int64_t now_unix_ms)
 {
     gather_remove(self, &entry->id);
     if (!entry->alert) {
@@ -259,12 +259,14 @@ static void promote(struct alert_book *self, struct alert_entry *entry,
     entry->is_elsewhere = false;
     entry->alert->is_digest_member = 0;
     entry->opened_ms = now_ms;
+    entry->promoted_unix_ms = now_unix_ms;
     book_want(entry, ALERT_RAISED, 0, now_ms);
 }
 
 /* A second sight of the same alert may know more. */
 static enum alert_intake take_again(struct alert_book *self, struct alert_entry *entry,
-                                    const Desg__V1__Alert *alert, int64_t now_ms)
+                                    const Desg__V1__Alert *alert, int64_t now_ms,
+                                    int64_t now_unix_ms)
 {
     bool is_promoted = entry->kind == ALERT_MEMBER && !alert->is_digest_member;
     if (!entry->alert && !is_promoted)
@@ -273,7 +275,7 @@ static enum alert_intake take_again(struct alert_book *self, struct alert_entry 
     if (is_better)
         take_verdict(entry, alert);
     if (is_promoted)
-        promote(self, entry, alert, now_ms);
+        promote(self, entry, alert, now_ms, now_unix_ms);
     else if (is_better && entry->sends[ALERT_RAISED].is_accepted)
         book_want_update(entry, now_ms);
     return is_promoted || is_better ? ALERT_REVISED : ALERT_KNOWN;
@@ -288,7 +290,7 @@ enum alert_intake alert_book_take(struct alert_book *self, const Desg__V1__Alert
     memcpy(id.bytes, alert->alert_id.data, ID_BYTES);
     *entry = alert_table_find(&self->table, &id);
     if (*entry)
-        return take_again(self, *entry, alert, opened_ms);
+        return take_again(self, *entry, alert, opened_ms, opened_unix_ms);
     *entry = alert_table_add(&self->table, &id);
     take_new(self, *entry, alert, opened_ms, opened_unix_ms);
     return ALERT_NEW;

@@ -75,6 +75,7 @@ struct alert_entry {
     int64_t opened_ms;
     int64_t opened_unix_ms;
     int64_t closed_ms;
+    int64_t promoted_unix_ms; /* was named in a digest, turned urgent by itself then; 0: never */
     bool is_life_at_risk;
     bool is_quiet;     /* old, and perhaps told before: nothing goes out until that is known */
     bool is_elsewhere; /* another replica has told dispatch and climbs its ladder */

@@ -77,7 +77,8 @@ void alert_flow_looked_up(struct alert_flow *self, const struct callback_message
 
 struct alert_open_row {
     struct id id;
-    bool is_quiet; /* old: waits to hear whether it was told before */
+    bool is_quiet;            /* old: waits to hear whether it was told before */
+    int64_t promoted_unix_ms; /* as the entry's: what was said before is not about it */
 };
 /* Open alerts from the one at *cursor on (0 first), at most max; *cursor moves on, to 0 behind the
  * last. Any thread. */

@@ -17,7 +17,9 @@ size_t alert_flow_open_rows(struct alert_flow *self, size_t *cursor, struct aler
     for (; count < max && (entry = alert_book_live(self->book, *cursor)) != NULL; (*cursor)++)
         if (entry->state < ALERT_ACKNOWLEDGED && entry->storage == ALERT_STORED &&
             entry->kind != ALERT_STANDING_TEST)
-            rows[count++] = (struct alert_open_row){ .id = entry->id, .is_quiet = entry->is_quiet };
+            rows[count++] = (struct alert_open_row){ .id = entry->id,
+                                                     .is_quiet = entry->is_quiet,
+                                                     .promoted_unix_ms = entry->promoted_unix_ms };
     if (!alert_book_live(self->book, *cursor))
         *cursor = 0;
     (void)pthread_mutex_unlock(&self->lock);

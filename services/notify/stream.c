@@ -202,6 +202,25 @@ static void copy_word(const json_t *alert, const char *name, char *out, size_t s
     (void)snprintf(out, size, "%s", word ? word : "");
 }
 
+static int64_t time_of(const json_t *alert, const char *name)
+{
+    const char *text = json_string_value(json_object_get(alert, name));
+    return text ? strtoll(text, NULL, 10) : 0;
+}
+
+/* One that was named in a digest before is open anew: only what was said since counts. */
+static bool is_of_an_older_life(const struct alert_open_row *row, const json_t *alert)
+{
+    static const char *const said[] = { "accepted_at_ms", "escalated_at_ms", "acknowledged_at_ms",
+                                        "resolved_at_ms", "taken_at_ms" };
+    int64_t raised_ms = time_of(alert, "raised_at_ms");
+    int64_t since_ms = raised_ms > row->promoted_unix_ms ? raised_ms : row->promoted_unix_ms;
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
+        if (time_of(alert, said[i]) >= since_ms)
+            return false;
+    return true;
+}
+
 static int look_at(struct stream *self, const struct alert_open_row *row, bool is_rebuilt,
                    struct error *err)
 {
@@ -209,8 +228,9 @@ static int look_at(struct stream *self, const struct alert_open_row *row, bool i
     if (store_alert_get(self->store, &row->id, &alert, err) != 0)
         return -1;
     struct alert_elsewhere news = { .message = { .alert = row->id } };
-    char state[32];
-    copy_word(alert, "state", state, sizeof state);
+    char state[32] = "";
+    if (!is_of_an_older_life(row, alert))
+        copy_word(alert, "state", state, sizeof state);
     bool is_resolved = strcmp(state, alert_state_name(ALERT_RESOLVED)) == 0;
     news.is_acknowledged = is_resolved || strcmp(state, alert_state_name(ALERT_ACKNOWLEDGED)) == 0;
     news.is_accepted = news.is_acknowledged || strcmp(state, "escalated") == 0 ||

@@ -247,6 +247,55 @@ static void a_digest_speaks_for_its_members_in_redis(void **state)
     wait_state(f, &alerts[ALERTS - 1], "acknowledged");
 }
 
+/* The desk takes an alert of its own, and notify has heard of it: it has looked at all that are
+ * open. */
+static void look_at_all(struct fixture *f, unsigned number, double elsewhere)
+{
+    struct error err = { 0 };
+    struct id alert = apply(f, number);
+    wait_state(f, &alert, "accepted");
+    json_t *fields = json_pack("{s:s}", "dispatcher", "D. Prawf");
+    assert_int_equal(store_alert_state(f->store, &alert, "acknowledged", fields, &err), 0);
+    json_decref(fields);
+    int64_t until_ms = clock_monotonic_ms() + LONG_MS;
+    while (process_metric(f->process, "desg_notify_elsewhere_total") < elsewhere &&
+           clock_monotonic_ms() < until_ms)
+        (void)poll(NULL, 0, 20);
+    assert_true(process_metric(f->process, "desg_notify_elsewhere_total") == elsewhere);
+}
+
+/* What was said of its digest says nothing of a member that turned urgent since. */
+static void a_member_urgent_after_its_digest_was_acknowledged_stays_open(void **state)
+{
+    enum { ALERTS = 14 };
+    struct fixture *f = *state;
+    struct id member = { 0 };
+    struct id digest_id;
+    start(f);
+    for (unsigned n = 0; n < ALERTS; n++)
+        member = apply_as(f, n + 1, DESG__V1__SEVERITY__SEVERITY_REVIEW);
+    wait_state(f, &member, "accepted");
+    size_t posts = fake_dispatch_count(f->dispatch, "/alerts", ".v1");
+    for (size_t i = 0; i < posts; i++) { /* all are acknowledged: those alone, and the digest */
+        struct fake_request post = fake_dispatch_request(f->dispatch, "/alerts", ".v1", i);
+        post.key[ID_TEXT_BYTES - 1] = '\0';
+        assert_int_equal(id_parse(post.key, &digest_id), 0);
+        free(post.body);
+        assert_int_equal(acknowledge(f, &digest_id), 200);
+    }
+    wait_state(f, &member, "acknowledged");
+    assert_true(process_wait_status(f->process, "alerts_open", 0, LONG_MS));
+    (void)apply_as(f, ALERTS, DESG__V1__SEVERITY__SEVERITY_URGENT);
+    wait_posted(f, &member);
+    look_at_all(f, 101, 1);
+    look_at_all(f, 102, 2);
+    assert_true(process_wait_status(f->process, "alerts_open", 1, LONG_MS));
+    wait_state(f, &member, "accepted"); /* and waits for a dispatcher, at the desk, too */
+    wait_redis(f, "1", "ZCARD desg:{testforce}:alerts-open");
+    assert_int_equal(acknowledge(f, &member), 200);
+    wait_state(f, &member, "acknowledged");
+}
+
 /* --- two replicas, an emptied Redis, the desk --- */
 
 static void a_callback_at_the_wrong_replica_reaches_the_right_one(void **state)
@@ -321,6 +370,7 @@ int main(void)
         T(from_the_stream_to_dispatch_and_its_state_back),
         T(provisional_and_stream_are_one_alert),
         T(a_digest_speaks_for_its_members_in_redis),
+        T(a_member_urgent_after_its_digest_was_acknowledged_stays_open),
         T(redis_dies_and_comes_back_and_alerts_go_on),
         T(killed_before_it_acknowledged_the_stream_it_reads_again),
         T(a_callback_at_the_wrong_replica_reaches_the_right_one),

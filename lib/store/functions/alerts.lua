@@ -60,14 +60,24 @@ local function is_told(ctx, severity, state, told_severity, told_version)
   return (STATE_ORDER[state or ''] or 0) >= STATE_ORDER.acknowledged
 end
 
+-- Named in a digest so far, now urgent by itself: it is open anew, whatever was said of its digest before.
+local function reopen_alert(ctx, key)
+  redis.call('HSET', key, 'state', 'open', 'raised_at_ms', string.format('%.0f', ctx.now))
+  redis.call('PERSIST', key)
+end
+
 -- One stream entry per alert; a second one only if it grew more severe since, so that dispatch
 -- hears of it.
 local function raise_alert(ctx, e, severity, verdict)
   local key = ctx.prefix .. 'alert:' .. e.alert
-  local known, state, stood, version, opened =
-    unpack(redis.call('HMGET', key, 'event', 'state', 'severity', 'version', 'opened_at_ms'))
+  local known, state, stood, version, opened, digest =
+    unpack(redis.call('HMGET', key, 'event', 'state', 'severity', 'version', 'opened_at_ms', 'digest'))
   if known and tonumber(stood) >= severity then
     return
+  end
+  if known and digest == '1' then
+    reopen_alert(ctx, key)
+    state = 'open'
   end
   local is_digest = false
   if known or not is_told(ctx, severity, state, stood, version) then
