@@ -914,6 +914,7 @@ static void old_order_init(struct order *o, uint32_t n, int severity, int64_t ag
     event.account = (char *)"1";
     event.received_at_ms = UNIX_MS - age_ms;
     o->alert.event = (ProtobufCBinaryData){ desg__v1__event__pack(&event, o->event), o->event };
+    o->alert.is_replayed = 1;
 }
 
 static void an_old_alert_waits_until_nobody_is_known_to_have_told_it(void **state)
@@ -939,6 +940,16 @@ static void a_young_alert_waits_for_nobody(void **state)
     struct fixture *f = *state;
     struct order o;
     old_order_init(&o, 1, 4, ALERT_OLD_MS);
+    assert_false(take_stored(f, &o, 1)->is_quiet);
+    assert_int_equal(post_or_fail(f).body, ALERT_RAISED);
+}
+
+static void one_that_just_came_in_goes_out_whatever_the_clocks_say(void **state)
+{
+    struct fixture *f = *state;
+    struct order o;
+    old_order_init(&o, 1, 4, 86400000);
+    o.alert.is_replayed = 0;
     assert_false(take_stored(f, &o, 1)->is_quiet);
     assert_int_equal(post_or_fail(f).body, ALERT_RAISED);
 }
@@ -1115,6 +1126,7 @@ int main(void)
         T(damaged_or_orphaned_facts_are_passed_over),
         T(an_old_alert_waits_until_nobody_is_known_to_have_told_it),
         T(a_young_alert_waits_for_nobody),
+        T(one_that_just_came_in_goes_out_whatever_the_clocks_say),
         T(after_a_minute_an_old_alert_goes_out_whatever_is_known),
         T(an_old_member_gathers_only_once_it_may_go_out),
         T(what_another_replica_told_is_not_told_again),
