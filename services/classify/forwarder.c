@@ -16,6 +16,7 @@ enum {
     LANES,
     ALERTS_PER_ORDER = 64,
     SILENT_ROUTE_MS = 2000,
+    ALERT_WITHOUT_NOTIFY_MS = 10000, /* ingest has offered it again by then */
     VERDICTS_BYTES = LINK_BATCH_MAX_ITEMS * VERDICT_PACKED_MAX_BYTES
 };
 
@@ -38,6 +39,7 @@ struct forwarder {
     struct tally *tally;
     struct event_decoder *decoder;
     struct lane lanes[LANES];
+    struct hold unanswered; /* urgent: a route took it and has not said what became of it */
     link_peer notify_peers[LANE_PEERS_MAX];
     size_t notify_peer_count;
     size_t notify_turn;
@@ -150,6 +152,59 @@ static void alert_due(struct forwarder *self, struct hold *hold, int64_t now_ms)
     }
 }
 
+/* --- what a route took and says nothing of --- */
+
+static void await_answers(struct forwarder *self, const struct id *source, uint64_t incarnation,
+                          Desg__V1__Item *const *items, size_t count, int64_t now_ms)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!items[i]->is_alerted) /* not kept: ingest's own patience is what is left */
+            (void)hold_add(&self->unanswered, source, incarnation, items[i], now_ms);
+    }
+}
+
+static void note_answered(struct forwarder *self, const Desg__V1__Packet *packet)
+{
+    struct hold *hold = &self->unanswered;
+    const Desg__V1__Done *done = packet->done;
+    const Desg__V1__Busy *busy = packet->busy;
+    const Desg__V1__Refused *refused = packet->refused;
+    if (packet->kind_case == DESG__V1__PACKET__KIND_DONE)
+        for (size_t i = 0; i < done->n_items; i++)
+            hold_drop(hold, &done->source, done->incarnation, done->items[i]->position);
+    else if (packet->kind_case == DESG__V1__PACKET__KIND_BUSY)
+        for (size_t i = 0; i < busy->n_items; i++)
+            hold_drop(hold, &busy->source, busy->incarnation, busy->items[i]->position);
+    else
+        for (size_t i = 0; i < refused->n_positions; i++)
+            hold_drop(hold, &refused->source, refused->incarnation, refused->positions[i]);
+}
+
+/* A route that hangs keeps its connection for seconds, and what it took would wait as long: alerted
+ * past it, once. Nobody waits to hear of it; route's own alert has the same key. */
+static void alert_unanswered(struct forwarder *self, int64_t now_ms)
+{
+    struct hold *hold = &self->unanswered;
+    struct alert_batch batch;
+    batch.count = batch.bytes = 0;
+    batch.is_full = false;
+    size_t due = 0;
+    for (struct held *held = hold->first; held && now_ms - held->since_ms >= HOLD_WAIT_MS;
+         held = held->next) {
+        (void)add_alert(self, &batch, &held->item, NULL);
+        if (batch.is_full && batch.count < ALERTS_PER_ORDER)
+            break; /* this one did not fit */
+        due++;
+        if (batch.is_full)
+            break;
+    }
+    bool is_taken = batch.count > 0 && send_alerts(self, &batch);
+    for (size_t i = 0; i < due; i++) {
+        if (is_taken || now_ms - hold->first->since_ms >= ALERT_WITHOUT_NOTIFY_MS)
+            free(hold_take(hold, &hold->first));
+    }
+}
+
 /* --- what is held --- */
 
 static void report_held(struct forwarder *self)
@@ -197,12 +252,14 @@ void forwarder_tick(struct forwarder *self, int64_t now_ms)
     send_held(self);
     for (size_t i = 0; i < LANES; i++)
         expire(self, &self->lanes[i], now_ms);
+    alert_unanswered(self, now_ms);
     report_held(self);
 }
 
 bool forwarder_is_holding(const struct forwarder *self)
 {
-    return self->lanes[URGENT].hold.count + self->lanes[BULK].hold.count > 0;
+    return self->lanes[URGENT].hold.count + self->lanes[BULK].hold.count + self->unanswered.count >
+           0;
 }
 
 /* More than may be held: given back at once. The alert is asked for, but nobody waits to hear of
@@ -330,6 +387,8 @@ static void take_portion(struct forwarder *self, link_peer peer, const Desg__V1_
         size_t sent =
             lane_send(lane, &source, batch->incarnation, portion->lists[i], portion->counts[i]);
         tally_forwarded(self->tally, lane->number, sent);
+        if (i == URGENT)
+            await_answers(self, &source, batch->incarnation, portion->lists[i], sent, now_ms);
         hold_items(self, lane, &source, batch->incarnation, portion->lists[i] + sent,
                    portion->counts[i] - sent, now_ms);
     }
@@ -397,6 +456,8 @@ void forwarder_route_packet(struct forwarder *self, enum outlet outlet, link_pee
     self->heard_route_at_ms = now_ms;
     answers_pass(self->answers, source, packet);
     lane_answered(lane, peer, events);
+    if (outlet == OUTLET_URGENT)
+        note_answered(self, packet);
     if (lane->hold.count > 0)
         send_held(self);
 }
@@ -475,6 +536,7 @@ struct forwarder *forwarder_new(const struct forwarder_options *options, struct 
     }
     self->options = *options;
     self->tally = options->tally;
+    hold_init(&self->unanswered);
     for (size_t i = 0; i < LANES; i++) {
         struct lane *lane = &self->lanes[i];
         hold_init(&lane->hold);
@@ -499,6 +561,7 @@ void forwarder_destroy(struct forwarder **self_p)
         return;
     for (size_t i = 0; i < LANES; i++)
         hold_clear(&self->lanes[i].hold);
+    hold_clear(&self->unanswered);
     answers_destroy(&self->answers);
     event_decoder_destroy(&self->decoder);
     free(self->portion.verdicts);

@@ -62,6 +62,20 @@ struct held *hold_take(struct hold *self, struct held **link)
     return held;
 }
 
+void hold_drop(struct hold *self, const ProtobufCBinaryData *source, uint64_t incarnation,
+               const Desg__V1__Position *position)
+{
+    for (struct held **link = &self->first; *link && position; link = &(*link)->next) {
+        const struct held *held = *link;
+        if (held->position.sequence != position->sequence ||
+            held->position.index != position->index || held->incarnation != incarnation ||
+            source->len != ID_BYTES || memcmp(source->data, held->source.bytes, ID_BYTES) != 0)
+            continue;
+        free(hold_take(self, link));
+        return;
+    }
+}
+
 bool hold_is_due(const struct hold *self, const struct held *held, int64_t now_ms)
 {
     bool is_lane_blocked =

@@ -49,6 +49,10 @@ struct held *hold_add(struct hold *self, const struct id *source, uint64_t incar
  * caller frees the event. */
 struct held *hold_take(struct hold *self, struct held **link);
 
+/* Drops the event of that position, if it is there. */
+void hold_drop(struct hold *self, const ProtobufCBinaryData *source, uint64_t incarnation,
+               const Desg__V1__Position *position);
+
 /* Whether to stop waiting for a route: it waited long enough, or others did before it in vain. */
 bool hold_is_due(const struct hold *self, const struct held *held, int64_t now_ms);
 

@@ -153,6 +153,47 @@ static void alerts_and_gives_back_when_there_is_no_route(void **state)
     assert_int_equal(all->notify.heard[0].severity, DESG__V1__SEVERITY__SEVERITY_LIFE_AT_RISK);
 }
 
+static bool is_everywhere_and_at_notify(const struct neighbours *all)
+{
+    return is_everywhere(all) && is_at_notify(all);
+}
+
+static bool has_order(const struct neighbours *all)
+{
+    return heard(&all->notify, ORDER, 0) >= 1;
+}
+
+static void alerts_once_past_a_route_that_hangs(void **state)
+{
+    struct neighbours *all = *state;
+    static const char *const texts[] = { "he will kill me", "good morning" };
+    route_open(all, 256);
+    all->urgent.is_answering = all->bulk.is_answering = false;
+    notify_open(all, true);
+    classify_start(all, NULL);
+    await(all, is_everywhere_and_at_notify, "classify at ingest, route and notify");
+    ingest_send(all, 33, texts, 2);
+    await(all, has_order, "an alert past route");
+    run_for(all, 700);
+    assert_int_equal(heard(&all->urgent, BATCH, 33), 1);
+    assert_int_equal(heard(&all->notify, ORDER, 0), 1);
+    assert_int_equal(heard(&all->ingest, BUSY, 0), 0); /* route has it and may still say Done */
+}
+
+static void alerts_nothing_that_route_answers(void **state)
+{
+    struct neighbours *all = *state;
+    static const char *const texts[] = { "he will kill me", "good morning" };
+    route_open(all, 256);
+    notify_open(all, true);
+    classify_start(all, NULL);
+    await(all, is_everywhere_and_at_notify, "classify at ingest, route and notify");
+    ingest_send(all, 35, texts, 2);
+    await(all, has_two_done, "both events done");
+    run_for(all, 700);
+    assert_int_equal(heard(&all->notify, ORDER, 0), 0);
+}
+
 static void gives_back_unalerted_when_notify_is_silent(void **state)
 {
     struct neighbours *all = *state;
@@ -333,6 +374,8 @@ int main(void)
         BETWEEN_NEIGHBOURS(a_kept_verdict_stands_and_unclassified_gives_way),
         BETWEEN_NEIGHBOURS(refuses_what_is_no_event_and_takes_the_others),
         BETWEEN_NEIGHBOURS(alerts_and_gives_back_when_there_is_no_route),
+        BETWEEN_NEIGHBOURS(alerts_once_past_a_route_that_hangs),
+        BETWEEN_NEIGHBOURS(alerts_nothing_that_route_answers),
         BETWEEN_NEIGHBOURS(gives_back_unalerted_when_notify_is_silent),
         BETWEEN_NEIGHBOURS(gives_back_when_nobody_is_there),
         BETWEEN_NEIGHBOURS(holds_what_exceeds_the_credit_of_route),
