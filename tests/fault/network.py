@@ -244,12 +244,15 @@ class NetworkDesk(Desk):
     def tcp(self, name, port):
         return f"tcp://{self.host(name)}:{PORTS[port]}"
 
-    def move(self, name):
-        """The process gets a new place, with another address, at its next start; where it was is returned."""
-        former = self.place(name)
-        self.at[name] = self.network.place(name)
+    def replace(self, name, new_name):
+        """The role gets another process, not started, at a place with another address. Returns the one there was: it goes on, and
+        is the caller's to end."""
+        former = self.processes.pop(name)
+        self.at[name] = self.at[new_name] = self.network.place(new_name)
         self.write_config()
-        self._declare_one(name)
+        self.plain[new_name] = [new_name if word == name else word for word in self.plain[name]]
+        self.processes[new_name] = suite.Process(new_name, [], self.state / "log" / f"{new_name}.log", self.run_directory / f"{new_name}.sock")
+        self._declare_one(new_name)
         return former
 
     # --- configuration ---
@@ -345,6 +348,8 @@ class Names:
                 question, who = self.socket.recvfrom(2048)
             except OSError:
                 return
+            if len(question) < 17:
+                continue
             self.asked[self.mode] = self.asked.get(self.mode, 0) + 1
             if self.mode == "answers":
                 self._answer(question, who)
@@ -365,7 +370,8 @@ class Names:
             self.socket.sendto(head + question[12:at + 5] + body, who)
 
     def close(self):
-        self.socket.shutdown(socket.SHUT_RDWR) if self.socket.fileno() >= 0 else None
+        with contextlib.suppress(OSError):  # it has no other end; but this wakes the thread
+            self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
 
 

@@ -101,3 +101,122 @@ def loss_and_resets(fault):
         fault.note("healed_s", wait_for_progress(fault, desk, time.monotonic()))
         load.wait()
         fault.check(desk, "LDUBH")
+
+
+@row(29, "1 Mbit link, bulk saturated")
+def slow_link(fault):
+    """Bulk has a link of its own into route; urgent messages share the programs with it, but not the wire."""
+    network = own_network(fault)
+    with fault.desk(kind=NetworkDesk, network=network, bulk_mbit=1) as desk:
+        fault.urgent(desk, 3)
+        began = time.monotonic()
+        load = fault.load(desk, per_second=3000, seconds=0)
+        wait_until(lambda: desk.bulk_figures()["bytes"] > 100_000, 30, "bulk on the link")
+        before, since, behind = desk.bulk_figures(), time.monotonic(), 0
+        while time.monotonic() < since + 6.0:
+            told = dispatching(desk)
+            behind = max(behind, told.get("newest_sequence", 0) - told.get("done_through", 0))
+            fault.pause(0.2)
+        after, seconds = desk.bulk_figures(), time.monotonic() - since
+        kbit_per_s = (after["bytes"] - before["bytes"]) * 8 / 1000 / seconds
+        fault.note("kbit_per_s", int(kbit_per_s))
+        fault.note("backlog", behind)
+        assert after["over"] > before["over"] and 700 < kbit_per_s < 1100, f"the link was not full: {before} {after}"
+        assert behind > 200, "bulk was never behind"
+        load.wait()
+        newest = desk.status("ingest-1")["detail"]["journal"]["newest_sequence"]
+        wait_until(lambda: dispatching(desk).get("done_through", 0) >= newest, 90, "all through the slow link")
+        fault.note("through_s", time.monotonic() - began)
+        fault.check(desk, "LDUTBH")
+
+
+def forget_connections(desk, network, roles):
+    """Translators forget all connections that are up between services and to Redis. Returns (how many, Cut)."""
+    forgotten, cuts = 0, []
+    for name, ports in roles.items():
+        for port in ports:
+            flows, cut = network.lose_mappings(desk.place(name), PORTS[port])
+            assert flows, f"nobody was in touch with {name} on its port for {port}"
+            forgotten += len(flows)
+            cuts.append(cut)
+    return forgotten, Cut(cuts)
+
+
+@row(30, "half-open peers: forgotten connections, peers at another address")
+def half_open(fault):
+    """First every connection goes nowhere while both its ends live. Then a worker, and then route, fall silent without a word, each
+    followed by another of its kind at another address; who was cut off goes on running and comes back at the end."""
+    network = own_network(fault)
+    names = Names(network, fault.temporary())
+    fault.cleanup(names.close)
+    listening = {"ingest-1": ("ingest",), "route": ("urgent", "bulk"), "notify": ("notify",), "redis": ("redis",)}
+    with fault.desk(kind=NetworkDesk, network=network, names=names) as desk:
+        wait_for_workers(desk, *WORKERS)
+        load = fault.load(desk, per_second=20, seconds=20)
+        fault.urgent(desk)
+        fault.pause(1.0)
+        forgotten, cut = forget_connections(desk, network, listening)
+        since = time.monotonic()
+        fault.note("forgotten", forgotten)
+        fault.note("recovered_s", wait_for_progress(fault, desk, since, RECOVERED_S))
+        wait_for_workers(desk, *WORKERS, seconds=RECOVERED_S)
+        assert forgotten >= 10 and cut.remove() > 0
+        again = sum(len(desk.place(name).flows(PORTS[port])) for name, ports in listening.items() for port in ports)
+        assert again >= forgotten - 2, f"{forgotten} connections before, {again} after"
+
+        silent = network.cut_off(desk.place("classify-1"))
+        since = time.monotonic()
+        late = desk.add_worker()
+        wait_for_workers(desk, "classify-2", late, seconds=RECOVERED_S)
+        fault.note("worker_moved_s", wait_for_progress(fault, desk, since, RECOVERED_S))
+        assert silent.remove() > 0
+        wait_for_workers(desk, *WORKERS, late)
+
+        cut_off = network.cut_off(desk.place("route"))
+        former = desk.replace("route", "route-2")
+        fault.cleanup(former.kill9)
+        since = time.monotonic()
+        desk.processes["route-2"].start()
+        desk.publish()
+        wait_until(lambda: desk.place("route").flows(PORTS["urgent"]), RECOVERED_S, "somebody finds the new route")
+        fault.note("route_moved_s", wait_for_progress(fault, desk, since, RECOVERED_S + 5.0))
+        assert cut_off.remove() > 0
+        fault.pause(1.0)
+        former.kill9()
+        former.control.unlink(missing_ok=True)  # gone with its machine
+        load.wait()
+        fault.check(desk, "LDUBH")
+
+
+@row(31, "IP reuse: HTTP, garbage, silence, another socket, no CURVE at the port", quick=True)
+def address_reused(fault):
+    network = own_network(fault)
+    ports = {"route": ("urgent", "bulk"), "ingest-1": ("ingest",), "notify": ("notify",)}
+    with fault.desk(kind=NetworkDesk, network=network) as desk:
+        load = fault.load(desk, per_second=12, seconds=28)
+        secret = secret_key(desk.state / "keys" / "desk_secret")
+        wait_for_workers(desk, *WORKERS)
+        connected = lambda: {name: sorted(len(desk.place(name).flows(PORTS[port])) for port in own) for name, own in ports.items()}
+        whole = {"route": [2, 3], "ingest-1": [2], "notify": [4]}  # route has two, one for each lane
+        wait_until(lambda: connected() == whole, 10, "one connection for each two that speak to each other")
+        kinds = list(Impostor.KINDS)
+        fault.random.shuffle(kinds)
+        back_s, met = 0.0, 0
+        for kind, name in zip(kinds, ("route", "ingest-1", "notify", "route", "notify")):
+            fault.kill(desk, name)
+            impostor = Impostor(desk.place(name), kind, [PORTS[port] for port in ports[name]], secret)
+            fault.cleanup(impostor.close)
+            wait_until(lambda: impostor.count() > 0, 10, f"{kind} met at the address of {name}")
+            fault.pause(3.0)
+            met += sum(impostor.met.values()) if not impostor.zmq else impostor.count()
+            impostor.close()
+            desk.restart(name)
+            since = time.monotonic()
+            wait_for_progress(fault, desk, since, RECOVERED_S)
+            wait_until(lambda: connected() == whole, RECOVERED_S, f"all in touch again with {name}, once each, after {kind}")
+            back_s = max(back_s, time.monotonic() - since)
+        fault.note("met", met)
+        fault.note("back_max_s", back_s)
+        assert back_s < RECOVERED_S
+        load.wait()
+        fault.check(desk, "LDUBH")
