@@ -47,7 +47,8 @@ void forwarder_notify_up(struct forwarder *self, link_peer peer);
 void forwarder_notify_down(struct forwarder *self, link_peer peer);
 void forwarder_notify_packet(struct forwarder *self, const Desg__V1__Packet *packet);
 
-/* Every FORWARDER_TICK_MS while something is held: sends it, alerts it or gives it back. */
+/* Every FORWARDER_TICK_MS while something is held: sends it, alerts it or gives it back. An urgent
+ * event that a route took counts as held until the route has answered. */
 void forwarder_tick(struct forwarder *self, int64_t now_ms);
 bool forwarder_is_holding(const struct forwarder *self);
 
