@@ -186,13 +186,10 @@ static Desg__V1__Fact *read_fact(struct api_call *call, const struct id *id, uin
     return wanted.found;
 }
 
-static bool is_same_request(const Desg__V1__Fact *asked, const Desg__V1__Fact *stored)
+void api_key_used(struct api_call *call)
 {
-    const ProtobufCBinaryData *a = &asked->conversation_id;
-    const ProtobufCBinaryData *b = &stored->conversation_id;
-    if (asked->what_case != stored->what_case)
-        return false;
-    return a->len == 0 || (a->len == b->len && memcmp(a->data, b->data, a->len) == 0);
+    api_problem(call->answer, 422, "key-used", "This Idempotency-Key was used for another change.",
+                "Make a new key for each change.", NULL);
 }
 
 /* The answer of the first time, from what was stored then. */
@@ -204,10 +201,8 @@ static void answer_again(struct api_call *call, const Desg__V1__Fact *asked, con
         struct error err = { 0 };
         (void)error_set(&err, ERROR_UNAVAILABLE, "What was stored under this key cannot be read.");
         api_unavailable(call, &err);
-    } else if (!is_same_request(asked, stored))
-        api_problem(call->answer, 422, "key-used",
-                    "This Idempotency-Key was used for another change.",
-                    "Make a new key for each change.", NULL);
+    } else if (!fact_is_same(asked, stored))
+        api_key_used(call);
     else
         api_answer(call, 200, answer_of(stored));
     desg__v1__fact__free_unpacked(stored, NULL);

@@ -155,6 +155,8 @@ enum fact_outcome api_fact_begin(struct api_call *call, Desg__V1__Fact *fact, st
 void api_fact_store(struct api_call *call, const struct id *id, const void *bytes, size_t length,
                     api_fact_answer *answer_of);
 void api_fact_drop(struct api_call *call, const struct id *id);
+/* The key was used for another change: 422. */
+void api_key_used(struct api_call *call);
 /* Journals fact under a random id, for what has no key; 0, or -1 with the answer given. */
 int api_fact_note(struct api_call *call, Desg__V1__Fact *fact);
 /* Refuses changes at once while the journal takes none. */
@@ -163,6 +165,8 @@ bool api_can_store(struct api_call *call);
 /* A fact as JSON, for answers and the audit. */
 json_t *fact_describe(const Desg__V1__Fact *fact);
 const char *fact_kind(const Desg__V1__Fact *fact);
+/* Is what was stored what is asked for? */
+bool fact_is_same(const Desg__V1__Fact *asked, const Desg__V1__Fact *stored);
 
 /* --- handlers --- */
 

@@ -45,6 +45,17 @@ static void store_packed(struct api_call *call, const Desg__V1__Fact *fact, cons
     free(bytes);
 }
 
+/* Redis may know the key where this desk does not: is it the same change? */
+static bool is_asked_for(const Desg__V1__Fact *asked, const struct store_fact_done *done)
+{
+    if (!done->is_repeat)
+        return true;
+    Desg__V1__Fact *stored = desg__v1__fact__unpack(NULL, done->fact_length, done->fact);
+    bool is_same = stored && fact_is_same(asked, stored);
+    desg__v1__fact__free_unpacked(stored, NULL);
+    return is_same;
+}
+
 /* A decision: the function fills in what it covers, and that is what is journalled. */
 static void decide(struct api_call *call, Desg__V1__Fact *fact, const struct id *last_event,
                    const struct id *conversation)
@@ -64,7 +75,12 @@ static void decide(struct api_call *call, Desg__V1__Fact *fact, const struct id 
         answer_refusal(call, conversation, &err);
         return;
     }
-    api_fact_store(call, &id, done.fact, done.fact_length, fact_describe);
+    if (is_asked_for(fact, &done)) {
+        api_fact_store(call, &id, done.fact, done.fact_length, fact_describe);
+    } else {
+        api_fact_drop(call, &id);
+        api_key_used(call);
+    }
     free(done.fact);
 }
 

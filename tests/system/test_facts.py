@@ -106,10 +106,29 @@ def test_a_repeat_is_the_same_and_a_stale_fence_is_told_what_changed(desk):
     assert post(desk, f"{path}/close", {"fence": fence, "reason": "done"}, key) == first
     status, answer = post(desk, f"{path}/notes", {"text": "hm"}, key)
     assert status == 422 and answer["type"].endswith("key-used")
+    status, answer = post(desk, f"{path}/close", {"fence": fence, "reason": "something else"}, key)
+    assert status == 422 and answer["type"].endswith("key-used"), "another body is another change"
     desk.processes["desk"].stop()
     desk.restart("desk")
     assert post(desk, f"{path}/close", {"fence": fence, "reason": "done"}, key) == first, "after a restart, too"
     assert sum(row["kind"] == "closed" for row in desk.json("audit")) == 1
+
+
+def test_a_key_acknowledges_one_alert_alone(desk):
+    desk.post(desk.player, desk.item(URGENT_TEXT, person="p2", urgent=True))
+    desk.settle(desk.player)
+    alerts = wait_until(lambda: len(desk.json("alerts")) == 2 and desk.json("alerts"), 20, "two alerts of one conversation")
+    assert len({alert["conversation"] for alert in alerts}) == 1
+    key, body = secrets.token_hex(16), {"dispatcher": "Rhys", "log_number": "42"}
+    assert post(desk, f"/v1/alerts/{alerts[0]['alert']}/acknowledgement", body, key)[0] == 200
+    for _ in range(2):
+        status, answer = post(desk, f"/v1/alerts/{alerts[1]['alert']}/acknowledgement", body, key)
+        assert status == 422 and answer["type"].endswith("key-used")
+        desk.processes["desk"].stop()
+        shutil.rmtree(desk.state / "desk")  # then only Redis knows the key
+        (desk.state / "desk").mkdir(mode=0o700)
+        desk.restart("desk")
+    assert [row["alert"] for row in desk.json("alerts")] == [alerts[1]["alert"]]
 
 
 def test_what_was_answered_is_there_after_a_kill(desk):
