@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,7 +117,7 @@ static void note(struct sent *sent, const Desg__V1__Packet *packet)
     if (packet->kind_case == DESG__V1__PACKET__KIND_DONE) {
         sent->items = packet->done->n_items;
         sent->incarnation = packet->done->incarnation;
-        strcpy(sent->history, packet->done->history);
+        (void)snprintf(sent->history, sizeof sent->history, "%s", packet->done->history);
     } else if (packet->kind_case == DESG__V1__PACKET__KIND_BUSY) {
         sent->items = packet->busy->n_items;
         sent->sequence = packet->busy->items[0]->position->sequence;
@@ -124,7 +125,7 @@ static void note(struct sent *sent, const Desg__V1__Packet *packet)
     } else if (packet->kind_case == DESG__V1__PACKET__KIND_HISTORY) {
         sent->sequence = packet->history->mark_sequence;
         sent->number = packet->history->number;
-        strcpy(sent->history, packet->history->history);
+        (void)snprintf(sent->history, sizeof sent->history, "%s", packet->history->history);
     } else if (packet->kind_case == DESG__V1__PACKET__KIND_MARKED) {
         sent->is_stored = packet->marked->is_stored;
         sent->number = packet->marked->number;

@@ -4,7 +4,7 @@
 #include "sim_ingest.h"
 #include "sim_redis.h"
 
-enum { SECOND_US = 1000000 };
+static const int64_t second_us = 1000000;
 
 /* Not every run has every kind of trouble: a rare mishap needs quiet around it. */
 static void choose_weather(struct world *world)
@@ -30,7 +30,7 @@ void faults_choose(struct world *world)
     world->notifies = 1 + world_dice(world, NOTIFIES_MAX);
     world->tick_us = world_between(world, 25, 250) * 1000;
     world->has_faults = true;
-    world->faults_end_us = world_between(world, 120, 2400) * SECOND_US;
+    world->faults_end_us = world_between(world, 120, 2400) * second_us;
     choose_weather(world);
     world->favourite = world_dice(world, 2) ? REDIS_FAULTS : world_dice(world, REDIS_FAULTS);
 }
@@ -46,7 +46,7 @@ static void on_post(struct world *world, void *arg, uint64_t token)
     delivery->is_posted = true;
     sim_ingest_post(world->ingest[world_dice(world, world->ingests)],
                     (size_t)(delivery - world->deliveries));
-    world_after(world, world_between(world, SECOND_US, 20 * SECOND_US), on_post, delivery, 0);
+    world_after(world, world_between(world, second_us, 20 * second_us), on_post, delivery, 0);
 }
 
 static void plan_posts(struct world *world)
@@ -100,7 +100,7 @@ static void pause_one(struct world *world)
     process->is_paused = true;
     world_trace(world, process->name, "is stopped");
     network_paused(world, process);
-    world_after(world, world_between(world, 100000, 20 * SECOND_US), on_resume, process,
+    world_after(world, world_between(world, 100000, 20 * second_us), on_resume, process,
                 process->life);
 }
 
@@ -121,7 +121,7 @@ static void scale_in(struct world *world)
     process->is_wanted = false;
     world_trace(world, process->name, "is scaled in");
     process_drain(world, process);
-    world_after(world, world_between(world, 10, 300) * SECOND_US, on_scaled_back, process, 0);
+    world_after(world, world_between(world, 10, 300) * second_us, on_scaled_back, process, 0);
 }
 
 static void restart_all(struct world *world)
@@ -170,7 +170,7 @@ static void fault_disk(struct world *world)
     switch (world_dice(world, 8)) {
     case 0:
     case 1:
-        sim_ingest_slow_disk(ingest, world->now_us + world_between(world, 1, 30) * SECOND_US);
+        sim_ingest_slow_disk(ingest, world->now_us + world_between(world, 1, 30) * second_us);
         break;
     case 2:
         if (process->is_up)
@@ -179,7 +179,7 @@ static void fault_disk(struct world *world)
     case 3:
     case 4:
     case 5:
-        sim_ingest_fill_disk(ingest, world->now_us + world_between(world, 1, 60) * SECOND_US);
+        sim_ingest_fill_disk(ingest, world->now_us + world_between(world, 1, 60) * second_us);
         world_trace(world, process->name, "its disk is getting full");
         break;
     case 6:
@@ -208,7 +208,7 @@ static void on_dispatch_back(struct world *world, void *arg, uint64_t token)
 static void fault_dispatch(struct world *world)
 {
     world->is_dispatch_away = true;
-    world_after(world, world_between(world, 1, 60) * SECOND_US, on_dispatch_back, NULL, 0);
+    world_after(world, world_between(world, 1, 60) * second_us, on_dispatch_back, NULL, 0);
 }
 
 static void cause_one(struct world *world)
@@ -235,7 +235,7 @@ static void cause_one(struct world *world)
         break;
     case 11:
     case 12:
-        network_cut(world, world_between(world, 100000, 40 * SECOND_US));
+        network_cut(world, world_between(world, 100000, 40 * second_us));
         break;
     case 13:
     case 14:
@@ -270,7 +270,7 @@ static void on_fault(struct world *world, void *arg, uint64_t token)
 void faults_begin(struct world *world)
 {
     plan_posts(world);
-    int64_t mean_us = world_between(world, 1, 25) * SECOND_US;
+    int64_t mean_us = world_between(world, 1, 25) * second_us;
     world_after(world, world_between(world, 0, mean_us), on_fault, NULL, (uint64_t)mean_us);
 }
 

@@ -65,9 +65,7 @@ static void connect_pair(struct world *world, struct process *a, struct process 
     } else if (a->role == ROLE_CLASSIFY && b->role == ROLE_ROUTE) {
         add(world, a, PORT_URGENT, b, PORT_URGENT);
         add(world, a, PORT_BULK, b, PORT_BULK);
-    } else if (a->role == ROLE_CLASSIFY && b->role == ROLE_NOTIFY) {
-        add(world, a, PORT_NOTIFY, b, PORT_NOTIFY);
-    } else if (a->role == ROLE_ROUTE && b->role == ROLE_NOTIFY) {
+    } else if ((a->role == ROLE_CLASSIFY || a->role == ROLE_ROUTE) && b->role == ROLE_NOTIFY) {
         add(world, a, PORT_NOTIFY, b, PORT_NOTIFY);
     }
 }

@@ -55,17 +55,14 @@ struct sim_ingest {
     size_t pending_count;
     struct pending_note notes[NOTES_PENDING_MAX];
     size_t note_count;
-    bool is_committing;
     int64_t slow_until_us, full_until_us;
-    bool is_failing;
     int64_t rewound_us;
 
     struct custody *custody;
     struct source_progress progress;
     uint64_t committed;
-    bool is_pumping;
     uint64_t ticks;
-    bool is_draining;
+    bool is_committing, is_failing, is_pumping, is_draining;
     uint8_t unclassified[32];
     size_t unclassified_length;
     struct journal_page page;

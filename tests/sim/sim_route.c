@@ -218,7 +218,7 @@ static void on_expiry(struct world *world, void *arg, uint64_t token)
         applying_expire(lane->applying, time_now(self).now_ms);
     lane->is_expiring = applying_waiting(lane->applying) > 0;
     if (lane->is_expiring)
-        world_after(world, APPLYING_EXPIRY_MS * 1000, on_expiry, lane, token);
+        world_after(world, APPLYING_EXPIRY_MS * 1000LL, on_expiry, lane, token);
     process_reap(world, self->process);
 }
 
@@ -237,7 +237,7 @@ static void on_flush(struct world *world, void *arg, uint64_t token)
     applying_flush(lane->applying, time_now(self));
     if (applying_waiting(lane->applying) > 0 && !lane->is_expiring) {
         lane->is_expiring = true;
-        world_after(world, APPLYING_EXPIRY_MS * 1000, on_expiry, lane, token);
+        world_after(world, APPLYING_EXPIRY_MS * 1000LL, on_expiry, lane, token);
     }
     process_reap(world, self->process);
 }

@@ -65,7 +65,7 @@ static void on_tick(struct world *world, void *arg, uint64_t token)
         forwarder_tick(self->forwarder, now_ms(self));
     self->is_ticking = forwarder_is_holding(self->forwarder);
     if (self->is_ticking)
-        world_after(world, FORWARDER_TICK_MS * 1000, on_tick, self, token);
+        world_after(world, FORWARDER_TICK_MS * 1000LL, on_tick, self, token);
     struct forwarder_status status;
     forwarder_status(self->forwarder, &status);
     if (status.held > 2 * (size_t)HOLD_MAX_EVENTS)
@@ -78,7 +78,7 @@ static void watch_held(struct sim_worker *self)
     if (self->is_ticking || !forwarder_is_holding(self->forwarder))
         return;
     self->is_ticking = true;
-    world_after(self->world, FORWARDER_TICK_MS * 1000, on_tick, self, self->process->life);
+    world_after(self->world, FORWARDER_TICK_MS * 1000LL, on_tick, self, self->process->life);
 }
 
 void sim_worker_peer_up(struct sim_worker *self, enum port port, link_peer peer)

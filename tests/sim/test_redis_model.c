@@ -163,7 +163,7 @@ static void compare_alerts(struct pair *pair)
         id_text(id.bytes, alert);
         char *severity =
             redis_server_ask(pair->f->server, "HGET desg:{testforce}:alert:%s severity", alert);
-        assert_int_equal(atoi(severity), pair->model->events[event].alert_severity);
+        assert_int_equal(strtol(severity, NULL, 10), pair->model->events[event].alert_severity);
         free(severity);
         counted += pair->model->events[event].alert_severity > 0;
     }
