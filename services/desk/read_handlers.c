@@ -70,15 +70,14 @@ void api_status(struct api_call *call)
 
 /* --- queues --- */
 
-/* A queue's row as it is for those who see no restricted conversations; false: for them it is not
- * there. */
+/* A queue's row as it is for those who see no restricted conversations. One that holds nothing they
+ * may see is not there, as an empty one is not: else its absence would tell. */
 static int count_visible(struct api_call *call, json_t *queue, bool *is_there, struct error *err)
 {
     AUTO(drop_json) json_t *rows = NULL;
     const char *name = json_string_value(json_object_get(queue, "name"));
     if (!name || store_queue_list(call->store, name, LIST_MAX, &rows, err) != 0)
         return -1;
-    bool was_empty = json_array_size(rows) == 0;
     json_int_t depth = 0;
     json_int_t claimed = 0;
     double oldest_ms = 0;
@@ -98,7 +97,7 @@ static int count_visible(struct api_call *call, json_t *queue, bool *is_there, s
     (void)json_object_set_new(queue, "depth", json_integer(depth));
     (void)json_object_set_new(queue, "claimed", json_integer(claimed));
     (void)json_object_set_new(queue, "oldest_waiting_ms", json_integer((json_int_t)oldest_ms));
-    *is_there = (was_empty || json_array_size(rows) > 0) && strcmp(name, "restricted") != 0;
+    *is_there = json_array_size(rows) > 0;
     return 0;
 }
 

@@ -169,6 +169,10 @@ local function alert_row(prefix, id)
     row[name] = tonumber(row[name] or nil)
   end
   row.digest = row.digest == '1'
+  local c = row.conversation and read_work(prefix, row.conversation)
+  if c and c.restricted > (row.restricted or 0) then
+    row.restricted = c.restricted -- another event made it so
+  end
   return row, #flat > 0
 end
 

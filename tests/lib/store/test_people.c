@@ -326,6 +326,27 @@ static void alerts_move_forward_only(void **state)
     json_decref(json);
 }
 
+/* The event that alerted is plain, another one made its conversation restricted. */
+static void an_alert_is_as_restricted_as_its_conversation(void **state)
+{
+    struct fixture *f = *state;
+    struct sample plain = waiting(f, 1, 1, T0, URGENT), secret;
+    sample_init(&secret, 1, 2, T0 + SECOND_MS, ROUTINE);
+    secret.verdict.restricted = DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_INTELLIGENCE;
+    (void)apply_sample(f, &secret);
+    struct id alert = id_of_alert(plain.event_id.bytes);
+    struct error err = { 0 };
+    json_t *row = NULL;
+    json_t *rows = NULL;
+    assert_int_equal(store_alert_get(f->store, &alert, &row, &err), 0);
+    assert_true(json_number_value(json_object_get(row, "restricted")) > 0);
+    assert_int_equal(store_alerts_list(f->store, true, 10, &rows, &err), 0);
+    assert_int_equal(json_array_size(rows), 1);
+    assert_true(json_number_value(json_object_get(json_array_get(rows, 0), "restricted")) > 0);
+    json_decref(row);
+    json_decref(rows);
+}
+
 static void the_stream_is_read_acknowledged_and_taken_over(void **state)
 {
     struct fixture *f = *state;
@@ -401,6 +422,7 @@ int main(void)
         T(a_new_event_reopens_a_closed_conversation_at_its_own_severity),
         T(lists_show_what_waits_without_a_word_of_it),
         T(alerts_move_forward_only),
+        T(an_alert_is_as_restricted_as_its_conversation),
         T(the_stream_is_read_acknowledged_and_taken_over),
         T(a_trace_tells_the_story_of_an_event_its_alert_and_its_conversation),
     };
