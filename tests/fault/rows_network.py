@@ -178,8 +178,9 @@ def half_open(fault):
         since = time.monotonic()
         desk.processes["route-2"].start()
         desk.publish()
-        wait_until(lambda: desk.place("route").flows(PORTS["urgent"]), RECOVERED_S, "somebody finds the new route")
-        fault.note("route_moved_s", wait_for_progress(fault, desk, since, RECOVERED_S + 5.0))
+        wait_until(lambda: len(desk.place("route").flows(PORTS["urgent"])) == 4, RECOVERED_S, "all found the new route")
+        fault.note("route_found_s", time.monotonic() - since)
+        fault.note("route_moved_s", wait_for_progress(fault, desk, since))  # ingest offers again what was answered Busy, ever more slowly
         assert cut_off.remove() > 0
         fault.pause(1.0)
         former.kill9()
@@ -218,5 +219,87 @@ def address_reused(fault):
         fault.note("met", met)
         fault.note("back_max_s", back_s)
         assert back_s < RECOVERED_S
+        load.wait()
+        fault.check(desk, "LDUBH")
+
+
+@row(32, "slow or dead DNS; headless set changes")
+def dns(fault):
+    """Services find each other and Redis by name. A name server that does not answer, or late, stalls nobody; what changed is found."""
+    network = own_network(fault)
+    names = Names(network, fault.temporary())
+    fault.cleanup(names.close)
+    with fault.desk(kind=NetworkDesk, network=network, names=names, ingests=2, is_started=False) as desk:
+        desk.publish(ingest=[desk.place("ingest-1").address])
+        desk.start(list(desk.processes))
+        wait_for_workers(desk, *WORKERS)
+        assert workers_up(desk, "ingest-2") == [], "found without a name"
+        since = time.monotonic()
+        desk.publish()
+        wait_for_workers(desk, *WORKERS, ingest="ingest-2", seconds=RECOVERED_S)
+        fault.note("new_ingest_s", time.monotonic() - since)
+
+        load = fault.load(desk, per_second=20, seconds=22)
+        urgent = fault.urgent(desk, 3)
+        for mode in ("silent", "slow"):
+            names.mode = mode
+            wait_until(lambda mode=mode: names.asked.get(mode, 0) >= 4, 15, f"somebody asks a {mode} name server")
+            fault.pause(4.0)
+        urgent.stop()
+        names.mode = "silent"
+        for name in ("ingest-1", "notify"):
+            fault.kill(desk, name, 0.3)
+        since = time.monotonic()
+        wait_for_workers(desk, *WORKERS, seconds=RECOVERED_S)
+        wait_until(lambda: len(desk.place("notify").flows(PORTS["notify"])) == 4, RECOVERED_S, "all in touch with notify")
+        fault.note("redialled_s", time.monotonic() - since)
+        names.mode = "slow"
+        former = desk.replace("route", "route-2")
+        former.kill9()
+        desk.publish()
+        since = time.monotonic()
+        desk.processes["route-2"].start()
+        former.control.unlink(missing_ok=True)
+        wait_until(lambda: len(desk.place("route").flows(PORTS["urgent"])) == 4, RECOVERED_S + 2 * names.slow_s, "all found the new route")
+        fault.note("new_route_s", time.monotonic() - since)
+        names.mode = "answers"
+        desk.wait_ready("route-2")
+        load.wait()
+        fault.note("asked_in_vain", names.asked["silent"])
+        fault.check(desk, "LDUTBH")
+
+
+def stranger(desk):
+    """The configuration of a desk whose keys nobody allowed."""
+    pair = make_pair(desk.state.absolute() / "keys", "stranger")
+    path = desk.state / "stranger.yaml"
+    path.write_text(json.dumps(suite.merge(desk.config(), {"common": {"curve": {
+        "public_key_file": str(pair), "secret_key_file": f"{pair}_secret"}}})), "utf-8")
+    return path
+
+
+@row(33, "unknown CURVE key; ZAP thread dead, at start-up and later")
+def unknown_key(fault):
+    network = own_network(fault)
+    with fault.desk(kind=NetworkDesk, network=network) as desk:
+        load = fault.load(desk, per_second=15, seconds=20)
+        wait_for_workers(desk, *WORKERS)
+        turned_away = lambda: desk.metric_sum("ingest-1", "desg_link_refused_packets_total", 'reason="handshake"')
+        strange = stranger(desk)
+        before = turned_away()
+        name = desk.add_worker(strange)
+        wait_until(lambda: turned_away() >= before + 2, 20, "the stranger turned away, and again")
+        assert name not in workers_up(desk), "the stranger was let in"
+        desk.processes.pop(name).kill9()
+        before = turned_away()
+        with network.hub.inside():
+            plain = Caller(desk.place("ingest-1"), PORTS["ingest"])
+        fault.cleanup(plain.close)
+        wait_until(lambda: turned_away() > before, 20, "a caller without CURVE turned away")
+        plain.close()
+
+        # Nobody can be asked about keys any more: nobody new comes in, who is there goes on.
+        pid = desk.processes["ingest-1"].pid
+        print(threads.of(pid))
         load.wait()
         fault.check(desk, "LDUBH")
