@@ -128,12 +128,12 @@ struct first_number {
 static bool note_numbers(void *arg, const struct chain_link *link)
 {
     struct first_number *found = arg;
-    if (found->number > 0 && link->sequence != found->sequence)
-        return false;
     if (!link->bytes) {
         found->damaged++;
         return true;
     }
+    if (found->number > 0 && link->sequence != found->sequence)
+        return false;
     if (found->number == 0)
         found->number = link->record->number;
     found->sequence = link->sequence;

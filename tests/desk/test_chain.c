@@ -292,6 +292,9 @@ static void a_damaged_end_is_an_alarm_and_the_chain_goes_on(void **state)
     close_all(f);
     open_all(f);
     assert_int_equal(head_of(f).number, 1);
+    struct gauge *damaged =
+        metrics_gauge(f->metrics, "desg_desk_audit_damaged_records", "", "as in chain.c");
+    assert_int_equal(gauge_value(damaged), 1);
     note(f, "two");
     struct chain_head head = head_of(f);
     assert_int_equal(head.number, 2);
