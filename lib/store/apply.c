@@ -306,9 +306,14 @@ int store_apply(struct store *self, const struct store_event *events, size_t cou
     store_reply_free(&self->held);
     if (apply_batch(self, events, count, results, history, err) != 0)
         return -1;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        char now[STORE_HISTORY_BYTES];
+        memcpy(now, history, sizeof now);
         if (events[i].quarantine_reason &&
-            apply_poison(self, &events[i], &results[i], history, err) != 0)
+            apply_poison(self, &events[i], &results[i], now, err) != 0)
             return -1;
+        if (strcmp(now, history) != 0) /* what the first call applied may be gone */
+            return store_lose(self, err, "Redis changed its history between two calls");
+    }
     return 0;
 }
