@@ -1,10 +1,10 @@
 /* The mark and failover rules of docs/delivery.md ("History and mark") as a model for spin.
  * What stands for what in the code, what is left out and why: README.md beside this file.
  *
- * Bounds, by -D: INGESTS, EVENTS (each ingest's journal holds so many), FAULTS.
+ * Bounds, by -D: INGESTS, EVENTS (each ingest's journal holds so many), FAULTS, WINDOW, BIRTHS.
  * With -D LIVENESS: faults end, and all is applied and marked.
  * Broken on purpose, by -D: NO_HISTORY_CHECK, NO_FENCE, KEY_TOKEN, NO_QUOTE, NO_BIRTH,
- * TRUST_ANY_BIRTH, NO_FIRST_MARK. Each must give a counterexample. */
+ * TRUST_ANY_BIRTH, COUNTS_AT_ONCE, NO_FIRST_MARK. Each must give a counterexample. */
 
 #ifndef INGESTS
 #define INGESTS 1
@@ -19,7 +19,7 @@
 #define WINDOW 3 /* messages of one ingest on their way at once */
 #endif
 #ifndef BIRTHS
-#define BIRTHS 3 /* first marks sent while faults last */
+#define BIRTHS 3 /* marks sent that begin a line, while faults last */
 #endif
 #define NODES 3
 
@@ -33,7 +33,7 @@
 typedef Node {
     byte data[INGESTS]; /* bits of events applied */
     byte mark[INGESTS];
-    byte birth[INGESTS]; /* of the mark: which first MARK its line began with */
+    byte birth[INGESTS]; /* of the mark: which MARK its line began with */
     byte history;        /* master_replid */
     bool is_master;      /* believes so: takes writes */
 };
@@ -50,17 +50,21 @@ typedef Mark {
     byte history;
     byte sequence;
     byte quoted; /* the mark it replaces */
-    byte birth;  /* and that one's birth; of a first mark: its own */
+    byte birth;  /* and that one's birth */
+    byte own;    /* its own: another if it begins a line, else the same */
 };
 
 typedef Ingest {
     byte history;   /* under which acknowledgements count; NONE: unknown */
-    byte candidate; /* seen without a mark */
+    byte candidate; /* seen; counts once a mark is stored anew under it */
+    byte candidate_mark;
     byte done;      /* bits */
     byte marked;
     byte marked_at_hello;
     byte quoted; /* the mark Redis has, as far as we know */
-    byte birth;  /* its birth: together with history, whose acknowledgements count */
+    byte birth;  /* and its birth */
+    byte birth_at_hello;
+    byte started_at; /* births given before this start */
 
     byte answer[EVENTS]; /* the history a Done of it tells; NONE: no Done on its way */
 
@@ -115,7 +119,8 @@ inline drop_mark(mark_request)
     mark_request.history = NONE;
     mark_request.sequence = 0;
     mark_request.birth = NONE;
-    mark_request.quoted = NONE
+    mark_request.quoted = NONE;
+    mark_request.own = NONE
 }
 
 /* rewind_to() of custody.c: what was sent or answered before is void. That is the fence. */
@@ -123,6 +128,7 @@ inline rewind_to(i, to_history, to_mark)
 {
     I.history = to_history;
     I.candidate = NONE;
+    I.candidate_mark = 0;
     I.done = UP_TO(to_mark);
     I.marked = to_mark;
     I.marked_at_hello = 0;
@@ -136,48 +142,62 @@ inline rewind_to(i, to_history, to_mark)
 #endif
 }
 
+/* is_beat_trusted(): what we know, or a later mark of ours whose answer got lost. */
 #if defined NO_BIRTH || defined TRUST_ANY_BIRTH
-#define IS_OTHER_LINE(i, by_birth) false
+#define IS_TRUSTED(i, by_birth) true
 #else
-#define IS_OTHER_LINE(i, by_birth) (by_birth != I.birth)
+#define IS_TRUSTED(i, by_birth) \
+    (by_birth == I.birth_at_hello || (by_birth > I.birth_at_hello && by_birth > I.started_at))
 #endif
 
-/* custody_history() and on_history() */
+#define MARK_OF(by_mark) (by_mark == NONE -> 0 : by_mark - 1)
+
+/* custody_history() and source_progress_history() */
 inline take_history(i, by_history, by_mark, by_birth)
 {
     if
-    :: by_mark == NONE ->
 #ifdef NO_FIRST_MARK
-        if
-        :: by_history != I.history || I.marked_at_hello > 0 -> rewind_to(i, by_history, 0)
-        :: else
-        fi
-#else
+    :: by_history != I.history || MARK_OF(by_mark) < I.marked_at_hello ||
+       !IS_TRUSTED(i, by_birth) ->
+        rewind_to(i, by_history, MARK_OF(by_mark))
+#elif defined COUNTS_AT_ONCE
+    :: by_mark != NONE && (by_history != I.history || by_mark - 1 < I.marked_at_hello ||
+                           !IS_TRUSTED(i, by_birth)) ->
+        rewind_to(i, by_history, by_mark - 1)
+    :: by_mark == NONE ->
         I.candidate = by_history;
         I.history = NONE
+#else
+    :: by_mark == NONE || by_history != I.history || by_mark - 1 < I.marked_at_hello ||
+       !IS_TRUSTED(i, by_birth) ->
+        I.candidate = by_history;
+        I.candidate_mark = MARK_OF(by_mark);
+        I.history = NONE
 #endif
-    :: by_mark != NONE && (by_history != I.history || IS_OTHER_LINE(i, by_birth) ||
-                           by_mark - 1 < I.marked_at_hello) ->
-        rewind_to(i, by_history, by_mark - 1)
     :: else
     fi;
     I.quoted = by_mark;
     I.birth = by_birth
 }
 
-/* custody_marked() and on_marked() */
+/* custody_marked() and source_progress_marked() */
 inline take_marked(i)
 {
     find_done_through(i);
     if
-    :: I.is_stored && (IS_OTHER_LINE(i, I.marked_birth) ||
-                       (I.candidate != NONE && I.marked_history == I.candidate)) ->
+    :: I.is_stored && I.candidate != NONE && I.marked_history == I.candidate ->
         rewind_to(i, I.marked_history, I.marked_sequence)
     :: else ->
         if
-        :: I.is_stored && I.marked_history == I.history && I.marked_sequence > I.marked &&
-           I.marked_sequence <= through -> I.marked = I.marked_sequence
-        :: else
+        :: !I.is_stored || I.marked_history != I.history -> /* ask again */
+            I.candidate = NONE;
+            I.candidate_mark = 0
+        :: I.is_stored && I.marked_history == I.history ->
+            if
+            :: I.marked_sequence > I.marked && I.marked_sequence <= through ->
+                I.marked = I.marked_sequence
+            :: else
+            fi
         fi
     fi;
     if
@@ -237,10 +257,10 @@ proctype TakeDone(byte i; byte event)
 inline choose_birth(i)
 {
 #ifdef NO_BIRTH
-    I.newest.birth = 1
+    I.newest.own = 1
 #else
     births++;
-    I.newest.birth = births
+    I.newest.own = births
 #endif
 }
 
@@ -266,7 +286,8 @@ proctype SendMark(byte i)
                 I.older.history = I.newest.history;
                 I.older.sequence = I.newest.sequence;
                 I.older.quoted = I.newest.quoted;
-                I.older.birth = I.newest.birth
+                I.older.birth = I.newest.birth;
+                I.older.own = I.newest.own
             :: else
             fi;
             drop_marked(i);
@@ -274,17 +295,18 @@ proctype SendMark(byte i)
             I.newest.is_sent = true;
             I.is_asked = false;
             I.newest.quoted = I.quoted;
+            I.newest.birth = I.birth;
             if
             :: I.candidate != NONE ->
                 I.newest.history = I.candidate;
-                I.newest.sequence = 0;
+                I.newest.sequence = I.candidate_mark;
                 drop_told(i);
                 choose_birth(i)
             :: else ->
                 find_done_through(i);
                 I.newest.history = I.history;
                 I.newest.sequence = through;
-                I.newest.birth = I.birth;
+                I.newest.own = I.birth;
                 through = 0
             fi
         }
@@ -332,7 +354,9 @@ proctype Mishap(byte i)
             drop_mark(I.newest);
             rewind_to(i, NONE, 0);
             I.quoted = NONE;
-            I.birth = NONE
+            I.birth = NONE;
+            I.birth_at_hello = NONE;
+            I.started_at = births
         }
     }
     :: is_calm -> break
@@ -396,6 +420,7 @@ proctype Hello(byte i)
             assert(IS_COVERED(n, i));
             drop_told(i);
             I.marked_at_hello = I.marked;
+            I.birth_at_hello = I.birth;
             I.is_told = true;
             I.is_asked = is_calm;
             I.told_history = node[n].history;
@@ -426,7 +451,7 @@ inline store_mark(request)
     if
     :: is_accepted ->
         node[n].mark[i] = request.sequence + 1;
-        node[n].birth[i] = request.birth
+        node[n].birth[i] = request.own
     :: else
     fi;
     assert(IS_COVERED(n, i))
@@ -447,7 +472,7 @@ proctype SetMark(byte i)
             I.is_stored = is_accepted;
             I.marked_history = node[n].history;
             I.marked_sequence = I.newest.sequence;
-            I.marked_birth = I.newest.birth;
+            I.marked_birth = I.newest.own;
             drop_mark(I.newest);
             is_accepted = false;
             n = 0
