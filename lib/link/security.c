@@ -89,9 +89,17 @@ static int check_free(void *context, struct error *err)
     return 0;
 }
 
+/* Threads have names for debuggers, and for tests that stop one of them. */
+static void run_auth(zsock_t *pipe, void *arg)
+{
+    (void)pthread_setname_np(pthread_self(), "zap");
+    zauth(pipe, arg);
+}
+
 static void *run_relay(void *arg)
 {
     struct relay *relay = arg;
+    (void)pthread_setname_np(pthread_self(), "zap-relay");
     (void)zmq_proxy_steerable(relay->questions, relay->answers, NULL, relay->control);
     return NULL;
 }
@@ -165,7 +173,7 @@ static int start_handler(struct link_security *self, struct error *err)
         return -1;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    self->auth = zactor_new(zauth, NULL);
+    self->auth = zactor_new(run_auth, NULL);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!self->auth || zstr_sendx(self->auth, "CURVE", self->directory, NULL) != 0 ||
         zsock_wait(self->auth) != 0)

@@ -375,29 +375,71 @@ class Names:
         self.socket.close()
 
 
+class Sockets:
+    """Listeners of libzmq's, by hand, until closed."""
+
+    PUB, ROUTER = 1, 6
+    LINGER, CURVE_SERVER, CURVE_SECRETKEY = 17, 47, 49
+
+    def __init__(self):
+        self.library = ctypes.CDLL("libzmq.so.5")
+        self.library.zmq_ctx_new.restype = self.library.zmq_socket.restype = ctypes.c_void_p
+        self.library.zmq_socket.argtypes = [ctypes.c_void_p, ctypes.c_int]
+        self.library.zmq_setsockopt.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]
+        self.library.zmq_bind.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+        self.library.zmq_close.argtypes = self.library.zmq_ctx_term.argtypes = [ctypes.c_void_p]
+        self.context = self.library.zmq_ctx_new()
+        self.open = []
+
+    def _set(self, handle, option, value):
+        number = ctypes.c_int(value)
+        assert self.library.zmq_setsockopt(handle, option, ctypes.byref(number), 4) == 0
+
+    def _make(self, kind):
+        handle = self.library.zmq_socket(self.context, kind)
+        self._set(handle, self.LINGER, 0)
+        self.open.append(handle)
+        return handle
+
+    def listen(self, kind, address, port, secret=None):
+        """secret: the listener's key, for CURVE."""
+        handle = self._make(kind)
+        if secret:
+            self._set(handle, self.CURVE_SERVER, 1)
+            assert self.library.zmq_setsockopt(handle, self.CURVE_SECRETKEY, secret, len(secret) + 1) == 0
+        assert self.library.zmq_bind(handle, f"tcp://{address}:{port}".encode()) == 0, f"port {port} is taken"
+
+    def close(self):
+        for handle in self.open:
+            self.library.zmq_close(handle)
+        if self.context:
+            self.library.zmq_ctx_term(self.context)
+        self.open, self.context = [], None
+
+
 class Impostor:
     """Somebody else who listens where a role of ours did, until closed. met: connections taken, by port.
 
-    Kinds: http, garbage (after a greeting that is well-formed), silent; and with libzmq another socket kind (with the desk's own
-    keys) or no CURVE."""
+    Kinds: http, garbage (after a greeting that is well-formed), silent; and with libzmq socket (a PUB that has the desk's own keys)
+    and plain (no CURVE)."""
 
-    PUB, ROUTER = 1, 6
-    CURVE_SERVER, CURVE_SECRETKEY, LINGER = 47, 49, 17
-    GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"CURVE".ljust(20, b"\0") + b"\x01" + bytes(31)
     KINDS = ("http", "garbage", "silent", "socket", "plain")
 
     def __init__(self, place, kind, ports, secret=None):
         self.place, self.kind, self.ports = place, kind, ports
         self.met = {port: 0 for port in ports}
-        self.listeners, self.open, self.zmq = [], [], None
+        self.listeners, self.open, self.sockets = [], [], None
         with place.inside():
             if kind in ("socket", "plain"):
-                self._bind(secret if kind == "socket" else None)
-                return
+                self.sockets = Sockets()
             for port in ports:
-                listener = socket.create_server((place.address, port))
-                self.listeners.append(listener)
-                threading.Thread(target=self._serve, args=(listener, port), daemon=True).start()
+                if kind == "socket":
+                    self.sockets.listen(Sockets.PUB, place.address, port, secret)
+                elif kind == "plain":
+                    self.sockets.listen(Sockets.ROUTER, place.address, port)
+                else:
+                    self.listeners.append(socket.create_server((place.address, port)))
+                    threading.Thread(target=self._serve, args=(self.listeners[-1], port), daemon=True).start()
 
     def _serve(self, listener, port):
         while True:
@@ -413,47 +455,42 @@ class Impostor:
                     connection.close()
                     continue
                 if self.kind == "garbage":
-                    connection.sendall(self.GREETING + os.urandom(512))
+                    connection.sendall(greeting(b"CURVE", is_server=True) + os.urandom(512))
             self.open.append(connection)
-
-    def _bind(self, secret):
-        self.zmq = ctypes.CDLL("libzmq.so.5")
-        self.zmq.zmq_ctx_new.restype = self.zmq.zmq_socket.restype = ctypes.c_void_p
-        self.zmq.zmq_socket.argtypes = [ctypes.c_void_p, ctypes.c_int]
-        self.zmq.zmq_setsockopt.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]
-        self.zmq.zmq_bind.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
-        self.zmq.zmq_close.argtypes = self.zmq.zmq_ctx_term.argtypes = [ctypes.c_void_p]
-        self.context = self.zmq.zmq_ctx_new()
-        for port in self.ports:
-            handle = self.zmq.zmq_socket(self.context, self.PUB if secret else self.ROUTER)
-            self.listeners.append(handle)
-            if secret:
-                one = ctypes.c_int(1)
-                assert self.zmq.zmq_setsockopt(handle, self.CURVE_SERVER, ctypes.byref(one), 4) == 0
-                assert self.zmq.zmq_setsockopt(handle, self.CURVE_SECRETKEY, secret, len(secret) + 1) == 0
-            assert self.zmq.zmq_bind(handle, f"tcp://{self.place.address}:{port}".encode()) == 0, f"port {port} is taken"
 
     def count(self):
         """Connections taken; for libzmq's, those that are there now."""
-        if not self.zmq:
-            return min(self.met.values())
-        return min(len(self.place.flows(port)) for port in self.ports)
+        taken = [len(self.place.flows(port)) for port in self.ports] if self.sockets else self.met.values()
+        return min(taken)
 
     def close(self):
+        if self.sockets:
+            self.sockets.close()
         for listener in self.listeners:
-            if self.zmq:
-                zero = ctypes.c_int(0)
-                self.zmq.zmq_setsockopt(listener, self.LINGER, ctypes.byref(zero), 4)
-                self.zmq.zmq_close(listener)
-            else:
-                with contextlib.suppress(OSError):
-                    listener.shutdown(socket.SHUT_RDWR)
-                listener.close()
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
         for connection in self.open:
             connection.close()
-        if self.zmq and self.listeners:
-            self.zmq.zmq_ctx_term(self.context)
         self.listeners, self.open = [], []
+
+
+def greeting(mechanism, is_server=False):
+    """What a ZMTP 3.0 connection begins with."""
+    return b"\xff" + bytes(8) + b"\x7f\x03\x00" + mechanism.ljust(20, b"\0") + bytes([is_server]) + bytes(31)
+
+
+def knock(address, port, mechanism, seconds=10.0):
+    """Calls with that mechanism. Returns whether the other side ended it, having said no more than its own greeting."""
+    said = b""
+    with socket.create_connection((address, port), seconds) as caller:
+        caller.sendall(greeting(mechanism))
+        with contextlib.suppress(ConnectionResetError):
+            while piece := caller.recv(4096):
+                said += piece
+                if len(said) > len(greeting(mechanism)):
+                    return False
+    return True
 
 
 def make_pair(directory, name):
@@ -469,3 +506,4 @@ def make_pair(directory, name):
 def secret_key(path):
     """The secret half of a certificate, as libzmq takes it."""
     return re.search(r'secret-key = "(.{40})"', path.read_text("ascii")).group(1).encode()
+

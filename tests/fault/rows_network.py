@@ -1,13 +1,13 @@
 """rows_network - networks that divide, lose, slow down, forget and lie. Each process is in a namespace of its own; TCP with CURVE."""
 import json
+import os
 import time
 
-import ledger
 import shim
 import suite
 import threads
 from harness import CALM_TEXT, URGENT_TEXT, need, row, wait_until
-from network import PORTS, Cut, Impostor, Names, NetworkDesk, make_pair, own_network, secret_key
+from network import PORTS, Cut, Impostor, Names, NetworkDesk, knock, make_pair, own_network, secret_key
 
 WAYS = ("both", "there", "back")
 RECOVERED_S = 10.0
@@ -209,7 +209,7 @@ def address_reused(fault):
             fault.cleanup(impostor.close)
             wait_until(lambda: impostor.count() > 0, 10, f"{kind} met at the address of {name}")
             fault.pause(3.0)
-            met += sum(impostor.met.values()) if not impostor.zmq else impostor.count()
+            met += impostor.count()
             impostor.close()
             desk.restart(name)
             since = time.monotonic()
@@ -269,6 +269,53 @@ def dns(fault):
         fault.check(desk, "LDUTBH")
 
 
+# A ZAP handler that is started and never answers; or none at all, though all calls say that there is one.
+BROKEN_ZAP = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+extern int zsock_signal(void *, unsigned char);
+extern void zsock_flush(void *);
+extern char *zstr_recv(void *);
+static int is(const char *kind)
+{
+    const char *broken = getenv("SHIM_ZAP");
+    return broken && strcmp(broken, kind) == 0;
+}
+void zauth(void *pipe, void *arg)
+{
+    if (!is("dead")) {
+        ((void (*)(void *, void *))dlsym(RTLD_NEXT, "zauth"))(pipe, arg);
+        return;
+    }
+    zsock_signal(pipe, 0);
+    for (char *command; (command = zstr_recv(pipe)) && strcmp(command, "$TERM") != 0; zsock_signal(pipe, 0))
+        zsock_flush(pipe);
+}
+int zmq_bind(void *socket, const char *address)
+{
+    if (is("absent") && strcmp(address, "inproc://zeromq.zap.01") == 0)
+        return 0;
+    return ((int (*)(void *, const char *))dlsym(RTLD_NEXT, "zmq_bind"))(socket, address);
+}
+"""
+
+
+def starts_without_zap(fault, desk, name, kind):
+    """What a service says that is started with a broken ZAP handler. It must not listen."""
+    library = shim.build(fault.temporary(), "shim_zap", BROKEN_ZAP)
+    log = fault.temporary() / f"{name}-zap-{kind}.log"
+    process = suite.Process(name, desk.processes[name].command, log, environment={**os.environ, "LD_PRELOAD": str(library), "SHIM_ZAP": kind})
+    process.start()
+    fault.cleanup(process.kill9)
+    wait_until(lambda: not process.is_alive(), 15, f"{name} ends, as its ZAP handler is {kind}")
+    assert process.popen.returncode > 0, f"{name} ended with {process.popen.returncode}"
+    said = log.read_text("utf-8", "replace")
+    assert "start_failed" in said and " started " not in said
+    return said
+
+
 def stranger(desk):
     """The configuration of a desk whose keys nobody allowed."""
     pair = make_pair(desk.state.absolute() / "keys", "stranger")
@@ -290,16 +337,30 @@ def unknown_key(fault):
         name = desk.add_worker(strange)
         wait_until(lambda: turned_away() >= before + 2, 20, "the stranger turned away, and again")
         assert name not in workers_up(desk), "the stranger was let in"
-        desk.processes.pop(name).kill9()
+        desk.processes.pop(name).stop()
         before = turned_away()
-        with network.hub.inside():
-            plain = Caller(desk.place("ingest-1"), PORTS["ingest"])
-        fault.cleanup(plain.close)
-        wait_until(lambda: turned_away() > before, 20, "a caller without CURVE turned away")
-        plain.close()
+        assert knock(desk.place("ingest-1").address, PORTS["ingest"], b"NULL"), "a caller without CURVE was let in"
+        wait_until(lambda: turned_away() > before, 20, "a caller without CURVE counted")
 
-        # Nobody can be asked about keys any more: nobody new comes in, who is there goes on.
+        # Nobody can be asked about keys any more: nobody new comes in, known or not; who is there goes on.
         pid = desk.processes["ingest-1"].pid
-        print(threads.of(pid))
+        hung = [threads.Hung(pid, number) for number, thread in threads.of(pid).items() if thread == "zap"]
+        assert len(hung) == 1, f"no such thread: {sorted(threads.of(pid).values())}"
+        fault.cleanup(hung[0].release)
+        late, name = desk.add_worker(), desk.add_worker(strange)
+        fault.note("without_zap_s", wait_for_progress(fault, desk, time.monotonic()))
+        fault.pause(5.0)
+        assert hung[0].is_hung() and workers_up(desk) == sorted(WORKERS), f"let in unasked: {workers_up(desk)}"
+        hung[0].release()
+        since = time.monotonic()
+        wait_for_workers(desk, *WORKERS, late)
+        fault.note("let_in_s", time.monotonic() - since)
+        desk.processes.pop(name).stop()
+
+        # A start finds it out.
+        assert desk.processes["notify"].stop() == 0
+        assert "did not refuse" in starts_without_zap(fault, desk, "notify", "dead")
+        assert "lets an unknown key in" in starts_without_zap(fault, desk, "notify", "absent")
+        desk.restart("notify")
         load.wait()
         fault.check(desk, "LDUBH")
