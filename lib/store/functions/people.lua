@@ -88,7 +88,7 @@ local function quarantine_row(prefix, id)
   local e, rest_at = read_header(value, header_at)
   local conversation, reason, length, event_at = string.match(value, '^(%x+)\n([^\n]*)\n(%d+)\n()', rest_at)
   return { event = id, conversation = conversation, at_ms = at, reason = reason, severity = e.severity,
-    channel = e.channel, received_at_ms = e.received }, value, event_at, tonumber(length)
+    channel = e.channel, received_at_ms = e.received, restricted = e.restricted }, value, event_at, tonumber(length)
 end
 
 -- ARGV: limit. Newest first.
@@ -137,7 +137,7 @@ local function trace_event(prefix, id, rows)
   local row = quarantine_row(prefix, id)
   if row then
     rows[#rows + 1] = { at_ms = row.at_ms, where = 'route', what = 'quarantined', event = id, reason = row.reason,
-      conversation = row.conversation }
+      conversation = row.conversation, restricted = row.restricted }
   end
   return conversation
 end

@@ -609,6 +609,38 @@ static void quarantine_keeps_poison_whatever_is_broken(void **state)
     assert_int_equal(err.kind, ERROR_INVALID);
 }
 
+/* Whatever became of its conversation, the quarantine's own row and the story say how restricted it
+ * is. */
+static void what_is_quarantined_says_that_it_is_restricted(void **state)
+{
+    struct fixture *f = *state;
+    struct sample sample;
+    char id[ID_TEXT_BYTES];
+    sample_init(&sample, 1, 1, T0, REVIEW);
+    sample.verdict.restricted = DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_SEXUAL_OFFENCE;
+    sample_pack(&sample);
+    struct store_event event = sample_event(&sample);
+    event.quarantine_reason = "refused twice";
+    struct store_result result;
+    struct error err = { 0 };
+    assert_int_equal(store_apply(f->store, &event, 1, &result, f->history, &err), 0);
+    id_text(sample.conversation.bytes, id);
+    free(redis_server_ask(f->server, "DEL desg:{testforce}:conv:%s", id));
+    json_t *rows = NULL;
+    json_t *story = NULL;
+    assert_int_equal(store_quarantine_list(f->store, 10, &rows, &err), 0);
+    assert_true(json_number_value(json_object_get(json_array_get(rows, 0), "restricted")) > 0);
+    assert_int_equal(store_trace(f->store, &sample.event_id, &story, &err), 0);
+    bool is_said = false;
+    size_t at = 0;
+    json_t *row = NULL;
+    json_array_foreach(story, at, row) is_said |=
+        json_number_value(json_object_get(row, "restricted")) > 0;
+    assert_true(is_said);
+    json_decref(rows);
+    json_decref(story);
+}
+
 static void a_full_batch_and_poison_among_it_are_applied(void **state)
 {
     struct fixture *f = *state;
@@ -726,6 +758,7 @@ int main(void)
         T(restricted_and_welsh_conversations_keep_their_queue_after_an_urgent_spell),
         T(effects_come_before_the_events_own_record),
         T(quarantine_keeps_poison_whatever_is_broken),
+        T(what_is_quarantined_says_that_it_is_restricted),
         T(a_full_batch_and_poison_among_it_are_applied),
         T(an_event_without_an_id_is_refused_alone),
         T(times_nobody_can_mean_do_no_harm),
