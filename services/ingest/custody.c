@@ -44,6 +44,8 @@ struct custody *custody_new(const struct custody_limits *limits, uint64_t oldest
         ranges_add(&self->unproven, oldest, newest);
     self->hello_at_ms = now_ms - limits->hello_ms;
     self->mark_at_ms = now_ms;
+    self->hello_wait_ms = CUSTODY_HELLO_WAIT_MS;
+    self->first_mark_wait_ms = CUSTODY_FIRST_MARK_WAIT_MS;
     self->ticked_at_ms = now_ms;
     self->hedge_tokens = 8;
     TAILQ_INIT(&self->waiting.queue);

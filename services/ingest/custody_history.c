@@ -66,6 +66,7 @@ bool custody_history(struct custody *self, uint64_t number, const char *history,
         strlen(history) >= sizeof self->history)
         return false;
     self->is_history_doubted = false;
+    self->hello_wait_ms = CUSTODY_HELLO_WAIT_MS;
     self->confirmed_at_ms = has_mark && mark >= self->marked ? self->ticked_at_ms : -1;
     if (!has_mark || self->is_distrusted || strcmp(history, self->history) != 0 ||
         mark < self->marked_at_hello) {
@@ -99,6 +100,7 @@ bool custody_marked(struct custody *self, uint64_t number, const char *history, 
 {
     if (number != self->mark_number)
         return false;
+    self->first_mark_wait_ms = CUSTODY_FIRST_MARK_WAIT_MS;
     if (is_stored && self->candidate[0] != '\0' && strcmp(history, self->candidate) == 0)
         begin_history(self, history, sequence);
     else if (!is_stored || strcmp(history, self->history) != 0)

@@ -203,12 +203,26 @@ static struct holder *any_route(struct custody *self)
     return NULL;
 }
 
+static int64_t asked_again(int64_t wait_ms)
+{
+    return wait_ms * 2 < CUSTODY_ASK_WAIT_MAX_MS ? wait_ms * 2 : CUSTODY_ASK_WAIT_MAX_MS;
+}
+
+/* A first mark is on its way: its answer tells more than a Hello's, which would be void. */
+static bool is_first_mark_waited_for(const struct custody *self, int64_t now_ms)
+{
+    return self->candidate[0] != '\0' && !self->is_first_mark_due &&
+           now_ms - self->mark_at_ms < self->first_mark_wait_ms;
+}
+
 bool custody_next_hello(struct custody *self, int64_t now_ms, uint64_t *route, uint64_t *number)
 {
-    int64_t wait_ms = self->is_hello_wanted ? 100 : self->limits.hello_ms;
+    bool is_soon = self->is_hello_wanted && self->hello_wait_ms < self->limits.hello_ms;
+    int64_t wait_ms = is_soon ? self->hello_wait_ms : self->limits.hello_ms;
     struct holder *holder = any_route(self);
-    if (!holder || now_ms - self->hello_at_ms < wait_ms)
+    if (!holder || now_ms - self->hello_at_ms < wait_ms || is_first_mark_waited_for(self, now_ms))
         return false;
+    self->hello_wait_ms = asked_again(self->hello_wait_ms);
     self->hello_at_ms = now_ms;
     self->is_hello_wanted = false;
     self->marked_at_hello = self->marked;
@@ -221,7 +235,7 @@ static bool is_mark_due(const struct custody *self, int64_t now_ms)
 {
     int64_t since_ms = now_ms - self->mark_at_ms;
     if (self->candidate[0] != '\0')
-        return self->is_first_mark_due || since_ms >= 100;
+        return self->is_first_mark_due || since_ms >= self->first_mark_wait_ms;
     if (self->history[0] == '\0' || self->is_distrusted)
         return false;
     return since_ms >=
@@ -236,6 +250,8 @@ bool custody_next_mark(struct custody *self, int64_t now_ms, uint64_t *route, ui
     if (!holder || !is_mark_due(self, now_ms))
         return false;
     self->mark_at_ms = now_ms;
+    if (is_first && !self->is_first_mark_due)
+        self->first_mark_wait_ms = asked_again(self->first_mark_wait_ms);
     self->is_first_mark_due = false;
     *route = holder->peer;
     *number = ++self->mark_number;

@@ -82,6 +82,13 @@ struct holder {
     struct position *held; /* credit of them */
 };
 
+/* How long an answer to a Hello asked out of turn, or to a first mark, is waited for; doubling. */
+enum {
+    CUSTODY_HELLO_WAIT_MS = 100,
+    CUSTODY_FIRST_MARK_WAIT_MS = 250,
+    CUSTODY_ASK_WAIT_MAX_MS = 4000
+};
+
 enum { HOLDERS_MAX = 256, BUCKETS = 4096 };
 
 /* A channel events came of, and the records of it that were applied as unclassified: to be offered
@@ -124,9 +131,11 @@ struct custody {
     int64_t confirmed_at_ms; /* Redis last said that it has the mark */
     uint64_t marked_at_hello;
     int64_t hello_at_ms;
+    int64_t hello_wait_ms; /* after one that was doubted; doubles while none is answered */
     uint64_t hello_number;
     uint64_t mark_number;
     int64_t mark_at_ms;
+    int64_t first_mark_wait_ms; /* doubles while none is answered: each voids the one before */
     bool is_hello_wanted;
     bool is_distrusted;      /* the next History counts as that of another Redis */
     bool is_first_mark_due;  /* of the candidate, at once */

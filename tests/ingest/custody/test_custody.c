@@ -1033,9 +1033,73 @@ static void memory_is_bounded_in_bytes_too(void **state)
     custody_destroy(&desk.custody);
 }
 
+/* A Redis without a mark of ours whose answers take latency_ms. */
+struct slow_redis {
+    int64_t latency_ms;
+    bool has_mark;
+    int64_t hello_due_ms; /* 0: nothing asked */
+    uint64_t hello_number;
+    bool hello_has_mark;
+    int64_t mark_due_ms;
+    uint64_t mark_number;
+};
+
+static void ask_slowly(struct desk *desk, struct slow_redis *redis)
+{
+    uint64_t route = 0;
+    uint64_t number = 0;
+    uint64_t sequence = 0;
+    const char *history = NULL;
+    if (custody_next_hello(desk->custody, desk->now_ms, &route, &number)) {
+        redis->hello_due_ms = desk->now_ms + redis->latency_ms;
+        redis->hello_number = number;
+        redis->hello_has_mark = redis->has_mark;
+    }
+    if (custody_next_mark(desk->custody, desk->now_ms, &route, &number, &history, &sequence)) {
+        redis->mark_due_ms = desk->now_ms + redis->latency_ms;
+        redis->mark_number = number;
+        redis->has_mark = true;
+    }
+}
+
+static void answer_slowly(struct desk *desk, struct slow_redis *redis)
+{
+    if (redis->hello_due_ms != 0 && desk->now_ms >= redis->hello_due_ms) {
+        redis->hello_due_ms = 0;
+        (void)custody_history(desk->custody, redis->hello_number, "h1", redis->hello_has_mark, 0);
+    }
+    if (redis->mark_due_ms != 0 && desk->now_ms >= redis->mark_due_ms) {
+        redis->mark_due_ms = 0;
+        (void)custody_marked(desk->custody, redis->mark_number, "h1", 0, true);
+    }
+}
+
+static void a_redis_slow_to_answer_is_waited_for(void **state)
+{
+    static const int64_t latencies_ms[] = { 10, 90, 110, 150, 400, 900, 1900 };
+    (void)state;
+    for (size_t i = 0; i < sizeof latencies_ms / sizeof latencies_ms[0]; i++) {
+        struct desk desk = desk_new(0);
+        struct slow_redis redis = { .latency_ms = latencies_ms[i] };
+        int64_t until_ms = desk.now_ms + 20000;
+        custody_route_up(desk.custody, 7, 256);
+        while (!custody_has_history(desk.custody) && desk.now_ms < until_ms) {
+            answer_slowly(&desk, &redis);
+            custody_tick(desk.custody, desk.now_ms);
+            ask_slowly(&desk, &redis);
+            desk.now_ms += 5;
+        }
+        if (!custody_has_history(desk.custody))
+            fail_msg("no history of a Redis that answers after %lld ms",
+                     (long long)latencies_ms[i]);
+        custody_destroy(&desk.custody);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_redis_slow_to_answer_is_waited_for),
         cmocka_unit_test(hands_out_and_counts_done_only_in_one_unbroken_run),
         cmocka_unit_test(never_exceeds_the_credit_before_seen),
         cmocka_unit_test(busy_defers_probes_once_a_second_and_recovers),
