@@ -208,17 +208,26 @@ static int64_t time_of(const json_t *alert, const char *name)
     return text ? strtoll(text, NULL, 10) : 0;
 }
 
-/* One that was named in a digest before is open anew: only what was said since counts. */
-static bool is_of_an_older_life(const struct alert_open_row *row, const json_t *alert)
+static int64_t later(int64_t a, int64_t b)
 {
-    static const char *const said[] = { "accepted_at_ms", "escalated_at_ms", "acknowledged_at_ms",
-                                        "resolved_at_ms", "taken_at_ms" };
-    int64_t raised_ms = time_of(alert, "raised_at_ms");
-    int64_t since_ms = raised_ms > row->promoted_unix_ms ? raised_ms : row->promoted_unix_ms;
-    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
-        if (time_of(alert, said[i]) >= since_ms)
-            return false;
-    return true;
+    return a > b ? a : b;
+}
+
+/* Takes out of news what was said before it turned into something else: an alert named in a digest
+ * that turned urgent by itself is open anew; one that grew more severe is to be told anew, though
+ * whoever acknowledged it has it. */
+static void forget_older(const struct alert_open_row *row, const json_t *alert,
+                         struct alert_elsewhere *news)
+{
+    int64_t reopened_ms = later(time_of(alert, "reopened_at_ms"), row->promoted_unix_ms);
+    int64_t raised_ms = later(time_of(alert, "raised_at_ms"), reopened_ms);
+    int64_t acknowledged_ms =
+        later(later(time_of(alert, "acknowledged_at_ms"), time_of(alert, "resolved_at_ms")),
+              time_of(alert, "taken_at_ms"));
+    int64_t accepted_ms =
+        later(time_of(alert, "accepted_at_ms"), time_of(alert, "escalated_at_ms"));
+    news->is_acknowledged &= acknowledged_ms >= reopened_ms;
+    news->is_accepted &= news->is_acknowledged || accepted_ms >= raised_ms;
 }
 
 static int look_at(struct stream *self, const struct alert_open_row *row, bool is_rebuilt,
@@ -228,13 +237,13 @@ static int look_at(struct stream *self, const struct alert_open_row *row, bool i
     if (store_alert_get(self->store, &row->id, &alert, err) != 0)
         return -1;
     struct alert_elsewhere news = { .message = { .alert = row->id } };
-    char state[32] = "";
-    if (!is_of_an_older_life(row, alert))
-        copy_word(alert, "state", state, sizeof state);
+    char state[32];
+    copy_word(alert, "state", state, sizeof state);
     bool is_resolved = strcmp(state, alert_state_name(ALERT_RESOLVED)) == 0;
     news.is_acknowledged = is_resolved || strcmp(state, alert_state_name(ALERT_ACKNOWLEDGED)) == 0;
     news.is_accepted = news.is_acknowledged || strcmp(state, "escalated") == 0 ||
                        strcmp(state, alert_state_name(ALERT_ACCEPTED)) == 0;
+    forget_older(row, alert, &news);
     news.message.is_outcome = is_resolved;
     copy_word(alert, "dispatcher", news.message.dispatcher, sizeof news.message.dispatcher);
     copy_word(alert, "log_number", news.message.log_number, sizeof news.message.log_number);

@@ -75,7 +75,7 @@ static void start_other(struct fixture *f)
                                                .redis_address = f->config.address });
 }
 
-/* Applies an event as route does; the function raises its alert. */
+/* Applies an event as route does, an old one as in a replay; the function raises its alert. */
 static struct id apply_received(struct fixture *f, unsigned number, Desg__V1__Severity severity,
                                 int64_t received_at_ms)
 {
@@ -86,7 +86,8 @@ static struct id apply_received(struct fixture *f, unsigned number, Desg__V1__Se
     sample_init(&sample, number, number, received_at_ms, severity);
     sample.verdict.is_unclassified = severity == DESG__V1__SEVERITY__SEVERITY_REVIEW;
     sample_pack(&sample);
-    const struct store_event event = sample_event(&sample);
+    struct store_event event = sample_event(&sample);
+    event.is_replayed = clock_unix_ms() - received_at_ms > 600000;
     if (store_apply(f->store, &event, 1, &result, history, &err) != 0)
         fail_msg("%s", err.text);
     return id_of_alert(sample.event_id.bytes);
@@ -298,6 +299,25 @@ static void a_member_urgent_after_its_digest_was_acknowledged_stays_open(void **
 
 /* --- two replicas, an emptied Redis, the desk --- */
 
+/* That another replica told dispatch how it was says nothing of how it is since. */
+static void an_old_alert_told_elsewhere_that_grew_since_is_told(void **state)
+{
+    struct fixture *f = *state;
+    struct error err = { 0 };
+    char now[24];
+    int64_t long_ago_ms = clock_unix_ms() - 3600000;
+    struct id alert = apply_received(f, 1, DESG__V1__SEVERITY__SEVERITY_REVIEW, long_ago_ms);
+    free(redis_server_ask(f->redis, "XTRIM desg:{testforce}:alerts MAXLEN 0"));
+    (void)snprintf(now, sizeof now, "%lld", (long long)clock_unix_ms() - 1000);
+    json_t *fields = json_pack("{s:s}", "accepted_at_ms", now);
+    assert_int_equal(store_alert_state(f->store, &alert, "accepted", fields, &err), 0);
+    json_decref(fields);
+    (void)apply_received(f, 1, DESG__V1__SEVERITY__SEVERITY_URGENT, long_ago_ms);
+    start(f);
+    wait_posted(f, &alert);
+    assert_true(fake_dispatch_wait(f->dispatch, "/alerts", ".u1", 1, LONG_MS));
+}
+
 static void a_callback_at_the_wrong_replica_reaches_the_right_one(void **state)
 {
     struct fixture *f = *state;
@@ -373,6 +393,7 @@ int main(void)
         T(a_member_urgent_after_its_digest_was_acknowledged_stays_open),
         T(redis_dies_and_comes_back_and_alerts_go_on),
         T(killed_before_it_acknowledged_the_stream_it_reads_again),
+        T(an_old_alert_told_elsewhere_that_grew_since_is_told),
         T(a_callback_at_the_wrong_replica_reaches_the_right_one),
         T(nobody_knows_the_alert_of_a_callback),
         T(the_desk_takes_an_alert),

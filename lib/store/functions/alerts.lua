@@ -62,7 +62,7 @@ end
 
 -- Named in a digest so far, now urgent by itself: it is open anew, whatever was said of its digest before.
 local function reopen_alert(ctx, key)
-  redis.call('HSET', key, 'state', 'open', 'raised_at_ms', string.format('%.0f', ctx.now))
+  redis.call('HSET', key, 'state', 'open', 'reopened_at_ms', string.format('%.0f', ctx.now))
   redis.call('PERSIST', key)
 end
 
@@ -74,6 +74,9 @@ local function raise_alert(ctx, e, severity, verdict)
     unpack(redis.call('HMGET', key, 'event', 'state', 'severity', 'version', 'opened_at_ms', 'digest'))
   if known and tonumber(stood) >= severity then
     return
+  end
+  if known then
+    redis.call('HSET', key, 'raised_at_ms', string.format('%.0f', ctx.now))
   end
   if known and digest == '1' then
     reopen_alert(ctx, key)
