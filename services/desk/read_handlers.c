@@ -5,7 +5,12 @@
 #include "desk/api.h"
 #include "desk/openapi.h"
 
-enum { LIST_MAX = 10000, HIDDEN_ALLOWANCE = 1000, QUARANTINE_LOOKED_AT = 200 };
+enum {
+    LIST_MAX = 10000,
+    COUNTED_MAX = 2000, /* Redis serves nobody else meanwhile: 17 ms; 10,000 would take 140 */
+    HIDDEN_ALLOWANCE = 1000,
+    QUARANTINE_LOOKED_AT = 200
+};
 
 static void drop_json(json_t **value_p)
 {
@@ -76,7 +81,7 @@ static int count_visible(struct api_call *call, json_t *queue, bool *is_there, s
 {
     AUTO(drop_json) json_t *rows = NULL;
     const char *name = json_string_value(json_object_get(queue, "name"));
-    if (!name || store_queue_list(call->store, name, LIST_MAX, &rows, err) != 0)
+    if (!name || store_queue_list(call->store, name, COUNTED_MAX, &rows, err) != 0)
         return -1;
     json_int_t depth = 0;
     json_int_t claimed = 0;
