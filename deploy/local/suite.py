@@ -382,8 +382,7 @@ class Suite:
                          "--ledger", self.state / "dispatch.jsonl", *self.dispatch_options], log("dispatch"))
         service("notify", "notify")
         service("route", "route")
-        if (self.build / "bin" / "desg-desk").exists():
-            service("desk", "desk")
+        service("desk", "desk")
         for number in range(1, self.ingests + 1):
             service("ingest", self.ingest_name(number), number)
         for number in range(1, self.workers + 1):
