@@ -657,6 +657,14 @@ void custody_seen(struct custody *self, uint64_t worker, uint64_t sequence, uint
     event->peer = worker;
 }
 
+/* Of a copy sent before, it says nothing of where the event is now: counted, one refusal told twice
+ * would take an event out of the line to quarantine and send it round again, for ever. */
+static bool is_out_to(const struct held_event *event, uint64_t peer)
+{
+    return event->peer == peer &&
+           (event->state == HELD_SENT || event->state == HELD_SEEN || event->state == HELD_ROUTED);
+}
+
 static void on_refused(struct custody *self, struct held_event *event)
 {
     event->refusals++;
@@ -716,7 +724,8 @@ bool custody_answered(struct custody *self, uint64_t peer, uint64_t sequence, ui
     if (!event || event->state >= HELD_DONE)
         return false;
     if (answer == CUSTODY_REFUSED) {
-        on_refused(self, event);
+        if (is_out_to(event, peer))
+            on_refused(self, event);
         return false;
     }
     if (answer == CUSTODY_BUSY) {

@@ -45,7 +45,8 @@ static void destroy_world(struct world *world)
 static void run_until(struct world *world, int64_t until_us)
 {
     while (!world->has_failed && world->queue_length > 0 && world->queue[0].at_us <= until_us)
-        (void)world_step(world);
+        if (world_step(world) && world->counts.steps > SIM_STEPS_MAX)
+            world_fail(world, "a storm: %d steps, and no end", SIM_STEPS_MAX);
     if (!world->has_failed)
         world->now_us = until_us;
 }

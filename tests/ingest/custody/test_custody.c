@@ -394,6 +394,31 @@ static void refused_twice_is_quarantined(void **state)
     custody_destroy(&desk.custody);
 }
 
+static void a_refusal_told_again_counts_once(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    uint64_t first = 0, last = 0;
+    size_t most = 0;
+    custody_route_up(desk.custody, 7, 256);
+    worker_up(&desk, 1);
+    commit(&desk, 1);
+    assert_true(next(&desk, &batch));
+    (void)answered(&desk, 1, CUSTODY_REFUSED);
+    (void)answered(&desk, 1, CUSTODY_REFUSED); /* again, before it went out again */
+    assert_true(next(&desk, &batch));
+    assert_false(batch.is_to_route);
+    (void)answered(&desk, 1, CUSTODY_REFUSED);
+    (void)answered(&desk, 1, CUSTODY_REFUSED); /* while it waits for quarantine */
+    assert_true(next(&desk, &batch));
+    assert_true(batch.is_to_route);
+    (void)answered(&desk, 1, CUSTODY_REFUSED); /* from the worker, not from route */
+    assert_false(custody_next_load(desk.custody, desk.now_ms, &first, &last, &most));
+    assert_int_equal(status_of(&desk).held_events, 1);
+    custody_destroy(&desk.custody);
+}
+
 static void deaths_noted_before_a_restart_count(void **state)
 {
     (void)state;
@@ -1112,6 +1137,7 @@ int main(void)
         cmocka_unit_test(a_suspect_no_worker_serves_does_not_hold_up_the_next),
         cmocka_unit_test(a_drained_worker_casts_no_suspicion),
         cmocka_unit_test(refused_twice_is_quarantined),
+        cmocka_unit_test(a_refusal_told_again_counts_once),
         cmocka_unit_test(deaths_noted_before_a_restart_count),
         cmocka_unit_test(what_ended_ingest_goes_to_quarantine_unless_a_person_wants_it),
         cmocka_unit_test(a_retry_forgives_what_was_noted),
