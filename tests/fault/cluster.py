@@ -11,15 +11,14 @@
 Each member has a configuration file of its own, which Sentinel rewrites as in life: a killed master that comes back thinks it is
 one until it is told. The members are processes of the desk ("redis-1" …, "sentinel-1" …), so they end with it.
 """
-import ctypes
 import json
-import os
 import pathlib
 import re
 import shutil
 import signal
 import subprocess
 
+import network
 import suite
 from desk import Desk, wait_until
 
@@ -294,56 +293,29 @@ class ClusterDesk(Desk):
 # --- a network that can be split ---
 
 class Split:
-    """Two networks of our own, joined by one cable that can be cut: the one the caller and all it starts is in from now on ("here"),
+    """Two places of a Network, joined by one cable that can be cut: the one the caller and all it starts is in from now on ("here"),
     and another, for processes started with the prefix .there. The machine's own network is not touched; end() goes back to it."""
 
-    HERE, THERE = "10.77.20.1", "10.77.20.2"
-    CLONE_NEWNET = 0x40000000
-
     def __init__(self):
-        self.before = os.open("/proc/self/ns/net", os.O_RDONLY)
-        self.holder = None
-        if suite.LIBC.unshare(self.CLONE_NEWNET) != 0:
-            os.close(self.before)
-            raise PermissionError("a network namespace of our own is not allowed")
+        self.network = network.Network()
         try:
-            self._join()
+            beyond = self.network.place("there")
         except BaseException:
-            self.end()
+            self.network.end()
             raise
-
-    def _join(self):
-        here = os.readlink("/proc/self/ns/net")
-        self.holder = suite.Process("holder", ["unshare", "--net", "sleep", "3600"], os.devnull)
-        self.holder.start()
-        wait_until(lambda: os.readlink(f"/proc/{self.holder.pid}/ns/net") != here, 10, "the other network")
-        self.there = ("nsenter", f"--net=/proc/{self.holder.pid}/ns/net", "--")
-        self._run("ip", "link", "set", "lo", "up")
-        self._run("ip", "link", "add", "desg-here", "type", "veth", "peer", "name", "desg-there", "netns", str(self.holder.pid))
-        self._run("ip", "address", "add", f"{self.HERE}/24", "dev", "desg-here")
-        self._run("ip", "link", "set", "desg-here", "up")
-        for words in (("link", "set", "lo", "up"), ("address", "add", f"{self.THERE}/24", "dev", "desg-there"),
-                      ("link", "set", "desg-there", "up")):
-            self._run(*self.there, "ip", *words)
-
-    @staticmethod
-    def _run(*command):
-        subprocess.run(command, check=True, capture_output=True, timeout=20)
+        self.here_address, self.there_address = self.network.hub.address, beyond.address
+        self.there, self.cable = beyond.prefix, beyond.link
 
     def cut(self):
         """Nothing gets through any more, and nobody is told."""
-        self._run("ip", "link", "set", "desg-here", "down")
+        network.run("ip", "link", "set", self.cable, "down")
 
     def join(self):
-        self._run("ip", "link", "set", "desg-here", "up")
+        network.run("ip", "link", "set", self.cable, "up")
 
     def end(self):
-        """Back to the machine's network; both of ours go with their last process."""
-        if self.holder:
-            self.holder.kill9()
-        if suite.LIBC.setns(self.before, self.CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), "cannot go back to the machine's network")
-        os.close(self.before)
+        """Back to the machine's network; ours go with their last process."""
+        self.network.end()
 
 
 class SplitDesk(ClusterDesk):
@@ -357,7 +329,7 @@ class SplitDesk(ClusterDesk):
     def __init__(self, state, split, beyond=(), **options):
         self.split = split
         there = (SERVERS[0], *beyond)
-        places = {name: (split.THERE, split.there) if name in there else (split.HERE, ()) for name in (*SERVERS, *SENTINELS)}
+        places = {name: (split.there_address, split.there) if name in there else (split.here_address, ()) for name in (*SERVERS, *SENTINELS)}
         options["cluster"] = {**(options.get("cluster") or {}), "places": places}
         super().__init__(state, **options)
 

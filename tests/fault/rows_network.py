@@ -6,7 +6,7 @@ import time
 import shim
 import suite
 import threads
-from harness import CALM_TEXT, URGENT_TEXT, need, row, wait_until
+from harness import CALM_TEXT, row, wait_until
 from network import PORTS, Cut, Impostor, Names, NetworkDesk, knock, make_pair, own_network, secret_key
 
 WAYS = ("both", "there", "back")
@@ -37,15 +37,6 @@ def wait_for_progress(fault, desk, since, seconds=HEALED_S):
     newest = desk.status("ingest-1")["detail"]["journal"]["newest_sequence"]
     wait_until(lambda: dispatching(desk).get("done_through", 0) >= newest, seconds, "what was answered 200 is done")
     return time.monotonic() - since
-
-
-def alert_wait(fault, desk, seconds=HEALED_S):
-    """How long an urgent message posted now takes to reach dispatch."""
-    known = set(desk.dispatched())
-    fault.post(desk, desk.item(URGENT_TEXT, person="alone", urgent=True))
-    posted = time.monotonic()
-    wait_until(lambda: set(desk.dispatched()) - known, seconds, "an alert")
-    return time.monotonic() - posted
 
 
 @row(27, "partition of each pair of roles, both and one way")
@@ -100,7 +91,7 @@ def loss_and_resets(fault):
         assert lost > 100 and reset > 5
         fault.note("healed_s", wait_for_progress(fault, desk, time.monotonic()))
         load.wait()
-        fault.check(desk, "LDUBH")
+        fault.note("quarantined", len(fault.check(desk, "LDUBH").held.quarantined))
 
 
 @row(29, "1 Mbit link, bulk saturated")
