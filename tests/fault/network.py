@@ -251,7 +251,8 @@ class NetworkDesk(Desk):
         self.at[name] = self.at[new_name] = self.network.place(new_name)
         self.write_config()
         self.plain[new_name] = [new_name if word == name else word for word in self.plain[name]]
-        self.processes[new_name] = suite.Process(new_name, [], self.state / "log" / f"{new_name}.log", self.run_directory / f"{new_name}.sock")
+        self.processes[new_name] = suite.Process(new_name, [], self.state / "log" / f"{new_name}.log",
+                                                 self.run_directory / f"{new_name}.sock")
         self._declare_one(new_name)
         return former
 

@@ -74,7 +74,7 @@ def everywhere(desk, network, rule):
     return Cut([place.filter(['iifname "lo" accept', rule]) for place in [network.hub, *network.places]])
 
 
-@row(28, "30 % loss, then resets mid-stream", quick=True)
+@row(28, "30 % loss, then resets mid-stream")
 def loss_and_resets(fault):
     network = own_network(fault)
     with fault.desk(kind=NetworkDesk, network=network) as desk:
@@ -89,7 +89,7 @@ def loss_and_resets(fault):
         fault.note("lost_packets", lost)
         fault.note("resets", reset)
         assert lost > 100 and reset > 5
-        fault.note("healed_s", wait_for_progress(fault, desk, time.monotonic()))
+        fault.note("healed_s", wait_for_progress(fault, desk, time.monotonic(), 70.0))  # ingest waits up to 60 s
         load.wait()
         fault.note("quarantined", len(fault.check(desk, "LDUBH").held.quarantined))
 
@@ -297,7 +297,8 @@ def starts_without_zap(fault, desk, name, kind):
     """What a service says that is started with a broken ZAP handler. It must not listen."""
     library = shim.build(fault.temporary(), "shim_zap", BROKEN_ZAP)
     log = fault.temporary() / f"{name}-zap-{kind}.log"
-    process = suite.Process(name, desk.processes[name].command, log, environment={**os.environ, "LD_PRELOAD": str(library), "SHIM_ZAP": kind})
+    process = suite.Process(name, desk.processes[name].command, log,
+                            environment={**os.environ, "LD_PRELOAD": str(library), "SHIM_ZAP": kind})
     process.start()
     fault.cleanup(process.kill9)
     wait_until(lambda: not process.is_alive(), 15, f"{name} ends, as its ZAP handler is {kind}")
