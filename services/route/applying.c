@@ -21,6 +21,7 @@ struct applying {
     const char *word; /* urgent, bulk */
     const struct store_queues *queues;
     struct route_hands hands;
+    struct source_marks marks;
     struct applier *applier;
     struct provisional *provisional;
     struct held held[HELD_MAX];
@@ -172,7 +173,7 @@ void applying_packet(struct applying *self, link_peer peer, const Desg__V1__Pack
         source_marks_hello(&self->hands, peer, packet->hello);
         break;
     case DESG__V1__PACKET__KIND_MARK:
-        source_marks_mark(&self->hands, peer, packet->mark);
+        source_marks_mark(&self->marks, &self->hands, peer, packet->mark);
         break;
     default:
         break; /* not for us: link has counted it */

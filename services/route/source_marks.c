@@ -47,10 +47,28 @@ void source_marks_hello(const struct route_hands *hands, link_peer peer,
     send_packet(hands, peer, &packet);
 }
 
-void source_marks_mark(const struct route_hands *hands, link_peer peer, const Desg__V1__Mark *mark)
+static bool is_newest(struct source_marks *self, const struct id *source,
+                      const Desg__V1__Mark *mark)
+{
+    uint64_t start = mark->beat - mark->number;
+    size_t at = 0;
+    while (at < SOURCE_MARKS_MAX && memcmp(&self->newest[at].source, source, sizeof *source) != 0)
+        at++;
+    if (at == SOURCE_MARKS_MAX)
+        at = self->next++ % SOURCE_MARKS_MAX;
+    else if (self->newest[at].start == start && mark->number <= self->newest[at].number)
+        return false;
+    self->newest[at].source = *source;
+    self->newest[at].start = start;
+    self->newest[at].number = mark->number;
+    return true;
+}
+
+void source_marks_mark(struct source_marks *self, const struct route_hands *hands, link_peer peer,
+                       const Desg__V1__Mark *mark)
 {
     struct id source;
-    if (!take_source(&mark->source, &source))
+    if (!take_source(&mark->source, &source) || !is_newest(self, &source, mark))
         return;
     char history[STORE_HISTORY_BYTES] = "";
     bool is_stored = false;

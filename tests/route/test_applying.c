@@ -357,6 +357,11 @@ static void a_mark_is_passed_on_whole_and_its_fate_told(void **state)
     assert_int_equal(f->previous.incarnation, 4);
     assert_int_equal(f->previous.sequence, 5);
     assert_int_equal(f->previous.beat, 6);
+    size_t told = f->sent_count;
+    applying_packet(f->applying, PEER, &packet, f->at); /* delivered twice */
+    assert_int_equal(f->sent_count, told);
+    message.number++;
+    message.beat++;
     message.history = other;
     applying_packet(f->applying, PEER, &packet, f->at);
     assert_false(last(f)->is_stored);
