@@ -119,7 +119,10 @@ static int seek_note(struct reading *reading)
     note_key(reading->next, 0, 0, key);
     reading->note_key = (MDB_val){ sizeof key, key };
     reading->has_note = false;
-    return reading->is_without_notes ? 0 : next_note(reading, MDB_SET_RANGE);
+    int rc = reading->is_without_notes ? 0 : next_note(reading, MDB_SET_RANGE);
+    if (!reading->has_note)
+        reading->note_key = (MDB_val){ 0 }; /* it would still point at key */
+    return rc;
 }
 
 static uint64_t note_sequence(const struct reading *reading)
