@@ -570,6 +570,7 @@ static void send_seen_again(struct custody *self, uint64_t worker, int64_t now_m
         struct held_event *event = &record->events[i];
         if (event->peer != worker || event->state != HELD_SEEN)
             continue;
+        event->sends = 0; /* its end was told: no sign that the next try needs more patience */
         custody_offer_again(event, now_ms);
         custody_enqueue(&self->waiting, event, true);
     }
@@ -606,8 +607,10 @@ void custody_route_down(struct custody *self, uint64_t route, int64_t now_ms)
     for (uint32_t i = 0; i < holder->count; i++) {
         struct held_event *event =
             find_event(self, holder->held[i].sequence, holder->held[i].index);
-        if (event && event->peer == route && event->state == HELD_ROUTED)
+        if (event && event->peer == route && event->state == HELD_ROUTED) {
+            event->sends = 0;
             custody_bypass(self, event);
+        }
     }
     drop_holder(self, holder);
 }
@@ -801,7 +804,7 @@ static void tick_unanswered(struct custody *self, struct held_event *event, int6
     int64_t base_ms = event->state == HELD_ROUTED ? 1000
                       : is_urgent                 ? self->limits.hedge_ms
                                                   : self->limits.retry_ms;
-    bool is_owed = self->is_route_busy && is_alert_owed(self, event);
+    bool is_owed = is_alert_owed(self, event) && (self->is_route_busy || event->state == HELD_SEEN);
     int64_t most_ms = is_owed ? UNALERTED_RETRY_MAX_MS : self->limits.retry_max_ms;
     if (now_ms - event->sent_at_ms < doubled(base_ms, event->sends, most_ms))
         return;

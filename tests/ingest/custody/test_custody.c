@@ -963,6 +963,55 @@ static void an_urgent_one_nobody_alerted_is_not_put_behind_the_rest(void **state
     custody_destroy(&desk.custody);
 }
 
+/* Each answer of a storm puts the next try off; its end must not put it off further. */
+static void an_urgent_one_nobody_alerted_does_not_wait_longer_once_route_is_back(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    history(&desk, "h1", true, 0);
+    worker_up(&desk, 1);
+    commit(&desk, 1);
+    for (int busy = 0; busy < 10; busy++) {
+        for (int64_t passed = 0; passed < 6000 && !next(&desk, &batch); passed += 25)
+            pass(&desk, 25);
+        seen(&desk, 1, 1, URGENT);
+        (void)answered(&desk, 1, CUSTODY_BUSY);
+    }
+    commit(&desk, 1);
+    assert_true(next(&desk, &batch));
+    assert_int_equal(batch.items[0].sequence, 2);
+    seen(&desk, 1, 2, ROUTINE);
+    assert_true(answered(&desk, 2, CUSTODY_DONE));
+    pass(&desk, 5000);
+    assert_true(next(&desk, &batch));
+    assert_int_equal(batch.items[0].sequence, 1);
+    custody_destroy(&desk.custody);
+}
+
+/* That a connection ended was told at once: it is no sign that the next try needs more patience. */
+static void connections_that_end_do_not_make_the_next_try_later(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    history(&desk, "h1", true, 0);
+    commit(&desk, 1);
+    for (uint64_t worker = 1; worker <= 8; worker++) {
+        worker_up(&desk, worker);
+        pass(&desk, 25);
+        assert_true(next(&desk, &batch));
+        seen(&desk, worker, 1, ROUTINE);
+        if (worker < 8)
+            custody_worker_down(desk.custody, worker, false, desk.now_ms);
+    }
+    pass(&desk, 9000);
+    assert_false(next(&desk, &batch));
+    pass(&desk, 1000);
+    assert_true(next(&desk, &batch));
+    custody_destroy(&desk.custody);
+}
+
 static void offer_one_found_at_start(struct desk *desk, bool is_old)
 {
     struct custody_batch batch;
@@ -1160,6 +1209,8 @@ int main(void)
         cmocka_unit_test(without_a_route_nothing_leaves_the_line_to_triage),
         cmocka_unit_test(what_a_lost_route_held_goes_to_triage),
         cmocka_unit_test(an_urgent_one_nobody_alerted_is_not_put_behind_the_rest),
+        cmocka_unit_test(an_urgent_one_nobody_alerted_does_not_wait_longer_once_route_is_back),
+        cmocka_unit_test(connections_that_end_do_not_make_the_next_try_later),
         cmocka_unit_test(a_restart_does_not_make_an_unalerted_one_wait),
         cmocka_unit_test(an_unclassified_one_nobody_alerted_is_tried_again),
         cmocka_unit_test(who_drains_gets_nothing_more),
