@@ -89,7 +89,7 @@ def loss_and_resets(fault):
         fault.note("lost_packets", lost)
         fault.note("resets", reset)
         assert lost > 100 and reset > 5
-        fault.note("healed_s", wait_for_progress(fault, desk, time.monotonic(), 70.0))  # ingest waits up to 60 s
+        fault.note("healed_s", wait_for_progress(fault, desk, time.monotonic(), 30.0))
         load.wait()
         fault.note("quarantined", len(fault.check(desk, "LDUBH").held.quarantined))
 
