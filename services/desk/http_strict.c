@@ -5,43 +5,7 @@
 
 #include "desk/http_server.h"
 
-enum { LENGTH_MAX_DIGITS = 15 };
-
-static bool is_token(const char *text, size_t length)
-{
-    static const char allowed[] = "!#$%&'*+-.^_`|~0123456789"
-                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    for (size_t i = 0; i < length; i++)
-        if (text[i] == '\0' || !strchr(allowed, text[i]))
-            return false;
-    return length > 0;
-}
-
-static bool is_field_value(const char *text, size_t length)
-{
-    for (size_t i = 0; i < length; i++)
-        if (((unsigned char)text[i] < ' ' && text[i] != '\t') || text[i] == 0x7f)
-            return false;
-    return true;
-}
-
-static bool is_named(const char *key, size_t key_bytes, const char *name)
-{
-    return key_bytes == strlen(name) && strncasecmp(key, name, key_bytes) == 0;
-}
-
-static void read_length(struct http_head *head, const char *value, size_t value_bytes)
-{
-    head->lengths++;
-    head->is_length_number = value_bytes > 0 && value_bytes <= LENGTH_MAX_DIGITS;
-    head->length = 0;
-    for (size_t i = 0; i < value_bytes && head->is_length_number; i++) {
-        head->is_length_number = value[i] >= '0' && value[i] <= '9';
-        head->length = head->length * 10 + (uint64_t)(value[i] - '0');
-    }
-}
-
-static void read_type(struct http_head *head, const char *value, size_t value_bytes)
+static void read_type(struct strict_head *head, const char *value, size_t value_bytes)
 {
     static const char json[] = "application/json";
     size_t length = sizeof json - 1;
@@ -50,25 +14,18 @@ static void read_type(struct http_head *head, const char *value, size_t value_by
                     (value_bytes == length || value[length] == ';' || value[length] == ' ');
 }
 
-void http_head_add(struct http_head *head, const char *name, size_t name_bytes, const char *value,
-                   size_t value_bytes)
+void strict_head_add(struct strict_head *head, const char *name, size_t name_bytes,
+                     const char *value, size_t value_bytes)
 {
-    if (!is_token(name, name_bytes) || !is_field_value(value, value_bytes))
-        head->is_malformed = true;
-    else if (is_named(name, name_bytes, "Host"))
-        head->hosts++;
-    else if (is_named(name, name_bytes, "Content-Length"))
-        read_length(head, value, value_bytes);
-    else if (is_named(name, name_bytes, "Transfer-Encoding"))
-        head->encodings++;
-    else if (is_named(name, name_bytes, "Content-Type"))
+    http_head_add(&head->framing, name, name_bytes, value, value_bytes);
+    if (http_head_is_named(name, name_bytes, "Content-Type")) {
         read_type(head, value, value_bytes);
-    else if (is_named(name, name_bytes, "Authorization")) {
+    } else if (http_head_is_named(name, name_bytes, "Authorization")) {
         head->authorizations++;
-        head->is_malformed |= value_bytes > HTTP_HEADER_MAX_BYTES;
-    } else if (is_named(name, name_bytes, "Idempotency-Key")) {
+        head->framing.is_malformed |= value_bytes > HTTP_HEADER_MAX_BYTES;
+    } else if (http_head_is_named(name, name_bytes, "Idempotency-Key")) {
         head->keys++;
-        head->is_malformed |= value_bytes > HTTP_HEADER_MAX_BYTES;
+        head->framing.is_malformed |= value_bytes > HTTP_HEADER_MAX_BYTES;
     }
 }
 
@@ -78,37 +35,38 @@ static bool fail(struct http_fault *fault, unsigned status, const char *detail, 
     return false;
 }
 
-static bool check_get(const struct http_head *head, struct http_fault *fault)
+static bool check_get(const struct strict_head *head, struct http_fault *fault)
 {
-    if (head->encodings > 0 || head->lengths > 1 ||
-        (head->lengths == 1 && (!head->is_length_number || head->length != 0)))
+    if (http_head_has_body(&head->framing))
         return fail(fault, 400, "A GET has no body.", "Leave the body out.");
     return true;
 }
 
-static bool check_post(const struct http_head *head, struct http_fault *fault)
+static bool check_post(const struct strict_head *head, struct http_fault *fault)
 {
-    if (head->encodings > 0 || head->lengths > 1)
+    const struct http_head *framing = &head->framing;
+    if (framing->encodings > 0 || framing->lengths > 1)
         return fail(fault, 400, "The body's length is not clear.",
                     "Give one Content-Length and no Transfer-Encoding.");
-    if (head->lengths == 0)
+    if (framing->lengths == 0)
         return fail(fault, 411, "A POST needs Content-Length.", "Give one Content-Length.");
-    if (!head->is_length_number)
+    if (!framing->is_length_number)
         return fail(fault, 400, "Content-Length is not a plain number.", "Write digits alone.");
-    if (head->length > HTTP_BODY_MAX_BYTES)
+    if (framing->length > HTTP_BODY_MAX_BYTES)
         return fail(fault, 413, "The body is over 65536 bytes.", "Send less at once.");
-    if (head->length > 0 && (head->types != 1 || !head->is_json))
+    if (framing->length > 0 && (head->types != 1 || !head->is_json))
         return fail(fault, 415, "The body is not said to be JSON.",
                     "Send Content-Type: application/json.");
     return true;
 }
 
-bool http_head_check(const struct http_head *head, const char *method, const char *version,
-                     struct http_fault *fault)
+bool strict_head_check(const struct strict_head *head, const char *method, const char *version,
+                       struct http_fault *fault)
 {
     if (strcmp(version, "HTTP/1.1") != 0)
         return fail(fault, 505, "Only HTTP/1.1 is spoken here.", "Use HTTP/1.1.");
-    if (head->is_malformed || head->hosts != 1 || head->authorizations > 1 || head->keys > 1)
+    if (head->framing.is_malformed || head->framing.hosts != 1 || head->authorizations > 1 ||
+        head->keys > 1)
         return fail(fault, 400, "A header is malformed, too long or given twice.",
                     "Give Host once, Authorization and Idempotency-Key at most once.");
     if (head->queries > HTTP_QUERY_MAX)
@@ -126,17 +84,17 @@ static enum MHD_Result on_header(void *arg, enum MHD_ValueKind kind, const char 
                                  size_t name_bytes, const char *value, size_t value_bytes)
 {
     (void)kind;
-    http_head_add(arg, name, name_bytes, value ? value : "", value ? value_bytes : 0);
+    strict_head_add(arg, name, name_bytes, value ? value : "", value ? value_bytes : 0);
     return MHD_YES;
 }
 
 bool http_strict_check(struct MHD_Connection *connection, const char *method, const char *version,
                        struct http_fault *fault)
 {
-    struct http_head head = { 0 };
+    struct strict_head head = { .framing = { 0 } };
     (void)MHD_get_connection_values_n(connection, MHD_HEADER_KIND, on_header,
                                       &head); /* a count, as below */
     int queries = MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, NULL, NULL);
     head.queries = queries > 0 ? (unsigned)queries : 0;
-    return http_head_check(&head, method, version, fault);
+    return strict_head_check(&head, method, version, fault);
 }

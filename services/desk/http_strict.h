@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <microhttpd.h>
+#include "http/http_head.h"
 
 struct http_fault {
     unsigned status;
@@ -19,20 +19,18 @@ struct http_fault {
 };
 
 /* What of a head matters. */
-struct http_head {
-    unsigned lengths, encodings, hosts, authorizations, keys, types, queries;
-    bool is_malformed;
-    bool is_length_number;
+struct strict_head {
+    struct http_head framing;
+    unsigned authorizations, keys, types, queries;
     bool is_json;
-    uint64_t length;
 };
 
 /* One header, as the server feeds them. */
-void http_head_add(struct http_head *head, const char *name, size_t name_bytes, const char *value,
-                   size_t value_bytes);
+void strict_head_add(struct strict_head *head, const char *name, size_t name_bytes,
+                     const char *value, size_t value_bytes);
 /* True: go on. */
-bool http_head_check(const struct http_head *head, const char *method, const char *version,
-                     struct http_fault *fault);
+bool strict_head_check(const struct strict_head *head, const char *method, const char *version,
+                       struct http_fault *fault);
 
 bool http_strict_check(struct MHD_Connection *connection, const char *method, const char *version,
                        struct http_fault *fault);

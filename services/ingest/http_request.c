@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "clock/clock.h"
-#include "ingest/http_head.h"
+#include "ingest/http_framing.h"
 #include "ingest/http_intake_state.h"
 
 enum {
@@ -168,7 +168,7 @@ static enum MHD_Result start_post(struct http_intake *self, struct MHD_Connectio
                                   const struct intake_channel *channel,
                                   const struct http_head *head, void **con_cls)
 {
-    enum answer refusal = http_head_check_post(head, self->config->http.body_max_bytes);
+    enum answer refusal = http_framing_check_post(head, self->config->http.body_max_bytes);
     if (refusal == ANSWER_NONE && atomic_load(&self->is_draining))
         refusal = ANSWER_DRAINING;
     if (refusal != ANSWER_NONE)
@@ -196,14 +196,14 @@ static enum MHD_Result start_request(struct http_intake *self, struct MHD_Connec
     http_head_read(connection, &head);
     bool is_get = strcmp(method, "GET") == 0;
     bool is_post = strcmp(method, "POST") == 0;
-    enum answer refusal = http_head_check_common(&head, version);
+    enum answer refusal = http_framing_check_common(&head, version);
     const struct intake_channel *channel = find_channel(self, path);
     if (refusal == ANSWER_NONE && !channel)
         refusal = ANSWER_PATH;
     if (refusal == ANSWER_NONE && !is_post && (!is_get || !channel->channel->adapter->handshake))
         refusal = channel->channel->adapter->handshake ? ANSWER_METHOD : ANSWER_METHOD_POST_ONLY;
     if (refusal == ANSWER_NONE && is_get)
-        refusal = http_head_check_get(&head);
+        refusal = http_framing_check_get(&head);
     if (refusal != ANSWER_NONE)
         return answer_with(self, connection, refusal);
     return is_get ? answer_handshake(self, connection, channel->channel)

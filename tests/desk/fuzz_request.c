@@ -35,13 +35,13 @@ static void take_query(struct http_request *request, char *text)
 
 static void check_head(const char *line)
 {
-    struct http_head head = { 0 };
+    struct strict_head head = { .framing = { 0 } };
     struct http_fault fault = { 0 };
     const char *colon = strchr(line, ':');
     size_t name_bytes = colon ? (size_t)(colon - line) : strlen(line);
     const char *value = colon ? colon + 1 : "";
-    http_head_add(&head, line, name_bytes, value, strlen(value));
-    if (!http_head_check(&head, "POST", "HTTP/1.1", &fault))
+    strict_head_add(&head, line, name_bytes, value, strlen(value));
+    if (!strict_head_check(&head, "POST", "HTTP/1.1", &fault))
         assert(fault.status >= 400 && fault.detail && fault.remedy);
 }
 

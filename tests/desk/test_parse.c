@@ -199,42 +199,44 @@ static void refuses_heads_that_could_mean_two_things(void **state)
 {
     (void)state;
     struct http_fault fault;
-    struct http_head good = {
-        .hosts = 1, .lengths = 1, .is_length_number = true, .length = 2, .types = 1, .is_json = true
+    struct strict_head good = {
+        .framing = { .hosts = 1, .lengths = 1, .is_length_number = true, .length = 2 },
+        .types = 1,
+        .is_json = true,
     };
-    assert_true(http_head_check(&good, "POST", "HTTP/1.1", &fault));
+    assert_true(strict_head_check(&good, "POST", "HTTP/1.1", &fault));
     static const struct {
         size_t at; /* of the counter raised by one */
         unsigned status;
     } raised[] = {
-        { offsetof(struct http_head, lengths), 400 },
-        { offsetof(struct http_head, encodings), 400 },
-        { offsetof(struct http_head, hosts), 400 },
-        { offsetof(struct http_head, types), 415 },
+        { offsetof(struct strict_head, framing.lengths), 400 },
+        { offsetof(struct strict_head, framing.encodings), 400 },
+        { offsetof(struct strict_head, framing.hosts), 400 },
+        { offsetof(struct strict_head, types), 415 },
     };
     for (size_t i = 0; i < sizeof raised / sizeof raised[0]; i++) {
-        struct http_head head = good;
+        struct strict_head head = good;
         (*(unsigned *)((char *)&head + raised[i].at))++;
-        assert_false(http_head_check(&head, "POST", "HTTP/1.1", &fault));
+        assert_false(strict_head_check(&head, "POST", "HTTP/1.1", &fault));
         assert_int_equal(fault.status, raised[i].status);
     }
-    struct http_head head = good;
+    struct strict_head head = good;
     head.authorizations = 2;
-    assert_false(http_head_check(&head, "POST", "HTTP/1.1", &fault));
+    assert_false(strict_head_check(&head, "POST", "HTTP/1.1", &fault));
     head = good;
-    head.length = HTTP_BODY_MAX_BYTES + 1;
-    assert_false(http_head_check(&head, "POST", "HTTP/1.1", &fault));
+    head.framing.length = HTTP_BODY_MAX_BYTES + 1;
+    assert_false(strict_head_check(&head, "POST", "HTTP/1.1", &fault));
     assert_int_equal(fault.status, 413);
     head = good;
-    head.lengths = 0;
-    assert_false(http_head_check(&head, "POST", "HTTP/1.1", &fault));
+    head.framing.lengths = 0;
+    assert_false(strict_head_check(&head, "POST", "HTTP/1.1", &fault));
     assert_int_equal(fault.status, 411);
-    assert_false(http_head_check(&good, "GET", "HTTP/1.1", &fault));
-    assert_false(http_head_check(&good, "PUT", "HTTP/1.1", &fault));
+    assert_false(strict_head_check(&good, "GET", "HTTP/1.1", &fault));
+    assert_false(strict_head_check(&good, "PUT", "HTTP/1.1", &fault));
     assert_int_equal(fault.status, 405);
-    assert_false(http_head_check(&good, "POST", "HTTP/1.0", &fault));
-    http_head_add(&head, "X Y", 3, "", 0);
-    assert_true(head.is_malformed);
+    assert_false(strict_head_check(&good, "POST", "HTTP/1.0", &fault));
+    strict_head_add(&head, "X Y", 3, "", 0);
+    assert_true(head.framing.is_malformed);
 }
 
 static void knows_what_is_restricted(void **state)

@@ -1,5 +1,5 @@
 /* The rules of a request's head, without sockets. */
-#include "ingest/http_head.h"
+#include "ingest/http_framing.h"
 
 #include <string.h>
 
@@ -59,8 +59,8 @@ static void takes_one_length_or_chunked_alone(void **state)
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         const struct http_head head = head_of(cases[i].headers, 2);
-        if (http_head_check_post(&head, 100) != cases[i].answer)
-            fail_msg("case %zu: %s", i, answer_reason(http_head_check_post(&head, 100)));
+        if (http_framing_check_post(&head, 100) != cases[i].answer)
+            fail_msg("case %zu: %s", i, answer_reason(http_framing_check_post(&head, 100)));
     }
 }
 
@@ -72,13 +72,13 @@ static void a_get_has_no_body(void **state)
     const struct header some = { "Content-Length", "1" };
     const struct header chunked = { "Transfer-Encoding", "chunked" };
     struct http_head head = head_of(&none, 1);
-    assert_int_equal(http_head_check_get(&head), ANSWER_NONE);
+    assert_int_equal(http_framing_check_get(&head), ANSWER_NONE);
     head = head_of(&zero, 1);
-    assert_int_equal(http_head_check_get(&head), ANSWER_NONE);
+    assert_int_equal(http_framing_check_get(&head), ANSWER_NONE);
     head = head_of(&some, 1);
-    assert_int_equal(http_head_check_get(&head), ANSWER_FRAMING);
+    assert_int_equal(http_framing_check_get(&head), ANSWER_FRAMING);
     head = head_of(&chunked, 1);
-    assert_int_equal(http_head_check_get(&head), ANSWER_FRAMING);
+    assert_int_equal(http_framing_check_get(&head), ANSWER_FRAMING);
 }
 
 static void refuses_odd_names_values_and_versions(void **state)
@@ -94,17 +94,17 @@ static void refuses_odd_names_values_and_versions(void **state)
                                          { "Host", "other" } };
     for (size_t i = 0; i < COUNT(bad); i++) {
         const struct http_head head = head_of(&bad[i], 1);
-        assert_int_equal(http_head_check_common(&head, "HTTP/1.1"), ANSWER_HEADER_MALFORMED);
+        assert_int_equal(http_framing_check_common(&head, "HTTP/1.1"), ANSWER_HEADER_MALFORMED);
     }
     struct http_head with_nul = head_of(NULL, 0);
     http_head_add(&with_nul, "X", 1, "a\0b", 3);
-    assert_int_equal(http_head_check_common(&with_nul, "HTTP/1.1"), ANSWER_HEADER_MALFORMED);
+    assert_int_equal(http_framing_check_common(&with_nul, "HTTP/1.1"), ANSWER_HEADER_MALFORMED);
     const struct http_head hostless = { 0 };
-    assert_int_equal(http_head_check_common(&hostless, "HTTP/1.1"), ANSWER_HEADER_MALFORMED);
+    assert_int_equal(http_framing_check_common(&hostless, "HTTP/1.1"), ANSWER_HEADER_MALFORMED);
     const struct http_head good = head_of(NULL, 0);
-    assert_int_equal(http_head_check_common(&good, "HTTP/1.1"), ANSWER_NONE);
-    assert_int_equal(http_head_check_common(&good, "HTTP/1.0"), ANSWER_VERSION);
-    assert_int_equal(http_head_check_common(&good, "HTTP/1.2"), ANSWER_VERSION);
+    assert_int_equal(http_framing_check_common(&good, "HTTP/1.1"), ANSWER_NONE);
+    assert_int_equal(http_framing_check_common(&good, "HTTP/1.0"), ANSWER_VERSION);
+    assert_int_equal(http_framing_check_common(&good, "HTTP/1.2"), ANSWER_VERSION);
 }
 
 int main(void)
