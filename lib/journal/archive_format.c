@@ -1,9 +1,9 @@
 #include "journal/archive_format.h"
 
-#include <endian.h>
 #include <string.h>
 
 #include "crypto/crypto.h"
+#include "journal/bytes.h"
 
 enum {
     HEADER_AT_CRC = 8, /* over all behind it */
@@ -23,32 +23,6 @@ enum {
 
 static const uint8_t HEADER_MAGIC[8] = { 'D', 'E', 'S', 'G', 'A', 'R', 'C', 'H' };
 static const uint8_t FRAME_MAGIC[4] = { 0xd5, 'F', 'r', 0x9a };
-
-static void put32(uint8_t *out, uint32_t value)
-{
-    value = htole32(value);
-    memcpy(out, &value, sizeof value);
-}
-
-static void put64(uint8_t *out, uint64_t value)
-{
-    value = htole64(value);
-    memcpy(out, &value, sizeof value);
-}
-
-static uint32_t get32(const uint8_t *in)
-{
-    uint32_t value;
-    memcpy(&value, in, sizeof value);
-    return le32toh(value);
-}
-
-static uint64_t get64(const uint8_t *in)
-{
-    uint64_t value;
-    memcpy(&value, in, sizeof value);
-    return le64toh(value);
-}
 
 static uint32_t header_crc(const uint8_t *bytes)
 {

@@ -1,10 +1,10 @@
 #include "journal/record.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <string.h>
 
 #include "crypto/crypto.h"
+#include "journal/bytes.h"
 
 /* A record's value: offsets. */
 enum {
@@ -21,45 +21,6 @@ enum {
 enum { NOTE_AT_CRC = 0, NOTE_AT_FLAGS = 4, NOTE_AT_KEY = 6 };
 
 enum { FLAG_SEALED = 1, FORMAT_ONE = 1 << 8, FLAGS_KNOWN = FLAG_SEALED | FORMAT_ONE };
-
-static void put16(uint8_t *out, uint16_t value)
-{
-    value = htole16(value);
-    memcpy(out, &value, sizeof value);
-}
-
-static void put32(uint8_t *out, uint32_t value)
-{
-    value = htole32(value);
-    memcpy(out, &value, sizeof value);
-}
-
-static void put64(uint8_t *out, uint64_t value)
-{
-    value = htole64(value);
-    memcpy(out, &value, sizeof value);
-}
-
-static uint16_t get16(const uint8_t *in)
-{
-    uint16_t value;
-    memcpy(&value, in, sizeof value);
-    return le16toh(value);
-}
-
-static uint32_t get32(const uint8_t *in)
-{
-    uint32_t value;
-    memcpy(&value, in, sizeof value);
-    return le32toh(value);
-}
-
-static uint64_t get64(const uint8_t *in)
-{
-    uint64_t value;
-    memcpy(&value, in, sizeof value);
-    return le64toh(value);
-}
 
 void record_key(uint64_t sequence, uint8_t out[static RECORD_KEY_BYTES])
 {
