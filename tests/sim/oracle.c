@@ -48,6 +48,8 @@ void oracle_mark_stored(struct world *world, const char *where, const struct mod
 {
     world_trace(world, where, "mark of ingest-%zu is %llu", source,
                 (unsigned long long)state->marks[source].sequence);
+    if (state == redis_master(world))
+        world->marked_us[source] = world->now_us;
     check_mark(world, where, state, source);
 }
 
@@ -222,13 +224,14 @@ void oracle_judge(struct world *world)
         world_fail(world, "not at rest long after the faults: %s", unrest);
 }
 
-void oracle_record_deleted(struct world *world, const struct sim_record *record, int64_t rewound_us)
+void oracle_record_deleted(struct world *world, const struct sim_record *record, size_t source)
 {
     const struct model_state *state = redis_master(world);
     const struct delivery *delivery = &world->deliveries[record->delivery];
     for (size_t n = 0; n < delivery->event_count; n++) {
         struct sim_event *event = &world->events[delivery->first_event + n];
-        if (rewound_us < world->gone_us && !is_there(world, state, delivery->first_event + n))
+        if (world->marked_us[source] < world->gone_us &&
+            !is_there(world, state, delivery->first_event + n))
             event->is_excused = true;
     }
 }

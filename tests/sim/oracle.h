@@ -14,10 +14,9 @@ void oracle_state_changed(struct world *world, const char *where, const struct m
 /* The master lost more than a failover or a restart can: what no journal holds any more is excused.
  */
 void oracle_data_gone(struct world *world);
-/* A record left its journal. rewound_us: when its ingest last began to replay. What went with the
- * master's data and was too old before its ingest could know is excused too. */
-void oracle_record_deleted(struct world *world, const struct sim_record *record,
-                           int64_t rewound_us);
+/* A record left the journal of source. What went with the master's data and was too old before its
+ * ingest spoke to that master again is excused too. */
+void oracle_record_deleted(struct world *world, const struct sim_record *record, size_t source);
 size_t oracle_redis_clients(struct world *world, struct redis_client **clients);
 
 /* Nothing is left to do. */

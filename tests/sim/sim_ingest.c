@@ -56,7 +56,6 @@ struct sim_ingest {
     struct pending_note notes[NOTES_PENDING_MAX];
     size_t note_count;
     int64_t slow_until_us, full_until_us;
-    int64_t rewound_us;
 
     struct custody *custody;
     struct source_progress progress;
@@ -210,7 +209,7 @@ static void apply_retention(struct sim_ingest *self)
         if (record->sequence > self->released || !(is_early || is_old))
             return;
         record->is_deleted = true;
-        oracle_record_deleted(world, record, self->rewound_us);
+        oracle_record_deleted(world, record, self->process->index);
         world->counts.deletions++;
         world_trace(world, self->process->name, "record %llu is deleted",
                     (unsigned long long)record->sequence);
@@ -518,7 +517,6 @@ static void on_marked(struct sim_ingest *self, const Desg__V1__Marked *marked)
     if (!rewind.is_rewound)
         return;
     self->world->counts.rewinds++;
-    self->rewound_us = self->world->now_us;
     world_trace(self->world, self->process->name, "history %.8s: replays from mark %llu",
                 marked->history, (unsigned long long)rewind.mark);
 }

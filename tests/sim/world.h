@@ -111,7 +111,8 @@ struct world {
     bool has_faults; /* still */
     int64_t now_us;
     int64_t faults_end_us;
-    int64_t gone_us; /* when the master last lost more than a failover can */
+    int64_t marked_us[INGESTS_MAX]; /* when each source last stored a mark in the master */
+    int64_t gone_us;                /* when the master last lost more than a failover can */
     uint64_t order;
     struct scheduled *queue;
     size_t queue_length, queue_capacity;
