@@ -383,15 +383,18 @@ class Fault:
     GROWTH_DESCRIPTORS = 32  # connections to dispatch that libcurl keeps for the next
 
     def _grown(self, desk):
-        """What is not as it was at the row's start, once it had 10 s to calm down."""
+        """What is not as it was at the row's start, once it had 10 s to calm down. A sanitizer keeps freed memory and shadows
+        of it: under one, descriptors alone are judged."""
         samples = self.samples[desk]
+        is_memory_judged = not oracle.is_sanitized(desk)
 
         def grown():
             samples.take()
             found = {}
             for name, (kib, descriptors) in samples.last.items():
                 first_kib, first_descriptors = samples.first[name]
-                if kib - first_kib > self.GROWTH_KIB or samples.peak[name][0] - first_kib > self.PEAK_KIB:
+                is_bigger = kib - first_kib > self.GROWTH_KIB or samples.peak[name][0] - first_kib > self.PEAK_KIB
+                if is_memory_judged and is_bigger:
                     found[name] = f"{first_kib} KiB at first, {samples.peak[name][0]} at most, {kib} now"
                 elif descriptors - first_descriptors > self.GROWTH_DESCRIPTORS:
                     found[name] = f"{first_descriptors} descriptors at first, {descriptors} now"

@@ -37,6 +37,12 @@ def marks_behind(desk):
     return behind
 
 
+def is_sanitized(desk):
+    """Whether the programs are built with AddressSanitizer or ThreadSanitizer."""
+    program = (desk.build / "bin" / "desg-ingest").read_bytes()
+    return b"__asan_init" in program or b"__tsan_init" in program
+
+
 def unwell(desk):
     """What a healed desk must not show: ended processes, a Redis or dispatch that somebody still finds away."""
     found = {}
