@@ -527,6 +527,9 @@ void sim_ingest_packet(struct sim_ingest *self, enum port port, link_peer peer,
     uint64_t number = port == PORT_CLASSIFY ? worker_peer(peer) : route_peer(peer);
     if (self->world->mutant == MUTANT_NO_FENCE)
         forge_fence(self, packet);
+    if (self->world->mutant == MUTANT_MARK_WITHOUT_BEAT &&
+        packet->kind_case == DESG__V1__PACKET__KIND_HISTORY) /* nor does ingest look at it */
+        packet->history->mark_beat = self->progress.beat_at_hello;
     if (packet->kind_case == DESG__V1__PACKET__KIND_HISTORY)
         (void)source_progress_history(&self->progress, packet->history, now_ms(self));
     else if (packet->kind_case == DESG__V1__PACKET__KIND_MARKED)
