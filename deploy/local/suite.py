@@ -10,6 +10,7 @@ import datetime
 import fcntl
 import hashlib
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -37,10 +38,24 @@ class DidNotStart(Exception):
     """A process ended or did not become ready."""
 
 
+def _ports():
+    """Port numbers from a random place on, for ever. None that the kernel gives to outgoing connections: one of those would take the
+    port between its choice here and the service's listening on it (ip_local_port_range)."""
+    lowest = 10_000
+    beyond = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    first = secrets.randbelow(beyond - lowest)
+    return (lowest + (first + number) % (beyond - lowest) for number in itertools.count())
+
+
+PORTS = _ports()
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on, never the same twice."""
+    for port in PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class UnixConnection(http.client.HTTPConnection):

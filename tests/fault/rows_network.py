@@ -198,7 +198,7 @@ def address_reused(fault):
             fault.kill(desk, name)
             impostor = Impostor(desk.place(name), kind, [PORTS[port] for port in ports[name]], secret)
             fault.cleanup(impostor.close)
-            wait_until(lambda: impostor.count() > 0, 10, f"{kind} met at the address of {name}")
+            wait_until(lambda: impostor.count() >= len(ports[name]), 10, f"{kind} met at the address of {name}")
             fault.pause(3.0)
             met += impostor.count()
             impostor.close()

@@ -16,6 +16,7 @@
 #include <hiredis/hiredis.h>
 
 enum { START_DEADLINE_MS = 60000, POLL_MS = 20, PATH_BYTES = 128, MEMBERS = 5 };
+enum { LOWEST_PORT = 10000, PORTS = 20000, APART = 2 * MEMBERS };
 
 struct member {
     char folder[PATH_BYTES];
@@ -37,17 +38,21 @@ static void give_up(const char *what)
     abort();
 }
 
-static int free_port(void)
+/* Looks for a port nobody listens on, from *port up: far below those that the kernel gives to
+ * outgoing connections, one of which could take it before Redis listens. */
+static int free_port(int *port)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t length = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, length) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &length) != 0)
-        give_up("no free port");
-    (void)close(fd);
-    return ntohs(address.sin_port);
+    for (bool is_free = false; !is_free;) {
+        struct sockaddr_in address = { .sin_family = AF_INET,
+                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                       .sin_port = htons((uint16_t)++ * port) };
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+            give_up("socket");
+        is_free = bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+        (void)close(fd);
+    }
+    return *port;
 }
 
 static void run_server(const struct redis_cluster *self, const struct member *member)
@@ -191,6 +196,7 @@ struct redis_cluster *redis_cluster_new(const char *password)
     if (!self)
         give_up("memory");
     self->password = password;
+    int port = LOWEST_PORT + (int)getpid() * APART % PORTS;
     (void)snprintf(self->folder, sizeof self->folder, "/tmp/desg-cluster-XXXXXX");
     if (!mkdtemp(self->folder))
         give_up("mkdtemp");
@@ -201,7 +207,7 @@ struct redis_cluster *redis_cluster_new(const char *password)
         (void)snprintf(make, sizeof make, "mkdir %s", member->folder);
         if (system(make) != 0) /* NOLINT(cert-env33-c): a path of our own making */
             give_up("mkdir");
-        member->port = free_port();
+        member->port = free_port(&port);
         (void)snprintf(member->address, sizeof member->address, "127.0.0.1:%d", member->port);
         char path[PATH_BYTES + 32];
         (void)snprintf(path, sizeof path, "%s/sentinel.conf", member->folder);
