@@ -13,6 +13,7 @@ pkg_check_modules(CYAML REQUIRED IMPORTED_TARGET libcyaml>=1.3)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto>=3.0)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc>=2.6)
+pkg_check_modules(MXML REQUIRED IMPORTED_TARGET mxml>=3.1)
 pkg_check_modules(HYPERSCAN REQUIRED IMPORTED_TARGET libhs>=5.4) # Vectorscan installs the same name
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka>=1.1.5)
 find_program(PROTOC_C protoc-c REQUIRED)
