@@ -9,6 +9,7 @@
 #include "error/error.h"
 #include "ids/ids.h"
 #include "store/plan.h"
+#include "unpack/unpack.h"
 
 static void free_event(Desg__V1__Event **event_p)
 {
@@ -86,7 +87,8 @@ static json_t *describe_attachments(const Desg__V1__Event *event)
 
 json_t *describe_event(const void *bytes, size_t length)
 {
-    AUTO(free_event) Desg__V1__Event *event = desg__v1__event__unpack(NULL, length, bytes);
+    AUTO(free_event)
+    Desg__V1__Event *event = unpack_or_end(&desg__v1__event__descriptor, bytes, length);
     if (!event)
         return NULL;
     json_t *object = json_object();
@@ -145,7 +147,8 @@ static json_t *describe_flags(const Desg__V1__Verdict *verdict)
 
 json_t *describe_verdict(const void *bytes, size_t length)
 {
-    AUTO(free_verdict) Desg__V1__Verdict *verdict = desg__v1__verdict__unpack(NULL, length, bytes);
+    AUTO(free_verdict)
+    Desg__V1__Verdict *verdict = unpack_or_end(&desg__v1__verdict__descriptor, bytes, length);
     if (!verdict)
         return NULL;
     json_t *object = json_object();
@@ -202,7 +205,8 @@ static void describe_what(json_t *object, const Desg__V1__Fact *fact)
 json_t *describe_fact(const void *bytes, size_t length)
 {
     json_t *object = json_object();
-    AUTO(free_fact) Desg__V1__Fact *fact = desg__v1__fact__unpack(NULL, length, bytes);
+    AUTO(free_fact)
+    Desg__V1__Fact *fact = unpack_or_end(&desg__v1__fact__descriptor, bytes, length);
     if (!fact)
         return object;
     set_text(object, "agent", fact->agent);

@@ -49,6 +49,13 @@ void event_decoder_destroy(struct event_decoder **self_p)
     *self_p = NULL;
 }
 
+const Desg__V1__Verdict *verdict_decode(struct event_decoder *self, const uint8_t *bytes,
+                                        size_t length)
+{
+    self->used = 0;
+    return desg__v1__verdict__unpack(&self->allocator, length, bytes);
+}
+
 const Desg__V1__Event *event_decode(struct event_decoder *self, const uint8_t *bytes, size_t length)
 {
     self->used = 0;

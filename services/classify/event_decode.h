@@ -1,4 +1,5 @@
-/* event_decode - a serialised Event as a struct, in memory that is used again for the next one. */
+/* event_decode - a serialised Event as a struct, in memory that is used again for the next one: all
+ * of it taken at the start, so that NULL never means that the machine was short of it. */
 #ifndef DESG_CLASSIFY_EVENT_DECODE_H
 #define DESG_CLASSIFY_EVENT_DECODE_H
 
@@ -6,6 +7,7 @@
 #include <stdint.h>
 
 #include "desg/v1/event.pb-c.h"
+#include "desg/v1/verdict.pb-c.h"
 #include "error/error.h"
 
 enum { EVENT_DECODE_BYTES = 8 << 20 }; /* of memory for one event; only what is used is touched */
@@ -19,5 +21,8 @@ void event_decoder_destroy(struct event_decoder **self_p);
  */
 const Desg__V1__Event *event_decode(struct event_decoder *self, const uint8_t *bytes,
                                     size_t length);
+/* A verdict, in the same place. */
+const Desg__V1__Verdict *verdict_decode(struct event_decoder *self, const uint8_t *bytes,
+                                        size_t length);
 
 #endif

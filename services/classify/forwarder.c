@@ -308,17 +308,17 @@ static void judge(struct forwarder *self, const Desg__V1__Event *event, Desg__V1
 
 /* A replayed event brings the verdict it was applied with: newer rules never rewrite what was
  * decided. Only "unclassified" gives way. */
-static bool keep_verdict(const Desg__V1__Item *item, Desg__V1__Severity *severity)
+static bool keep_verdict(struct forwarder *self, const Desg__V1__Item *item,
+                         Desg__V1__Severity *severity)
 {
     if (item->verdict.len == 0)
         return false;
-    Desg__V1__Verdict *kept =
-        desg__v1__verdict__unpack(NULL, item->verdict.len, item->verdict.data);
+    const Desg__V1__Verdict *kept =
+        verdict_decode(self->decoder, item->verdict.data, item->verdict.len);
     bool is_kept = kept && !kept->is_unclassified &&
                    kept->severity != DESG__V1__SEVERITY__SEVERITY_UNSPECIFIED;
     if (is_kept)
         *severity = kept->severity;
-    desg__v1__verdict__free_unpacked(kept, NULL);
     return is_kept;
 }
 
@@ -327,6 +327,8 @@ static void take_item(struct forwarder *self, const Desg__V1__Item *given)
     struct portion *portion = &self->portion;
     if (!given->position)
         return; /* nothing an answer could name */
+    Desg__V1__Severity kept = DESG__V1__SEVERITY__SEVERITY_UNSPECIFIED;
+    bool is_kept = keep_verdict(self, given, &kept); /* first: the event takes its place */
     const Desg__V1__Event *event = event_decode(self->decoder, given->event.data, given->event.len);
     if (!event) {
         portion->refused[portion->refused_count++] = given->position;
@@ -338,7 +340,8 @@ static void take_item(struct forwarder *self, const Desg__V1__Item *given)
     *item = *given;
     *seen = (Desg__V1__SeenItem)DESG__V1__SEEN_ITEM__INIT;
     seen->position = given->position;
-    if (!keep_verdict(given, &seen->severity))
+    seen->severity = kept;
+    if (!is_kept)
         judge(self, event, item, &seen->severity);
     portion->seen_list[portion->seen_count++] = seen;
     size_t lane = triage_is_urgent_lane(seen->severity) ? URGENT : BULK;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "desg/v1/fact.pb-c.h"
+#include "unpack/unpack.h"
 
 enum { NAME_BYTES = 65, RECORD_MAX_BYTES = 8 << 20 };
 
@@ -71,7 +72,8 @@ static void note_break(struct audit_chain *self, const char *format, ...)
 
 static void note_heads(struct audit_chain *self, const Desg__V1__AuditRecord *record)
 {
-    Desg__V1__Fact *fact = desg__v1__fact__unpack(NULL, record->fact.len, record->fact.data);
+    Desg__V1__Fact *fact =
+        unpack_or_end(&desg__v1__fact__descriptor, record->fact.data, record->fact.len);
     bool has_heads = fact && fact->what_case == DESG__V1__FACT__WHAT_HEADS;
     for (size_t i = 0; has_heads && i < fact->heads->n_heads; i++) {
         const Desg__V1__Head *head = fact->heads->heads[i];
@@ -134,7 +136,7 @@ void audit_chain_add(struct audit_chain *self, const json_t *row)
     uint8_t *bytes = must(malloc(length + 1));
     Desg__V1__AuditRecord *record = NULL;
     if (crypto_unhex(text, strlen(text), bytes, length))
-        record = desg__v1__audit_record__unpack(NULL, length, bytes);
+        record = unpack_or_end(&desg__v1__audit_record__descriptor, bytes, length);
     if (record)
         take_record(self, record, bytes, length);
     else

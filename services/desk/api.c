@@ -1,11 +1,13 @@
 #include "desk/api.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock/clock.h"
 #include "log/log.h"
+#include "unpack/unpack.h"
 
 enum { BUSY_RETRY_S = 1, FULL_RETRY_S = 5 };
 
@@ -167,7 +169,8 @@ static bool find_fact(void *arg, const struct chain_link *link)
     if (!link->fact || link->fact->id.len != ID_BYTES ||
         memcmp(link->fact->id.data, wanted->id->bytes, ID_BYTES) != 0)
         return true;
-    wanted->found = desg__v1__fact__unpack(NULL, link->record->fact.len, link->record->fact.data);
+    wanted->found =
+        unpack_or_end(&desg__v1__fact__descriptor, link->record->fact.data, link->record->fact.len);
     return false;
 }
 
@@ -250,9 +253,8 @@ void api_fact_store(struct api_call *call, const struct id *id, const void *byte
         return;
     }
     fact_index_put(call->api->index, id, sequence);
-    Desg__V1__Fact *fact = desg__v1__fact__unpack(NULL, length, bytes);
-    if (!fact)
-        abort(); /* our own bytes: no memory */
+    Desg__V1__Fact *fact = unpack_or_end(&desg__v1__fact__descriptor, bytes, length);
+    assert(fact); /* our own bytes */
     char text[ID_TEXT_BYTES];
     id_text(id->bytes, text);
     log_info("fact_stored", KV("fact", text), KV("kind", fact_kind(fact)),

@@ -8,6 +8,7 @@
 
 #include "clock/clock.h"
 #include "log/log.h"
+#include "unpack/unpack.h"
 
 enum {
     GROUP_MAX_FACTS = 256,
@@ -63,9 +64,11 @@ struct chain {
 static bool show_record(const struct journal_record *record, const ProtobufCBinaryData *bytes,
                         bool (*visit)(void *arg, const struct chain_link *link), void *arg)
 {
-    Desg__V1__AuditRecord *audit = desg__v1__audit_record__unpack(NULL, bytes->len, bytes->data);
+    Desg__V1__AuditRecord *audit =
+        unpack_or_end(&desg__v1__audit_record__descriptor, bytes->data, bytes->len);
     Desg__V1__Fact *fact =
-        audit ? desg__v1__fact__unpack(NULL, audit->fact.len, audit->fact.data) : NULL;
+        audit ? unpack_or_end(&desg__v1__fact__descriptor, audit->fact.data, audit->fact.len)
+              : NULL;
     const struct chain_link link = {
         .sequence = record->sequence,
         .stored_at_ms = record->stored_at_ms,
@@ -84,8 +87,9 @@ bool chain_open(const struct journal_record *record,
                 bool (*visit)(void *arg, const struct chain_link *link), void *arg)
 {
     Desg__V1__AuditGroup *group =
-        record->is_damaged ? NULL
-                           : desg__v1__audit_group__unpack(NULL, record->body_bytes, record->body);
+        record->is_damaged
+            ? NULL
+            : unpack_or_end(&desg__v1__audit_group__descriptor, record->body, record->body_bytes);
     if (!group) {
         const struct chain_link damaged = { .sequence = record->sequence,
                                             .stored_at_ms = record->stored_at_ms };

@@ -6,6 +6,7 @@
 
 #include "desk/api.h"
 #include "desk/best_waiting.h"
+#include "unpack/unpack.h"
 
 enum { REASON_MAX_BYTES = 2000, NOTE_MAX_BYTES = 16384, WORD_MAX_BYTES = 200 };
 
@@ -50,7 +51,8 @@ static bool is_asked_for(const Desg__V1__Fact *asked, const struct store_fact_do
 {
     if (!done->is_repeat)
         return true;
-    Desg__V1__Fact *stored = desg__v1__fact__unpack(NULL, done->fact_length, done->fact);
+    Desg__V1__Fact *stored =
+        unpack_or_end(&desg__v1__fact__descriptor, done->fact, done->fact_length);
     bool is_same = stored && fact_is_same(asked, stored);
     desg__v1__fact__free_unpacked(stored, NULL);
     return is_same;

@@ -13,6 +13,7 @@
 #include "desk/heads.h"
 #include "desk/http_server.h"
 #include "log/log.h"
+#include "unpack/unpack.h"
 
 enum { FACTS_REMEMBERED = 65536, PATH_BYTES = 256, JOURNAL_CHECK_MS = 1000 };
 
@@ -79,8 +80,8 @@ static bool gather(void *arg, const struct chain_link *link)
     if (gathered->count == STORE_APPLY_MAX)
         apply_gathered(gathered);
     Desg__V1__Fact *copy =
-        desg__v1__fact__unpack(NULL, link->record->fact.len, link->record->fact.data);
-    if (copy)
+        unpack_or_end(&desg__v1__fact__descriptor, link->record->fact.data, link->record->fact.len);
+    if (copy) /* it was read a moment ago */
         gathered->facts[gathered->count++] = copy;
     return gathered->rc == 0;
 }

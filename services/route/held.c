@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "store/plan.h"
+#include "unpack/unpack.h"
 
 enum { RAW_KEPT_BYTES = 16 << 10, REPLAYED_AFTER_MS = 10 * 60 * 1000 };
 
@@ -47,19 +48,15 @@ static int copy_bytes(struct held *out, const uint8_t *event, size_t event_lengt
 
 static int decode(struct held *out, struct error *err)
 {
-    out->event = desg__v1__event__unpack(NULL, out->event_length, out->bytes);
+    out->event = unpack(&desg__v1__event__descriptor, out->bytes, out->event_length, err);
     if (!out->event)
-        return error_set(err, ERROR_INVALID, "event of %zu bytes cannot be decoded",
-                         out->event_length);
+        return -1;
     if (out->event->id.len != ID_BYTES)
         return error_set(err, ERROR_INVALID, "event id has %zu bytes, not %d", out->event->id.len,
                          ID_BYTES);
-    out->verdict =
-        desg__v1__verdict__unpack(NULL, out->verdict_length, out->bytes + out->event_length);
-    if (!out->verdict)
-        return error_set(err, ERROR_INVALID, "verdict of %zu bytes cannot be decoded",
-                         out->verdict_length);
-    return 0;
+    out->verdict = unpack(&desg__v1__verdict__descriptor, out->bytes + out->event_length,
+                          out->verdict_length, err);
+    return out->verdict ? 0 : -1;
 }
 
 static void clear_content(struct held *self)

@@ -12,6 +12,7 @@
 #include "classify/forwarder.h"
 #include "classify/hold.h"
 #include "ids/ids.h"
+#include "scarce_memory.h"
 
 enum { INGEST = 1, ROUTE = 2, NOTIFY = 3, SENT_MAX = 64 };
 
@@ -208,6 +209,25 @@ static void refuses_what_it_cannot_decode(void **state)
     assert_int_equal(f->sent[0].kind, DESG__V1__PACKET__KIND_REFUSED);
 }
 
+/* What was decided is not decided anew, nor an event refused, because the machine is short. */
+static void a_want_of_memory_is_no_fault_of_event_or_verdict(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t bytes[32];
+    route_up(f, 8);
+    Desg__V1__Verdict verdict = DESG__V1__VERDICT__INIT;
+    verdict.severity = DESG__V1__SEVERITY__SEVERITY_URGENT;
+    ProtobufCBinaryData kept = { desg__v1__verdict__pack(&verdict, bytes), bytes };
+    memory_lasts(0);
+    offer(f, 1, &kept, true);
+    offer(f, 2, NULL, true);
+    (void)memory_is_plenty();
+    assert_int_equal(f->judged, 1);
+    assert_int_equal(f->sent_count, 4);
+    for (size_t i = 0; i < f->sent_count; i++)
+        assert_int_not_equal(f->sent[i].kind, DESG__V1__PACKET__KIND_REFUSED);
+}
+
 static void keeps_a_real_verdict_and_replaces_an_unclassified_one(void **state)
 {
     struct fixture *f = *state;
@@ -328,6 +348,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(says_seen_and_sends_by_lane_with_the_fence_it_got),
         T(refuses_what_it_cannot_decode),
+        T(a_want_of_memory_is_no_fault_of_event_or_verdict),
         T(keeps_a_real_verdict_and_replaces_an_unclassified_one),
         T(never_sends_more_than_the_credit),
         T(without_a_route_bulk_is_given_back_after_half_a_second),

@@ -12,6 +12,7 @@
 
 #include "route/applying.h"
 #include "sample.h"
+#include "scarce_memory.h"
 
 enum { PEER = 4, NOTIFY = 5, SENT_MAX = 64 };
 
@@ -253,6 +254,26 @@ static void refuses_what_it_cannot_decode(void **state)
     assert_false(applying_wants_flush(f->applying));
 }
 
+/* Offered again when there is memory, and applied then. */
+static void a_want_of_memory_answers_busy_and_refuses_nothing(void **state)
+{
+    struct fixture *f = *state;
+    size_t failures = 0;
+    for (bool is_taken = false; !is_taken; failures += !is_taken) {
+        assert_in_range(failures, 0, 100);
+        memory_lasts(failures);
+        offer(f, 1, urgent, true);
+        (void)memory_is_plenty();
+        is_taken = applying_wants_flush(f->applying);
+        if (!is_taken)
+            assert_int_equal(last(f)->kind, DESG__V1__PACKET__KIND_BUSY);
+        f->sent_count = 0;
+    }
+    assert_in_range(failures, 5, 100);
+    applying_flush(f->applying, f->at);
+    assert_int_equal(last(f)->kind, DESG__V1__PACKET__KIND_DONE);
+}
+
 static void a_failed_call_answers_busy_and_reports(void **state)
 {
     struct fixture *f = *state;
@@ -374,6 +395,7 @@ int main(void)
         T(gathers_and_applies_in_one_call_with_the_fence_it_got),
         T(a_full_call_does_not_wait),
         T(refuses_what_it_cannot_decode),
+        T(a_want_of_memory_answers_busy_and_refuses_nothing),
         T(a_failed_call_answers_busy_and_reports),
         T(a_silent_redis_is_not_asked_and_urgent_ones_are_alerted_first),
         T(a_notify_that_says_nothing_ends_the_waiting),

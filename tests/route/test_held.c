@@ -9,6 +9,7 @@
 
 #include "route/held.h"
 #include "sample.h"
+#include "scarce_memory.h"
 
 static const int64_t now_ms = 1790000000000;
 
@@ -120,12 +121,41 @@ static void needs_an_alert_only_what_is_urgent_fresh_and_not_yet_told(void **sta
     }
 }
 
+/* Whatever allocation it is that fails: the event is as good as before, and comes again. */
+static void a_want_of_memory_is_no_fault_of_the_event(void **state)
+{
+    (void)state;
+    struct sample sample;
+    sample_init(&sample, 1, 1, now_ms, DESG__V1__SEVERITY__SEVERITY_URGENT);
+    for (int is_poison = 0; is_poison < 2; is_poison++) {
+        Desg__V1__Item item = item_of(&sample);
+        item.is_quarantined = is_poison;
+        item.quarantine_reason = (char *)"crashed its worker twice";
+        size_t refusals = 0;
+        for (int rc = -1; rc != 0; refusals += rc != 0) {
+            struct held held;
+            struct error err = { 0 };
+            assert_in_range(refusals, 0, 200);
+            memory_lasts(refusals);
+            rc = held_take(&held, &somewhere, &item, now_ms, &err);
+            (void)memory_is_plenty();
+            if (rc != 0)
+                assert_int_equal(err.kind, ERROR_SYSTEM);
+            else
+                assert_int_equal(held.event->kind, sample.event.kind);
+            held_clear(&held);
+        }
+        assert_in_range(refusals, 5, 200); /* also where event and verdict are taken apart */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_copies_of_the_bytes_as_they_came),
         cmocka_unit_test(what_cannot_be_decoded_is_refused),
         cmocka_unit_test(poison_that_is_no_event_is_kept_as_an_unreadable_one),
+        cmocka_unit_test(a_want_of_memory_is_no_fault_of_the_event),
         cmocka_unit_test(needs_an_alert_only_what_is_urgent_fresh_and_not_yet_told),
     };
     return cmocka_run_group_tests_name("route held", tests, NULL, NULL);

@@ -1,0 +1,60 @@
+#include "unpack/unpack.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "log/log.h"
+
+struct memory {
+    ProtobufCAllocator allocator;
+    bool was_short;
+};
+
+static void *take(void *arg, size_t size)
+{
+    struct memory *self = arg;
+    void *taken = malloc(size ? size : 1); /* NULL for 0 would look like a want of it */
+    self->was_short |= !taken;
+    return taken;
+}
+
+static void give_back(void *arg, void *pointer)
+{
+    (void)arg;
+    free(pointer);
+}
+
+void *unpack(const ProtobufCMessageDescriptor *descriptor, const void *bytes, size_t length,
+             struct error *err)
+{
+    static const uint8_t nothing[1] = { 0 };
+    assert(descriptor && (bytes || length == 0));
+    struct memory memory = { .allocator = { take, give_back, &memory } };
+    void *message =
+        protobuf_c_message_unpack(descriptor, &memory.allocator, length, bytes ? bytes : nothing);
+    if (message)
+        return message;
+    if (memory.was_short)
+        (void)error_set(err, ERROR_SYSTEM, "no memory to decode %s of %zu bytes",
+                        descriptor->short_name, length);
+    else
+        (void)error_set(err, ERROR_INVALID, "%s of %zu bytes cannot be decoded",
+                        descriptor->short_name, length);
+    return NULL;
+}
+
+void *unpack_or_end(const ProtobufCMessageDescriptor *descriptor, const void *bytes, size_t length)
+{
+    struct error err = { 0 };
+    void *message = unpack(descriptor, bytes, length, &err);
+    if (!message && err.kind == ERROR_SYSTEM) {
+        log_error("out_of_memory", KV("error", err.text));
+        _exit(
+            EX_OSERR); /* no handler of ours has memory either; abort would leave texts in a core */
+    }
+    return message;
+}
