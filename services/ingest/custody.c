@@ -18,6 +18,7 @@ struct custody_limits custody_default_limits(void)
         .bypass_replayed_ms = 60000,
         .retry_ms = 10000,
         .retry_max_ms = 60000,
+        .return_ms = 10000,
         .lost_ms = 30000,
         .probe_ms = 1000,
         .hello_ms = 2000,
@@ -70,7 +71,7 @@ struct held_record *custody_find_record(struct custody *self, uint64_t sequence)
     return record;
 }
 
-static struct held_event *find_event(struct custody *self, uint64_t sequence, uint32_t index)
+struct held_event *custody_find_event(struct custody *self, uint64_t sequence, uint32_t index)
 {
     struct held_record *record = custody_find_record(self, sequence);
     return record && index < record->count ? &record->events[index] : NULL;
@@ -78,7 +79,7 @@ static struct held_event *find_event(struct custody *self, uint64_t sequence, ui
 
 bool custody_event_id(struct custody *self, uint64_t sequence, uint32_t index, struct id *out)
 {
-    const struct held_event *event = find_event(self, sequence, index);
+    const struct held_event *event = custody_find_event(self, sequence, index);
     if (event)
         *out = event->record->split.events[index].id;
     return event != NULL;
@@ -170,6 +171,8 @@ static void settle(struct custody *self, struct held_event *event, enum held_sta
     assert(state >= HELD_DONE && event->state < HELD_DONE);
     custody_dequeue(event);
     event->state = state;
+    if (state == HELD_DONE)
+        custody_acquit_event(self, event);
     if (--event->record->active == 0)
         finish_record(self, event->record);
 }
@@ -335,13 +338,14 @@ void custody_offer_again(struct held_event *event, int64_t now_ms)
 
 void custody_start_event(struct custody *self, struct held_event *event)
 {
-    if (event->deaths >= 2)
+    if (event->deaths >= DEATHS_MAX)
         event->quarantine_reason = "two classify workers died holding it alone";
-    if (event->quarantine_reason) {
+    if (event->quarantine_reason)
         custody_bypass(self, event);
-    } else {
+    else if (event->deaths + custody_charges(self, event) >= DEATHS_MAX)
+        custody_dequeue(event); /* no worker more until it is decided; its patience goes on */
+    else
         custody_enqueue(event->is_suspect ? &self->suspects : &self->waiting, event, false);
-    }
 }
 
 void custody_load(struct custody *self, const struct custody_record *from, int64_t now_ms)
@@ -482,14 +486,16 @@ static void offer_provisional_again(struct custody *self, const struct holder *w
     }
 }
 
-void custody_worker_up(struct custody *self, uint64_t worker, uint32_t credit,
-                       const char *const *channels, size_t channel_count, int64_t now_ms)
+void custody_worker_up(struct custody *self, uint64_t worker, const struct custody_worker *who,
+                       int64_t now_ms)
 {
-    struct holder *holder = add_holder(self, worker, credit);
+    custody_acquit_worker(self, &who->instance);
+    struct holder *holder = add_holder(self, worker, who->credit);
     if (!holder)
         return;
-    holder->channels = channels;
-    holder->channel_count = channel_count;
+    holder->instance = who->instance;
+    holder->channels = who->channels;
+    holder->channel_count = who->channel_count;
     offer_provisional_again(self, holder); /* triage is back */
     offer_bypassed_again(self, now_ms);
 }
@@ -539,13 +545,14 @@ uint32_t custody_take_returned(struct custody *self, uint64_t peer)
     return returned;
 }
 
-/* Its worker died holding it. Alone, that counts against it; among others it only makes it suspect.
+/* Its worker went holding it. Alone, that is held against it; among others it only makes it
+ * suspect.
  */
-static void suspect(struct custody *self, struct held_event *event, bool was_alone)
+static void suspect(struct custody *self, struct held_event *event, const struct holder *worker)
 {
     event->is_suspect = true;
-    if (was_alone)
-        event->deaths++;
+    if (worker->is_alone)
+        custody_charge(self, event, &worker->instance);
     self->counts.suspects++;
     custody_note_event(self, event);
     event->state = HELD_WAITING;
@@ -581,17 +588,16 @@ void custody_worker_down(struct custody *self, uint64_t worker, bool is_drain, i
     struct holder *holder = custody_holder(self, worker);
     if (!holder)
         return;
-    bool was_alone = holder->is_alone;
     for (uint32_t i = 0; i < holder->count; i++) {
         struct held_event *event =
-            find_event(self, holder->held[i].sequence, holder->held[i].index);
+            custody_find_event(self, holder->held[i].sequence, holder->held[i].index);
         if (!event || event->peer != worker || event->state != HELD_SENT)
             continue;
         if (is_drain) {
             event->state = HELD_WAITING;
             custody_enqueue(&self->waiting, event, true);
         } else {
-            suspect(self, event, was_alone);
+            suspect(self, event, holder);
         }
     }
     drop_holder(self, holder);
@@ -606,7 +612,7 @@ void custody_route_down(struct custody *self, uint64_t route, int64_t now_ms)
         return;
     for (uint32_t i = 0; i < holder->count; i++) {
         struct held_event *event =
-            find_event(self, holder->held[i].sequence, holder->held[i].index);
+            custody_find_event(self, holder->held[i].sequence, holder->held[i].index);
         if (event && event->peer == route && event->state == HELD_ROUTED) {
             event->sends = 0;
             custody_bypass(self, event);
@@ -628,7 +634,7 @@ void custody_take_back(struct custody *self, struct holder *holder, uint64_t seq
 {
     if (give_back(holder, sequence, index))
         holder->returned--; /* it was never taken from the link's account */
-    struct held_event *event = find_event(self, sequence, index);
+    struct held_event *event = custody_find_event(self, sequence, index);
     if (!event || event->peer != holder->peer)
         return;
     event->state = holder->is_route ? HELD_TO_ROUTE : HELD_WAITING;
@@ -649,12 +655,13 @@ void custody_seen(struct custody *self, uint64_t worker, uint64_t sequence, uint
         (void)give_back(holder, sequence, index);
         offer_provisional_again(self, holder); /* triage is back */
     }
-    struct held_event *event = find_event(self, sequence, index);
+    struct held_event *event = custody_find_event(self, sequence, index);
     if (!event || event->quarantine_reason ||
         (event->state != HELD_SENT && event->state != HELD_WAITING &&
          event->state != HELD_TO_ROUTE))
         return;
-    custody_dequeue(event); /* a hedge or bypass that is not needed any more */
+    custody_acquit_event(self, event); /* a worker looked at it and lives */
+    custody_dequeue(event);            /* a hedge or bypass that is not needed any more */
     event->state = HELD_SEEN;
     event->severity = severity;
     event->peer = worker;
@@ -723,7 +730,7 @@ bool custody_answered(struct custody *self, uint64_t peer, uint64_t sequence, ui
         (void)give_back(holder, sequence, index);
     if (answer == CUSTODY_DONE || answer == CUSTODY_PROVISIONAL)
         self->is_route_busy = false;
-    struct held_event *event = find_event(self, sequence, index);
+    struct held_event *event = custody_find_event(self, sequence, index);
     if (!event || event->state >= HELD_DONE)
         return false;
     if (answer == CUSTODY_REFUSED) {
@@ -846,6 +853,7 @@ void custody_tick(struct custody *self, int64_t now_ms)
     self->hedge_tokens += 0.002 * (double)(now_ms - self->ticked_at_ms);
     if (self->hedge_tokens > 64)
         self->hedge_tokens = 64;
+    custody_convict_late(self, now_ms - self->ticked_at_ms);
     self->ticked_at_ms = now_ms;
     if (now_ms - self->provisional_at_ms >= self->limits.retry_ms) {
         self->provisional_at_ms = now_ms;

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "desg/v1/packet.pb-c.h"
+#include "ids/ids.h"
 #include "ingest/split.h"
 
 enum {
@@ -35,8 +36,9 @@ struct custody_limits {
     int64_t bypass_replayed_ms; /* the same for what was received before the start */
     int64_t retry_ms;           /* bulk without DONE; doubles up to retry_max_ms */
     int64_t retry_max_ms;
-    int64_t lost_ms;  /* a credit unanswered so long on a live connection is taken back */
-    int64_t probe_ms; /* one probe batch of deferred events in this time while route is busy */
+    int64_t return_ms; /* a worker gone so long, while others are there, has died */
+    int64_t lost_ms;   /* a credit unanswered so long on a live connection is taken back */
+    int64_t probe_ms;  /* one probe batch of deferred events in this time while route is busy */
     int64_t hello_ms;
     int64_t mark_ms;
     int64_t beat_ms;         /* the mark is stored anew so often though it has not moved */
@@ -79,9 +81,16 @@ bool custody_event_id(struct custody *self, uint64_t sequence, uint32_t index, s
 /* first..last are not in the journal (any more): nothing to do for them. */
 void custody_absent(struct custody *self, uint64_t first, uint64_t last);
 
-/* channels: borrowed until worker_down; count 0 = all. */
-void custody_worker_up(struct custody *self, uint64_t worker, uint32_t credit,
-                       const char *const *channels, size_t channel_count, int64_t now_ms);
+/* Who a worker is. instance: of its process; one that comes back with the same did not die.
+ * channels: borrowed until worker_down; count 0 = all. */
+struct custody_worker {
+    struct id instance;
+    uint32_t credit;
+    const char *const *channels;
+    size_t channel_count;
+};
+void custody_worker_up(struct custody *self, uint64_t worker, const struct custody_worker *who,
+                       int64_t now_ms);
 void custody_worker_down(struct custody *self, uint64_t worker, bool is_drain, int64_t now_ms);
 void custody_route_up(struct custody *self, uint64_t route, uint32_t credit);
 void custody_route_down(struct custody *self, uint64_t route, int64_t now_ms);

@@ -134,6 +134,7 @@ void custody_forgive(struct custody *self, struct held_record *record)
     for (size_t i = 0; i < record->count; i++) {
         struct held_event *event = &record->events[i];
         event->quarantine_reason = event->state < HELD_TO_ROUTE ? NULL : event->quarantine_reason;
+        custody_acquit_event(self, event);
         if (!event->is_suspect && event->deaths == 0 && event->refusals == 0)
             continue;
         event->is_suspect = false;
@@ -155,7 +156,8 @@ static void forgive_held(struct custody *self, struct held_record *record)
     for (size_t i = 0; i < record->count; i++) {
         struct held_event *event = &record->events[i];
         bool is_waiting_for_route = event->state == HELD_TO_ROUTE && event->quarantine_reason;
-        bool is_waiting_alone = event->state == HELD_WAITING && event->list == &self->suspects;
+        bool is_waiting_alone =
+            event->state == HELD_WAITING && (event->list == &self->suspects || !event->list);
         if (!is_waiting_for_route && !is_waiting_alone)
             continue;
         event->quarantine_reason = NULL;

@@ -77,9 +77,18 @@ struct holder {
     uint32_t count;
     uint32_t returned;
     int64_t blocked_until_ms; /* a send failed: not before */
+    struct id instance;       /* of a worker: which process it is */
     const char *const *channels;
     size_t channel_count;
     struct position *held; /* credit of them */
+};
+
+/* A worker went while it held this event alone. */
+struct charge {
+    uint64_t sequence;
+    uint32_t index;
+    struct id instance; /* the worker's */
+    int64_t left_ms;    /* to come back in, or it died of the event */
 };
 
 /* How long an answer to a Hello asked out of turn, or to a first mark, is waited for; doubling. */
@@ -89,7 +98,7 @@ enum {
     CUSTODY_ASK_WAIT_MAX_MS = 4000
 };
 
-enum { HOLDERS_MAX = 256, BUCKETS = 4096 };
+enum { HOLDERS_MAX = 256, BUCKETS = 4096, CHARGES_MAX = 64, DEATHS_MAX = 2 };
 
 /* A channel events came of, and the records of it that were applied as unclassified: to be offered
  * again when a worker for it is back, and not before. */
@@ -161,6 +170,9 @@ struct custody {
     size_t holder_count;
     uint64_t reserved_worker; /* gets nothing more until a suspect can go to it alone; 0: none */
 
+    struct charge charges[CHARGES_MAX]; /* in the order they were made */
+    size_t charge_count;
+
     double hedge_tokens;
     int64_t ticked_at_ms; /* the newest time we know of without being told */
 
@@ -173,6 +185,7 @@ struct custody {
 };
 
 struct held_record *custody_find_record(struct custody *self, uint64_t sequence);
+struct held_event *custody_find_event(struct custody *self, uint64_t sequence, uint32_t index);
 struct holder *custody_holder(struct custody *self, uint64_t peer);
 size_t custody_count_holders(const struct custody *self, bool is_route);
 bool custody_serves(const struct holder *holder, const struct held_event *event);
@@ -187,13 +200,25 @@ void custody_take_back(struct custody *self, struct holder *holder, uint64_t seq
                        uint32_t index);
 /* The event goes to route without triage (again). */
 void custody_bypass(struct custody *self, struct held_event *event);
-/* The event goes to triage, or, if it killed two workers, to quarantine. */
+/* The event goes to triage, or, if it killed two workers, to quarantine; while it is not known
+ * whether those workers died, to neither. */
 void custody_start_event(struct custody *self, struct held_event *event);
 /* Triage knew it already: its patience begins anew, or it would go to route unclassified at once.
  */
 void custody_offer_again(struct held_event *event, int64_t now_ms);
 /* Suspicions against its events are forgotten, in the journal too. */
 void custody_forgive(struct custody *self, struct held_record *record);
+/* The worker instance went while it held event alone: a death of it, unless it comes back. */
+void custody_charge(struct custody *self, const struct held_event *event,
+                    const struct id *instance);
+/* Charges against event that are not decided. */
+unsigned custody_charges(const struct custody *self, const struct held_event *event);
+/* No charge against event counts. */
+void custody_acquit_event(struct custody *self, const struct held_event *event);
+/* The worker is back: it did not die of what it held. */
+void custody_acquit_worker(struct custody *self, const struct id *instance);
+/* Time passed: who is not back in time has died. */
+void custody_convict_late(struct custody *self, int64_t elapsed_ms);
 /* What is known of the event now, for the journal. */
 void custody_note_event(struct custody *self, const struct held_event *event);
 

@@ -89,8 +89,11 @@ static void on_worker_up(void *arg, link_peer peer, const struct link_peer_info 
 {
     struct dispatcher *self = arg;
     log_info("worker_came", KV("worker", info->name), KV("peer", peer));
-    custody_worker_up(self->custody, worker_peer(peer), link_credit(self->workers, peer),
-                      info->channels, info->channel_count, clock_monotonic_ms());
+    const struct custody_worker who = { .instance = info->instance,
+                                        .credit = link_credit(self->workers, peer),
+                                        .channels = info->channels,
+                                        .channel_count = info->channel_count };
+    custody_worker_up(self->custody, worker_peer(peer), &who, clock_monotonic_ms());
     pump(self);
 }
 

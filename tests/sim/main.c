@@ -44,6 +44,7 @@ static const char *const mutant_names[] = {
     [MUTANT_NO_FENCE] = "no-fence",
     [MUTANT_TOKEN_IN_KEY] = "token-in-key",
     [MUTANT_MARK_WITHOUT_BEAT] = "mark-without-beat",
+    [MUTANT_BREAK_IS_DEATH] = "break-is-death",
 };
 
 static const char usage_text[] =
@@ -55,7 +56,7 @@ static const char usage_text[] =
     "  --seed N       runs one\n"
     "  --trace        and tells what happens in it\n"
     "  --mutant NAME  runs a variant broken on purpose: mark-without-history,\n"
-    "                 no-fence, token-in-key, mark-without-beat\n"
+    "                 no-fence, token-in-key, mark-without-beat, break-is-death\n"
     "  --catch        succeeds when a seed fails, and stops there\n";
 
 static bool parse_seeds(const char *text, struct settings *out)

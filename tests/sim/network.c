@@ -165,7 +165,8 @@ static void on_up(struct world *world, void *arg, uint64_t token)
     side->is_other_draining = connection->sides[1 - s].process->is_draining;
     if (side->is_other_draining)
         side->granted = 0;
-    process_peer_up(world, side->process, side->port, side->peer, side->granted);
+    process_peer_up(world, side->process, side->port, side->peer, connection->sides[1 - s].process,
+                    side->granted);
     process_reap(world, side->process);
 }
 

@@ -211,9 +211,22 @@ static void judge_delivery(struct world *world, const struct model_state *state,
     }
 }
 
+/* Only what two workers died of is poison: a connection that broke is no death. */
+static void judge_quarantine(struct world *world, const struct model_state *state)
+{
+    for (size_t i = 0; i < world->ingests; i++)
+        sim_ingest_count_deaths(world->ingest[i]);
+    for (size_t i = 0; i < world->event_count; i++)
+        if (state->events[i].is_quarantined && world->events[i].nature == NATURE_PLAIN &&
+            world->events[i].deaths < 2)
+            world_fail(world, "event %zu is in quarantine, but only %u workers died of it", i,
+                       world->events[i].deaths);
+}
+
 void oracle_judge(struct world *world)
 {
     const struct model_state *state = redis_master(world);
+    judge_quarantine(world, state);
     for (size_t i = 0; i < world->delivery_count; i++)
         if (is_owed(world, i) && !is_lost_with_a_volume(world, i))
             judge_delivery(world, state, i);

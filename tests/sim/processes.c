@@ -178,10 +178,10 @@ void process_drain(struct world *world, struct process *process)
 /* --- from the network --- */
 
 void process_peer_up(struct world *world, struct process *process, enum port port, link_peer peer,
-                     uint32_t credit)
+                     const struct process *other, uint32_t credit)
 {
     if (process->role == ROLE_INGEST)
-        sim_ingest_peer_up(world->ingest[process->index], port, peer, credit);
+        sim_ingest_peer_up(world->ingest[process->index], port, peer, other, credit);
     else if (process->role == ROLE_CLASSIFY)
         sim_worker_peer_up(world->worker[process->index], port, peer);
     else if (process->role == ROLE_ROUTE)

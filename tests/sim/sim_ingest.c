@@ -8,6 +8,7 @@
 #include "ingest/custody.h"
 #include "ingest/source_progress.h"
 #include "oracle.h"
+#include "sim_events.h"
 #include "sim_settings.h"
 
 enum {
@@ -17,7 +18,19 @@ enum {
     NOTES_PENDING_MAX = 1024,
     PUMP_ROUNDS = 8,
     PAGE_RECORDS_MAX = 64,
-    HELD_EVENTS_MAX = 48
+    HELD_EVENTS_MAX = 48,
+    VISITS_MAX = 64,
+    RETURNS_MS = 9000, /* a worker that is back so soon did not die; custody waits longer */
+};
+
+/* A connection to a worker, and what it was given alone. */
+struct visit {
+    link_peer peer; /* 0: place is free */
+    const struct process *worker;
+    uint32_t life;
+    bool is_lost;
+    int64_t lost_at_ms;
+    bool was_alone[EVENTS_MAX];
 };
 
 struct pending_note {
@@ -59,6 +72,7 @@ struct sim_ingest {
 
     struct custody *custody;
     struct source_progress progress;
+    struct visit visits[VISITS_MAX];
     uint64_t committed;
     uint64_t ticks;
     bool is_committing, is_failing, is_pumping, is_draining;
@@ -361,6 +375,65 @@ static bool load_some(struct sim_ingest *self)
     return true;
 }
 
+/* --- who comes back --- */
+
+static void count_deaths(struct sim_ingest *self, struct visit *visit)
+{
+    for (size_t i = 0; visit->is_lost && i < self->world->event_count; i++)
+        if (visit->was_alone[i] && self->world->events[i].deaths < UINT8_MAX)
+            self->world->events[i].deaths++;
+    *visit = (struct visit){ 0 };
+}
+
+void sim_ingest_count_deaths(struct sim_ingest *self)
+{
+    for (size_t i = 0; i < VISITS_MAX; i++)
+        if (self->visits[i].is_lost)
+            count_deaths(self, &self->visits[i]);
+}
+
+static struct visit *find_visit(struct sim_ingest *self, link_peer peer)
+{
+    size_t i = 0;
+    while (i < VISITS_MAX && self->visits[i].peer != peer)
+        i++;
+    return i < VISITS_MAX ? &self->visits[i] : NULL;
+}
+
+static void visit_begins(struct sim_ingest *self, link_peer peer, const struct process *worker)
+{
+    for (size_t i = 0; i < VISITS_MAX; i++) {
+        struct visit *visit = &self->visits[i];
+        bool is_same = visit->worker == worker && visit->life == worker->life;
+        if (is_same && visit->is_lost && now_ms(self) - visit->lost_at_ms < RETURNS_MS)
+            *visit = (struct visit){ 0 };
+    }
+    if (!find_visit(self, 0))
+        sim_ingest_count_deaths(self);
+    struct visit *visit = find_visit(self, 0);
+    if (!visit)
+        abort();
+    *visit = (struct visit){ .peer = peer, .worker = worker, .life = worker->life };
+}
+
+static void visit_ends(struct sim_ingest *self, link_peer peer, bool is_drain)
+{
+    struct visit *visit = find_visit(self, peer);
+    if (!visit)
+        return;
+    visit->is_lost = true;
+    visit->lost_at_ms = now_ms(self);
+    if (is_drain)
+        *visit = (struct visit){ 0 };
+}
+
+static void note_alone(struct sim_ingest *self, const struct custody_batch *batch)
+{
+    struct visit *visit = batch->is_to_route ? NULL : find_visit(self, batch->peer / 2);
+    if (visit && batch->count == 1)
+        visit->was_alone[event_number(batch->items[0].event->id.bytes)] = true;
+}
+
 static void send_batch(struct sim_ingest *self, const struct custody_batch *batch)
 {
     Desg__V1__Item items[CUSTODY_BATCH_MAX_ITEMS];
@@ -399,6 +472,8 @@ static void send_batch(struct sim_ingest *self, const struct custody_batch *batc
                 batch->is_to_route ? "route" : "classify");
     if (network_send(self->world, self->process, batch->peer / 2, &packet) != 0)
         custody_not_sent(self->custody, batch, now_ms(self));
+    else
+        note_alone(self, batch);
 }
 
 static void on_pump(struct world *world, void *arg, uint64_t token)
@@ -479,21 +554,31 @@ static void on_tick(struct world *world, void *arg, uint64_t token)
 
 /* --- from the network --- */
 
-void sim_ingest_peer_up(struct sim_ingest *self, enum port port, link_peer peer, uint32_t credit)
+void sim_ingest_peer_up(struct sim_ingest *self, enum port port, link_peer peer,
+                        const struct process *other, uint32_t credit)
 {
-    if (port == PORT_CLASSIFY)
-        custody_worker_up(self->custody, worker_peer(peer), credit, NULL, 0, now_ms(self));
-    else
+    if (port == PORT_CLASSIFY) {
+        struct custody_worker who = { .credit = credit };
+        uint64_t instance = (uint64_t)other->index << 32 | other->life;
+        if (self->world->mutant == MUTANT_BREAK_IS_DEATH) /* each connection is another process */
+            instance = peer;
+        memcpy(who.instance.bytes, &instance, sizeof instance);
+        visit_begins(self, peer, other);
+        custody_worker_up(self->custody, worker_peer(peer), &who, now_ms(self));
+    } else {
         custody_route_up(self->custody, route_peer(peer), credit);
+    }
     pump(self);
 }
 
 void sim_ingest_peer_down(struct sim_ingest *self, enum port port, link_peer peer, bool is_drain)
 {
-    if (port == PORT_CLASSIFY)
+    if (port == PORT_CLASSIFY) {
+        visit_ends(self, peer, is_drain);
         custody_worker_down(self->custody, worker_peer(peer), is_drain, now_ms(self));
-    else
+    } else {
         custody_route_down(self->custody, route_peer(peer), now_ms(self));
+    }
     pump(self);
 }
 
@@ -576,6 +661,8 @@ void sim_ingest_stop(struct sim_ingest *self)
     self->is_committing = self->is_pumping = self->is_draining = self->is_failing = false;
     self->pending_count = 0;
     self->note_count = 0;
+    sim_ingest_count_deaths(self);
+    memset(self->visits, 0, sizeof self->visits);
     custody_destroy(&self->custody);
 }
 

@@ -35,7 +35,8 @@ void sim_ingest_start(struct sim_ingest *self);
 /* The process ended; its disk stays. */
 void sim_ingest_stop(struct sim_ingest *self);
 
-void sim_ingest_peer_up(struct sim_ingest *self, enum port port, link_peer peer, uint32_t credit);
+void sim_ingest_peer_up(struct sim_ingest *self, enum port port, link_peer peer,
+                        const struct process *other, uint32_t credit);
 void sim_ingest_peer_down(struct sim_ingest *self, enum port port, link_peer peer, bool is_drain);
 void sim_ingest_packet(struct sim_ingest *self, enum port port, link_peer peer,
                        const Desg__V1__Packet *packet);
@@ -59,6 +60,8 @@ const struct sim_record *sim_ingest_records(const struct sim_ingest *self, size_
 uint32_t sim_ingest_start_of(const struct sim_ingest *self, uint64_t incarnation);
 uint64_t sim_ingest_newest(const struct sim_ingest *self);
 const struct id *sim_ingest_source(const struct sim_ingest *self);
+/* Counts what happened until now in events' deaths. */
+void sim_ingest_count_deaths(struct sim_ingest *self);
 bool sim_ingest_is_idle(const struct sim_ingest *self);
 void sim_ingest_describe(const struct sim_ingest *self, char *out, size_t length);
 

@@ -30,7 +30,8 @@ enum mutant {
     MUTANT_MARK_WITHOUT_HISTORY,
     MUTANT_NO_FENCE,
     MUTANT_TOKEN_IN_KEY,
-    MUTANT_MARK_WITHOUT_BEAT
+    MUTANT_MARK_WITHOUT_BEAT,
+    MUTANT_BREAK_IS_DEATH
 };
 
 struct world;
@@ -71,6 +72,7 @@ struct sim_event {
     struct id id;
     bool is_excused;  /* gone from a Redis older than any journal that was kept */
     bool is_accepted; /* by dispatch */
+    uint8_t deaths;   /* workers that went holding it alone and did not soon come back */
 };
 
 struct delivery {
@@ -188,7 +190,7 @@ void network_heal(struct world *world);
 
 /* What a process gets from its connections. */
 void process_peer_up(struct world *world, struct process *process, enum port port, link_peer peer,
-                     uint32_t credit);
+                     const struct process *other, uint32_t credit);
 void process_peer_down(struct world *world, struct process *process, enum port port, link_peer peer,
                        bool is_drain);
 void process_packet(struct world *world, struct process *process, enum port port, link_peer peer,

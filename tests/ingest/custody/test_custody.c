@@ -82,9 +82,27 @@ static void pass(struct desk *desk, int64_t ms)
     custody_tick(desk->custody, desk->now_ms);
 }
 
+/* The process instance, connected as worker. */
+static void process_up(struct desk *desk, uint64_t worker, uint8_t instance)
+{
+    const struct custody_worker who = { .instance = { { instance } }, .credit = 64 };
+    custody_worker_up(desk->custody, worker, &who, desk->now_ms);
+}
+
+/* Each a process of its own. */
 static void worker_up(struct desk *desk, uint64_t worker)
 {
-    custody_worker_up(desk->custody, worker, 64, NULL, 0, desk->now_ms);
+    process_up(desk, worker, (uint8_t)worker);
+}
+
+static void worker_of_up(struct desk *desk, uint64_t worker, uint32_t credit,
+                         const char *const *channels)
+{
+    const struct custody_worker who = { .instance = { { (uint8_t)worker } },
+                                        .credit = credit,
+                                        .channels = channels,
+                                        .channel_count = channels != NULL };
+    custody_worker_up(desk->custody, worker, &who, desk->now_ms);
 }
 
 static bool next(struct desk *desk, struct custody_batch *batch)
@@ -304,20 +322,23 @@ static void two_deaths_alone_quarantine_and_others_flow(void **state)
     (void)state;
     struct desk desk = desk_new(0);
     struct custody_batch batch;
+    history(&desk, "h1", true, 0);
     custody_route_up(desk.custody, 7, 256);
     worker_up(&desk, 1);
-    commit(&desk, 4);
+    for (uint64_t s = 1; s <= 4; s++)
+        load(&desk, s, 1, true, NULL, 0);
     assert_true(next(&desk, &batch));
     assert_int_equal(batch.count, 4);
     custody_worker_down(desk.custody, 1, false, desk.now_ms); /* one of them killed it */
     uint64_t poison = 2;
     uint64_t worker = 2;
     bool is_quarantined = false;
-    for (int round = 0; round < 20 && !is_quarantined; round++) {
+    for (int round = 0; round < 600 && !is_quarantined; round++) {
         if (status_of(&desk).workers == 0)
             worker_up(&desk, worker);
+        pass(&desk, 25);
         if (!next(&desk, &batch))
-            break;
+            continue;
         if (batch.is_to_route) {
             is_quarantined = true;
             assert_int_equal(batch.items[0].sequence, poison);
@@ -325,13 +346,284 @@ static void two_deaths_alone_quarantine_and_others_flow(void **state)
             continue;
         }
         assert_int_equal(batch.count, 1); /* each alone in its worker */
-        if (batch.items[0].sequence == poison)
+        if (batch.items[0].sequence == poison) {
             custody_worker_down(desk.custody, worker++, false, desk.now_ms);
-        else
-            seen(&desk, worker, batch.items[0].sequence, ROUTINE);
+            continue;
+        }
+        seen(&desk, worker, batch.items[0].sequence, ROUTINE);
+        assert_true(answered(&desk, batch.items[0].sequence, CUSTODY_DONE));
     }
     assert_true(is_quarantined);
+    assert_int_equal(worker, 4); /* it killed two more, and no third */
     assert_int_equal(status_of(&desk).quarantined, 1);
+    custody_destroy(&desk.custody);
+}
+
+/* A suspect event, in hand of process 1 alone. */
+static void hold_alone(struct desk *desk)
+{
+    struct custody_batch batch;
+    const struct custody_note note = { .is_suspect = true };
+    custody_route_up(desk->custody, 99, 256);
+    process_up(desk, 1, 1);
+    load(desk, 1, 1, true, &note, 1);
+    assert_true(next(desk, &batch));
+    assert_false(batch.is_to_route);
+}
+
+/* The connection of process ends while it holds the event alone. */
+static void lose(struct desk *desk, uint64_t worker)
+{
+    custody_worker_down(desk->custody, worker, false, desk->now_ms);
+}
+
+/* It goes to this worker within ms. */
+static void goes_alone_to(struct desk *desk, uint64_t worker, int64_t ms)
+{
+    struct custody_batch batch;
+    while (ms > 0 && !next(desk, &batch)) {
+        pass(desk, 25);
+        ms -= 25;
+    }
+    assert_true(ms > 0);
+    assert_int_equal(batch.peer, worker);
+    assert_int_equal(batch.count, 1);
+}
+
+/* In the dispatcher's ticks. */
+static void pass_slowly(struct desk *desk, int64_t ms)
+{
+    for (int64_t passed = 0; passed < ms; passed += 25)
+        pass(desk, 25);
+}
+
+static bool is_quarantined_within(struct desk *desk, int64_t ms)
+{
+    struct custody_batch batch;
+    for (int64_t passed = 0; passed < ms; passed += 25) {
+        pass(desk, 25);
+        if (!next(desk, &batch))
+            continue;
+        assert_true(batch.is_to_route); /* to no worker more */
+        assert_non_null(batch.items[0].quarantine_reason);
+        return true;
+    }
+    return false;
+}
+
+static uint8_t noted_deaths(struct desk *desk)
+{
+    struct custody_note note = { 0 };
+    uint64_t sequence = 0;
+    while (custody_next_note(desk->custody, &sequence, &note)) {
+    }
+    return note.deaths;
+}
+
+static void connections_that_break_are_no_deaths(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    hold_alone(&desk);
+    for (uint64_t again = 2; again <= 9; again++) {
+        lose(&desk, again - 1);
+        pass(&desk, 200);
+        process_up(&desk, again, 1);
+        goes_alone_to(&desk, again, 25);
+    }
+    pass_slowly(&desk, 20000);
+    assert_int_equal(noted_deaths(&desk), 0);
+    seen(&desk, 9, 1, ROUTINE);
+    assert_int_equal(status_of(&desk).quarantined, 0);
+    custody_destroy(&desk.custody);
+}
+
+static void connections_that_break_one_after_the_other_are_no_deaths(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    hold_alone(&desk);
+    process_up(&desk, 2, 2);
+    lose(&desk, 1);
+    goes_alone_to(&desk, 2, 25);
+    process_up(&desk, 3, 3);
+    lose(&desk, 2);
+    assert_false(is_quarantined_within(&desk, 9000)); /* nor does it go to the third */
+    process_up(&desk, 4, 2);
+    goes_alone_to(&desk, 3, 25); /* one charge is left: any worker may have it */
+    process_up(&desk, 5, 1);
+    assert_int_equal(noted_deaths(&desk), 0);
+    custody_destroy(&desk.custody);
+}
+
+static void other_processes_do_not_clear_it(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    hold_alone(&desk);
+    lose(&desk, 1);
+    process_up(&desk, 2, 2);
+    goes_alone_to(&desk, 2, 25);
+    lose(&desk, 2);
+    process_up(&desk, 3, 3);
+    assert_false(is_quarantined_within(&desk, 9000));
+    assert_true(is_quarantined_within(&desk, 2000));
+    assert_int_equal(noted_deaths(&desk), 2);
+    process_up(&desk, 4, 1); /* too late */
+    assert_int_equal(status_of(&desk).quarantined, 1);
+    custody_destroy(&desk.custody);
+}
+
+static void one_that_never_comes_back_has_died_and_one_that_does_has_not(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    hold_alone(&desk);
+    process_up(&desk, 2, 2);
+    lose(&desk, 1);
+    goes_alone_to(&desk, 2, 25);
+    pass_slowly(&desk, 11000);
+    assert_int_equal(noted_deaths(&desk), 1);
+    lose(&desk, 2);
+    process_up(&desk, 3, 2);
+    goes_alone_to(&desk, 3, 25);
+    lose(&desk, 3);
+    process_up(&desk, 4, 4);
+    assert_true(is_quarantined_within(&desk, 11000));
+    custody_destroy(&desk.custody);
+}
+
+/* All connections gone at once is the network, or ourselves. */
+static void without_any_worker_nobody_is_taken_for_dead(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    hold_alone(&desk);
+    process_up(&desk, 2, 2);
+    lose(&desk, 1);
+    goes_alone_to(&desk, 2, 25);
+    lose(&desk, 2);
+    assert_false(is_quarantined_within(&desk, 50000));
+    process_up(&desk, 3, 2);
+    pass_slowly(&desk, 5000);
+    process_up(&desk, 4, 1);
+    pass_slowly(&desk, 20000);
+    assert_int_equal(noted_deaths(&desk), 0);
+    custody_destroy(&desk.custody);
+}
+
+/* Stopped for a while: who came back meanwhile waits at the door. */
+static void while_ingest_is_stopped_nobody_is_taken_for_dead(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    hold_alone(&desk);
+    process_up(&desk, 2, 2);
+    lose(&desk, 1);
+    pass(&desk, 30000);
+    process_up(&desk, 3, 1);
+    pass_slowly(&desk, 20000);
+    assert_int_equal(noted_deaths(&desk), 0);
+    custody_destroy(&desk.custody);
+}
+
+static void a_worker_that_looks_at_it_and_lives_clears_it(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    hold_alone(&desk);
+    process_up(&desk, 2, 2);
+    lose(&desk, 1);
+    goes_alone_to(&desk, 2, 25);
+    seen(&desk, 2, 1, ROUTINE);
+    pass_slowly(&desk, 20000);
+    assert_int_equal(noted_deaths(&desk), 0);
+    custody_destroy(&desk.custody);
+}
+
+/* New, it may be urgent: while it waits for the verdict on its workers a person sees it. */
+static void what_is_held_back_goes_to_route_in_time_and_is_held_back_still(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    const struct custody_note note = { .is_suspect = true };
+    history(&desk, "h1", true, 0);
+    custody_route_up(desk.custody, 99, 256);
+    desk.newest = 1;
+    custody_committed(desk.custody, 1);
+    worker_up(&desk, 1);
+    load(&desk, 1, 1, false, &note, 1);
+    goes_alone_to(&desk, 1, 25);
+    worker_up(&desk, 2);
+    lose(&desk, 1);
+    goes_alone_to(&desk, 2, 25);
+    worker_up(&desk, 3);
+    lose(&desk, 2);
+    pass(&desk, 2000);
+    assert_true(next(&desk, &batch));
+    assert_true(batch.is_to_route);
+    assert_null(batch.items[0].quarantine_reason);
+    (void)custody_answered(desk.custody, 99, 1, 0, CUSTODY_PROVISIONAL, "h1", false, desk.now_ms);
+    assert_int_equal(status_of(&desk).held_events, 0);
+    worker_up(&desk, 4); /* what is provisional is offered again */
+    assert_int_equal(load_all(&desk), 1);
+    assert_false(next(&desk, &batch)); /* to whom it may kill: not yet */
+    process_up(&desk, 5, 1);
+    assert_true(next(&desk, &batch));
+    assert_false(batch.is_to_route);
+    custody_destroy(&desk.custody);
+}
+
+static void a_retry_clears_what_is_held_back(void **state)
+{
+    (void)state;
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    desk.newest = 1;
+    custody_committed(desk.custody, 1);
+    hold_alone(&desk);
+    worker_up(&desk, 2);
+    lose(&desk, 1);
+    goes_alone_to(&desk, 2, 25);
+    worker_up(&desk, 3);
+    lose(&desk, 2);
+    assert_false(next(&desk, &batch));
+    assert_true(custody_retry(desk.custody, 1));
+    goes_alone_to(&desk, 3, 25);
+    pass_slowly(&desk, 20000);
+    assert_int_equal(noted_deaths(&desk), 0);
+    custody_destroy(&desk.custody);
+}
+
+/* More than can be remembered: the oldest count at once, and nothing is lost. */
+static void charges_are_bounded(void **state)
+{
+    (void)state;
+    enum { EVENTS = 100 };
+    struct desk desk = desk_new(0);
+    struct custody_batch batch;
+    const struct custody_note note = { .is_suspect = true };
+    custody_route_up(desk.custody, 9999, 1024);
+    for (uint64_t s = 1; s <= EVENTS; s++)
+        load(&desk, s, 1, true, &note, 1);
+    uint64_t worker = 1;
+    size_t quarantined = 0;
+    process_up(&desk, worker, 1);
+    for (int round = 0; round < 2000 && quarantined < EVENTS; round++) {
+        pass(&desk, 25);
+        if (!next(&desk, &batch))
+            continue;
+        if (batch.is_to_route) {
+            quarantined += batch.count;
+            continue;
+        }
+        lose(&desk, worker);
+        worker++;
+        process_up(&desk, worker, (uint8_t)(worker % 250 + 1));
+    }
+    assert_int_equal(quarantined, EVENTS);
+    assert_int_equal(worker, 2 * EVENTS + 1);
     custody_destroy(&desk.custody);
 }
 
@@ -349,7 +641,7 @@ static void a_suspect_no_worker_serves_does_not_hold_up_the_next(void **state)
     };
     custody_load(desk.custody, &record, desk.now_ms);
     load(&desk, 2, 1, true, &note, 1);
-    custody_worker_up(desk.custody, 1, 64, only_x, 1, desk.now_ms);
+    worker_of_up(&desk, 1, 64, only_x);
     assert_true(next(&desk, &batch));
     assert_int_equal(batch.items[0].sequence, 2);
     seen(&desk, 1, 2, ROUTINE);
@@ -605,7 +897,7 @@ static void a_channel_nobody_serves_is_not_applied_again_and_again(void **state)
     size_t most = 0;
     history(&desk, "h1", true, 0);
     custody_route_up(desk.custody, 7, 256);
-    custody_worker_up(desk.custody, 1, 8, only_x, 1, desk.now_ms);
+    worker_of_up(&desk, 1, 8, only_x);
     desk.newest = 2;
     custody_committed(desk.custody, 2);
     apply_provisionally(&desk, 1, "web");
@@ -621,7 +913,7 @@ static void a_channel_nobody_serves_is_not_applied_again_and_again(void **state)
     assert_false(status.channels[0].is_served);
     assert_int_equal(status.channels[0].provisional_records, 1);
     assert_true(status.channels[1].is_served);
-    custody_worker_up(desk.custody, 2, 8, only_web, 1, desk.now_ms);
+    worker_of_up(&desk, 2, 8, only_web);
     assert_true(custody_next_load(desk.custody, desk.now_ms, &first, &last, &most));
     assert_int_equal(first, 1);
     custody_destroy(&desk.custody);
@@ -833,7 +1125,7 @@ static void serves_only_workers_of_the_channel(void **state)
     static const char *const facebook[] = { "facebook" };
     struct desk desk = desk_new(0);
     struct custody_batch batch;
-    custody_worker_up(desk.custody, 1, 64, facebook, 1, desk.now_ms);
+    worker_of_up(&desk, 1, 64, facebook);
     commit(&desk, 1);
     assert_false(next(&desk, &batch));
     worker_up(&desk, 2);
@@ -904,7 +1196,7 @@ static void without_a_route_nothing_leaves_the_line_to_triage(void **state)
     (void)state;
     struct desk desk = desk_new(0);
     struct custody_batch batch;
-    custody_worker_up(desk.custody, 1, 1, NULL, 0, desk.now_ms);
+    worker_of_up(&desk, 1, 1, NULL);
     commit(&desk, 2);
     assert_true(next(&desk, &batch));
     assert_int_equal(batch.count, 1);
@@ -922,7 +1214,7 @@ static void what_a_lost_route_held_goes_to_triage(void **state)
     struct desk desk = desk_new(0);
     struct custody_batch batch;
     custody_route_up(desk.custody, 7, 256);
-    custody_worker_up(desk.custody, 1, 1, NULL, 0, desk.now_ms);
+    worker_of_up(&desk, 1, 1, NULL);
     commit(&desk, 2);
     assert_true(next(&desk, &batch));
     pass(&desk, 2500);
@@ -1183,6 +1475,16 @@ int main(void)
         cmocka_unit_test(unseen_goes_to_another_worker_never_the_same),
         cmocka_unit_test(hedges_stay_within_their_budget),
         cmocka_unit_test(two_deaths_alone_quarantine_and_others_flow),
+        cmocka_unit_test(connections_that_break_are_no_deaths),
+        cmocka_unit_test(connections_that_break_one_after_the_other_are_no_deaths),
+        cmocka_unit_test(other_processes_do_not_clear_it),
+        cmocka_unit_test(one_that_never_comes_back_has_died_and_one_that_does_has_not),
+        cmocka_unit_test(without_any_worker_nobody_is_taken_for_dead),
+        cmocka_unit_test(while_ingest_is_stopped_nobody_is_taken_for_dead),
+        cmocka_unit_test(a_worker_that_looks_at_it_and_lives_clears_it),
+        cmocka_unit_test(what_is_held_back_goes_to_route_in_time_and_is_held_back_still),
+        cmocka_unit_test(a_retry_clears_what_is_held_back),
+        cmocka_unit_test(charges_are_bounded),
         cmocka_unit_test(a_suspect_no_worker_serves_does_not_hold_up_the_next),
         cmocka_unit_test(a_drained_worker_casts_no_suspicion),
         cmocka_unit_test(refused_twice_is_quarantined),

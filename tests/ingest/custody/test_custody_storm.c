@@ -126,8 +126,14 @@ static void connect_peers(struct world *world)
     for (int i = 0; i < WORKERS; i++)
         if (world->workers[i] == 0) {
             world->workers[i] = ++world->next_peer;
-            custody_worker_up(world->custody, world->workers[i], 8, worker_channels[i],
-                              i < WORKERS - 1, world->now_ms);
+            /* The same process again, or a new one. */
+            uint8_t instance =
+                (uint8_t)(world->has_faults && dice(world, 2) ? (uint64_t)i + 1 : world->next_peer);
+            const struct custody_worker who = { .instance = { { instance } },
+                                                .credit = 8,
+                                                .channels = worker_channels[i],
+                                                .channel_count = i < WORKERS - 1 };
+            custody_worker_up(world->custody, world->workers[i], &who, world->now_ms);
         }
     if (world->route == 0) {
         world->route = ++world->next_peer;

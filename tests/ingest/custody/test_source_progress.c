@@ -95,7 +95,8 @@ static int set_up(void **state)
                                           .split = split,
                                           .arg = f };
     source_progress_init(&f->progress, f->custody, &hands, &source, INCARNATION, 0);
-    custody_worker_up(f->custody, WORKER, CREDIT, NULL, 0, f->now_ms);
+    const struct custody_worker who = { .instance = { { WORKER } }, .credit = CREDIT };
+    custody_worker_up(f->custody, WORKER, &who, f->now_ms);
     custody_route_up(f->custody, ROUTE, CREDIT);
     memset(f->history, 'a', sizeof f->history - 1);
     *state = f;
