@@ -129,9 +129,19 @@ int store_alert_ack(struct store *self, const char *const *stream_ids, size_t co
  * is a flat JSON object of strings. Never moves a state backwards (open < accepted < acknowledged <
  * resolved). Fields "severity" (the number it was told at) and "version" (of the body, as in
  * Desg__V1__Alert.render_version) keep an emptied Redis from ordering the alert again: an accepted
- * one needs both, an acknowledged one neither; an event more severe than that still orders one. */
+ * one needs both, an acknowledged one neither; an event more severe than that still orders one.
+ * "teller" and "holder" are sources (told dispatch; has journalled it), "steps" and "updates"
+ * numbers of the ladder and of alert.updated: what store_orphans goes by. Numbers never fall. */
 int store_alert_state(struct store *self, const struct id *alert, const char *state,
                       const json_t *fields, struct error *err) MUST_USE;
+enum { STORE_SILENT_MAX = 64 };
+/* Puts the open alerts of sources that are silent into the stream again, each once, marked
+ * is_taken_over: one replica gets each. Looks at a few hundred alerts from *cursor on (0 first),
+ * and moves it, to 0 behind the last. *taken says how many; they count as asker's until whoever
+ * read them says that he has them. */
+int store_orphans(struct store *self, const struct id *silent, size_t silent_count,
+                  const struct id *asker, size_t *cursor, size_t *taken,
+                  struct error *err) MUST_USE;
 
 /* --- facts: what people decided (docs/delivery.md) --- */
 
@@ -158,7 +168,8 @@ int store_facts_apply(struct store *self, const Desg__V1__Fact *const *facts, si
 int store_source_report(struct store *self, const struct id *source, const char *kind,
                         const char *name, bool is_caught_up,
                         char history[static STORE_HISTORY_BYTES], struct error *err) MUST_USE;
-/* [{"source","kind","name","is_caught_up"}] of those Redis has heard of. */
+/* [{"source","kind","name","is_caught_up","reports"}] of those Redis has heard of. reports rises
+ * with each one: a source whose number stands is silent. */
 int store_sources(struct store *self, json_t **out, struct error *err) MUST_USE;
 /* How far a desk's audit chain goes: desks tell each other through Redis. */
 struct store_head {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alert/alert.h"
 #include "store/internal.h"
 #include "store/plan.h"
 
@@ -193,5 +194,26 @@ int store_alert_state(struct store *self, const struct id *alert, const char *st
                          "'%.32s' is no state of an alert: write open, accepted, escalated, "
                          "acknowledged or resolved",
                          state);
+    return 0;
+}
+
+int store_orphans(struct store *self, const struct id *silent, size_t silent_count,
+                  const struct id *asker, size_t *cursor, size_t *taken, struct error *err)
+{
+    assert(self && silent && silent_count <= STORE_SILENT_MAX && asker && cursor && taken);
+    char sources[STORE_SILENT_MAX * ID_TEXT_BYTES] = "";
+    char own[ID_TEXT_BYTES], version[16], from[24];
+    for (size_t i = 0; i < silent_count; i++)
+        id_text(silent[i].bytes, sources + i * (ID_TEXT_BYTES - 1));
+    id_text(asker->bytes, own);
+    (void)snprintf(version, sizeof version, "%d", (int)ALERT_RENDER_VERSION);
+    (void)snprintf(from, sizeof from, "%zu", *cursor);
+    AUTO(store_reply_free)
+    redisReply *reply = store_call(self, "orphans", (const char *[]){ sources, own, version, from },
+                                   4, 3, NULL, err);
+    if (!reply)
+        return -1;
+    *taken = (size_t)reply->element[1]->integer;
+    *cursor = (size_t)reply->element[2]->integer;
     return 0;
 }

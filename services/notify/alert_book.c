@@ -216,6 +216,25 @@ static bool is_old(const Desg__V1__Alert *alert, int64_t now_unix_ms)
     return is_old;
 }
 
+/* Goes on where the replica that has gone left it. What that one said of the verdict last, it may
+ * not have lived to tell: the next number but one is surely unused. */
+static void go_on(struct alert_book *self, struct alert_entry *entry, const Desg__V1__Alert *alert)
+{
+    int64_t age_ms = entry->opened_unix_ms - alert->opened_at_ms;
+    if (alert->opened_at_ms > 0 && age_ms > 0)
+        entry->opened_ms -= age_ms;
+    entry->sends[ALERT_UPDATED].number = alert->updates + 1;
+    if (entry->kind != ALERT_SINGLE)
+        return; /* a member is named in a digest anew */
+    entry->steps_taken = alert->steps_taken;
+    for (size_t i = 0; i < alert->steps_taken && i < self->ladder_count; i++) {
+        entry->last_action = self->ladder[i].action;
+        entry->is_escalated |= entry->last_action == LADDER_SUPERVISOR;
+    }
+    if (alert->is_told)
+        book_raised_accepted(self, entry, entry->opened_ms);
+}
+
 static void take_new(struct alert_book *self, struct alert_entry *entry,
                      const Desg__V1__Alert *alert, int64_t opened_ms, int64_t opened_unix_ms)
 {
@@ -233,6 +252,22 @@ static void take_new(struct alert_book *self, struct alert_entry *entry,
         book_want(entry, ALERT_RAISED, 0, opened_ms);
     else if (!entry->is_quiet)
         gather_add(self, entry, opened_ms);
+    if (alert->is_taken_over)
+        go_on(self, entry, alert);
+}
+
+/* Another replica's so far, and that one has gone. */
+static void take_over(struct alert_book *self, struct alert_entry *entry,
+                      const Desg__V1__Alert *alert, int64_t opened_ms, int64_t opened_unix_ms)
+{
+    gather_remove(self, &entry->id);
+    desg__v1__alert__free_unpacked(entry->alert, NULL);
+    entry->state = ALERT_OPEN;
+    entry->is_elsewhere = false;
+    entry->has_digest = false;
+    for (size_t body = 0; body < ALERT_BODY_COUNT; body++)
+        entry->sends[body].is_accepted = false;
+    take_new(self, entry, alert, opened_ms, opened_unix_ms);
 }
 
 static void take_verdict(struct alert_entry *entry, const Desg__V1__Alert *alert)
@@ -272,6 +307,11 @@ static enum alert_intake take_again(struct alert_book *self, struct alert_entry 
                                     int64_t now_unix_ms)
 {
     bool is_promoted = entry->kind == ALERT_MEMBER && !alert->is_digest_member;
+    if (alert->is_taken_over && (entry->is_elsewhere || entry->is_quiet) &&
+        entry->state < ALERT_ACKNOWLEDGED) {
+        take_over(self, entry, alert, now_ms, now_unix_ms);
+        return ALERT_REVISED;
+    }
     if (!entry->alert && !is_promoted)
         return ALERT_KNOWN; /* acknowledged and done */
     bool is_better = entry->alert && is_better_verdict(alert, entry->alert);

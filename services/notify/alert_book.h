@@ -78,7 +78,7 @@ struct alert_entry {
     int64_t promoted_unix_ms; /* was named in a digest, turned urgent by itself then; 0: never */
     bool is_life_at_risk;
     bool is_quiet;     /* old, and perhaps told before: nothing goes out until that is known */
-    bool is_elsewhere; /* another replica has told dispatch and climbs its ladder */
+    bool is_elsewhere; /* another replica has told dispatch and climbs its ladder, while it lives */
     bool is_escalated;
     bool is_live;
     uint32_t steps_taken;
@@ -113,8 +113,8 @@ struct alert_entry *alert_book_find(struct alert_book *self, const struct id *id
 
 enum alert_intake {
     ALERT_NEW,     /* to be journalled: alert_book_storing, then _stored or _unstored */
-    ALERT_REVISED, /* known, but now with a better verdict or no longer digest work: journal this
-                      order too */
+    ALERT_REVISED, /* known, but now with a better verdict, no longer digest work, or taken over
+                      from a replica that has gone: journal this order too */
     ALERT_KNOWN
 };
 

@@ -98,10 +98,21 @@ struct alert_entry *digest_add(struct alert_book *self, const Desg__V1__AlertDig
     return entry;
 }
 
+/* The time is part of its body, so it is of its key too: the same members may be gathered again by
+ * the replica that takes them over. */
+static struct id digest_id(const struct gather *gather, int64_t now_unix_ms)
+{
+    struct id seeds[ALERT_DIGEST_MAX_MEMBERS + 1] = { 0 };
+    memcpy(seeds, gather->ids, gather->count * sizeof gather->ids[0]);
+    for (size_t i = 0; i < sizeof now_unix_ms; i++)
+        seeds[gather->count].bytes[i] = (uint8_t)((uint64_t)now_unix_ms >> (8 * i));
+    return id_of_digest(seeds, gather->count + 1);
+}
+
 static struct alert_entry *digest_make(struct alert_book *self, struct gather *gather,
                                        int64_t now_ms, int64_t now_unix_ms)
 {
-    struct id id = id_of_digest(gather->ids, gather->count);
+    struct id id = digest_id(gather, now_unix_ms);
     ProtobufCBinaryData named[ALERT_DIGEST_MAX_MEMBERS];
     for (size_t i = 0; i < gather->count; i++)
         named[i] = (ProtobufCBinaryData){ ID_BYTES, gather->ids[i].bytes };

@@ -154,6 +154,14 @@ int flow_store_digest(struct alert_flow *self, struct alert_entry *entry)
 
 /* --- intake --- */
 
+static void note_taken_over(const struct alert_entry *entry)
+{
+    char id[ID_TEXT_BYTES];
+    id_text(entry->id.bytes, id);
+    log_info("alert_taken_over", KV("alert", id), KV("told", entry->state >= ALERT_ACCEPTED),
+             KV("steps", entry->steps_taken), KV("updates", entry->alert->updates));
+}
+
 static void take_new(struct alert_flow *self, const struct alert_entry *entry,
                      enum flow_path_in path_in)
 {
@@ -176,6 +184,8 @@ void flow_take(struct alert_flow *self, const Desg__V1__Alert *alert, enum flow_
         alert_book_take(self->book, alert, clock_monotonic_ms(), clock_unix_ms(), &entry);
     if (intake == ALERT_NEW)
         take_new(self, entry, path_in);
+    if (intake != ALERT_KNOWN && alert->is_taken_over)
+        note_taken_over(entry);
     if (intake != ALERT_KNOWN || (entry->storage == ALERT_UNSTORED && entry->alert)) {
         (void)store(self, &entry->id, entry->alert, NULL, waiter); /* on -1 all are told already */
         return;
@@ -266,6 +276,7 @@ void alert_flow_take_order(struct alert_flow *self, uint64_t peer,
         struct sound_alert sound;
         make_sound(&sound, order->alerts[i]);
         sound.alert.is_provisional = 1;
+        sound.alert.is_taken_over = 0; /* that only Redis knows */
         const struct flow_waiter waiter = { .alert = sound.id, .peer = peer };
         (void)pthread_mutex_lock(&self->lock);
         if (!alert_book_find(self->book, &sound.id) &&

@@ -11,6 +11,7 @@
 /* What one fact says of an alert. */
 struct saying {
     const ProtobufCBinaryData *id;
+    const char *role; /* the field that names us; NULL: none */
     const char *state;
     const char *at_field;
     int64_t at_ms;
@@ -21,6 +22,13 @@ static void put_word(json_t *fields, const char *name, const char *word)
 {
     if (word[0] != '\0' && json_object_set_new(fields, name, json_string(word)) != 0)
         abort();
+}
+
+static void put_number(json_t *fields, const char *name, uint32_t number)
+{
+    char text[16];
+    (void)snprintf(text, sizeof text, "%" PRIu32, number);
+    put_word(fields, name, text);
 }
 
 static void put_time(json_t *fields, const char *name, int64_t at_ms)
@@ -50,29 +58,47 @@ static void put_told(json_t *fields, const Desg__V1__Alert *alert)
 
 static struct saying of_opened(const Desg__V1__Alert *alert, int64_t stored_at_ms)
 {
+    bool is_told = alert->is_taken_over && alert->is_told;
     json_t *fields = json_object();
     put_told(fields, alert);
+    if (alert->steps_taken > 0)
+        put_number(fields, "steps", alert->steps_taken);
+    if (alert->updates > 0)
+        put_number(fields, "updates", alert->updates);
     return (struct saying){ .id = &alert->alert_id,
-                            .state = alert_state_name(ALERT_OPEN),
-                            .at_field = "notified_at_ms",
+                            .role = alert->is_taken_over ? "teller" : "holder",
+                            .state = alert_state_name(is_told ? ALERT_ACCEPTED : ALERT_OPEN),
+                            .at_field = is_told ? "accepted_at_ms" : "notified_at_ms",
                             .at_ms = stored_at_ms,
                             .fields = fields };
 }
 
-/* Only the first body is the alert; updates, reminders and the second path change no state. */
-static bool is_of_first_body(const Desg__V1__AlertAccepted *fact)
+/* Whoever takes the alert over must not use the number again: his verdict may be another. */
+static struct saying of_updated(const Desg__V1__AlertAccepted *fact)
 {
-    return strcmp(fact->path, ALERT_PATH_ELSEWHERE) != 0 && strlen(fact->key) > ID_TEXT_BYTES &&
-           fact->key[ID_TEXT_BYTES] == 'v';
+    json_t *fields = json_object();
+    put_number(fields, "updates",
+               (uint32_t)strtoul(fact->key + ID_TEXT_BYTES + 1, NULL, 10)); /* behind "<id>.u" */
+    return (struct saying){ .id = &fact->alert_id,
+                            .state = alert_state_name(ALERT_OPEN),
+                            .at_field = "updated_at_ms",
+                            .at_ms = fact->at_ms,
+                            .fields = fields };
 }
 
+/* Only the first body is the alert; updates, reminders and the second path change no state. */
 static struct saying of_accepted(const Desg__V1__AlertAccepted *fact)
 {
-    if (!is_of_first_body(fact))
+    bool is_ours =
+        strcmp(fact->path, ALERT_PATH_ELSEWHERE) != 0 && strlen(fact->key) > ID_TEXT_BYTES;
+    if (is_ours && fact->key[ID_TEXT_BYTES] == 'u')
+        return of_updated(fact);
+    if (!is_ours || fact->key[ID_TEXT_BYTES] != 'v')
         return (struct saying){ 0 };
     json_t *fields = json_object();
     put_word(fields, "receipt", fact->receipt);
     return (struct saying){ .id = &fact->alert_id,
+                            .role = "teller",
                             .state = alert_state_name(ALERT_ACCEPTED),
                             .at_field = "accepted_at_ms",
                             .at_ms = fact->at_ms,
@@ -96,19 +122,22 @@ static struct saying of_acknowledged(const Desg__V1__AlertAcknowledged *fact)
 
 static struct saying of_escalated(const Desg__V1__AlertEscalated *fact)
 {
-    if (strcmp(fact->action, ladder_action_name(LADDER_SUPERVISOR)) != 0)
-        return (struct saying){ 0 };
+    bool is_last = strcmp(fact->action, ladder_action_name(LADDER_SUPERVISOR)) == 0;
+    json_t *fields = json_object();
+    put_number(fields, "steps", fact->step);
     return (struct saying){ .id = &fact->alert_id,
-                            .state = "escalated",
-                            .at_field = "escalated_at_ms",
+                            .role = "teller",
+                            .state = is_last ? "escalated" : alert_state_name(ALERT_OPEN),
+                            .at_field = is_last ? "escalated_at_ms" : "reminded_at_ms",
                             .at_ms = fact->at_ms,
-                            .fields = json_object() };
+                            .fields = fields };
 }
 
 /* Known by its own id too: a callback may name it, at any replica. */
 static struct saying of_digest(const Desg__V1__AlertDigest *digest)
 {
     return (struct saying){ .id = &digest->digest_id,
+                            .role = "holder",
                             .state = alert_state_name(ALERT_OPEN),
                             .at_field = "notified_at_ms",
                             .at_ms = digest->at_ms,
@@ -151,6 +180,11 @@ static int say_all(const struct alert_projection *self, struct store *store,
     struct id members[ALERT_PROJECTION_MEMBERS_MAX];
     char digest[ID_TEXT_BYTES];
     memcpy(alert.bytes, saying->id->data, ID_BYTES);
+    if (saying->role) {
+        char own[ID_TEXT_BYTES];
+        id_text(self->source.bytes, own);
+        put_word(saying->fields, saying->role, own);
+    }
     put_time(saying->fields, saying->at_field, saying->at_ms);
     if (say(store, &alert, saying, err) != 0)
         return -1;

@@ -519,6 +519,7 @@ static int open_stream(struct notifier *self, struct error *err)
     const struct stream_options options = {
         .service = self->service,
         .source = journal_source(self->journal),
+        .take_over_ms = (int64_t)self->config->take_over_s * 1000,
         .deliver = on_stream_alert,
         .open_rows = on_open_rows,
         .elsewhere = on_elsewhere,

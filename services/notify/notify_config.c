@@ -61,6 +61,7 @@ const cyaml_schema_field_t notify_config_fields[] = {
                          ladder, &ladder_entry, 0, ALERT_LADDER_MAX_STEPS),
     CYAML_FIELD_UINT_PTR("test_interval_s", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                          struct notify_config, test_interval_s),
+    CYAML_FIELD_UINT("take_over_s", CYAML_FLAG_OPTIONAL, struct notify_config, take_over_s),
     CYAML_FIELD_MAPPING("journal", CYAML_FLAG_DEFAULT, struct notify_config, journal,
                         journal_fields),
     CYAML_FIELD_END
@@ -154,6 +155,9 @@ int notify_config_check(void *arg, struct error *err)
         return -1;
     if (*config->test_interval_s != 0 &&
         config_check_range("notify.test_interval_s", *config->test_interval_s, 60, 86400, err) != 0)
+        return -1;
+    config->take_over_s = config_default_u32(config->take_over_s, 60);
+    if (config_check_range("notify.take_over_s", config->take_over_s, 10, 3600, err) != 0)
         return -1;
     if (config_check_range("notify.journal.size_mib", journal->size_mib, 4, 1 << 20, err) != 0)
         return -1;

@@ -40,6 +40,7 @@ struct notify_config {
     struct ladder_step *ladder; /* empty: 60 s again, 120 s second-path, 300 s supervisor */
     unsigned ladder_count;
     uint32_t *test_interval_s; /* default 300; 0 = off */
+    uint32_t take_over_s;      /* default 60: another replica silent for so long has gone */
     struct notify_journal_config journal;
 };
 

@@ -11,6 +11,7 @@
 #include "clock/clock.h"
 #include "log/log.h"
 #include "notify/rebuild.h"
+#include "notify/silence.h"
 #include "store/store.h"
 
 enum {
@@ -40,7 +41,9 @@ struct stream {
     struct stream_options options;
     struct store *store; /* the thread's own */
     struct heartbeat *heartbeat;
-    struct rebuild rebuild; /* the thread's own, as the next two */
+    struct rebuild rebuild; /* the thread's own, as the next four */
+    struct silence silence;
+    size_t orphan_cursor;
     int64_t looked_at_ms;
     size_t look_cursor;
     struct gauge *is_ready;
@@ -255,6 +258,24 @@ static int look_at(struct stream *self, const struct alert_open_row *row, bool i
     return 0;
 }
 
+/* What a replica that has gone had in hand, into the stream again. */
+static int take_over(struct stream *self, const json_t *sources, int64_t now_ms, struct error *err)
+{
+    struct id silent[SILENCE_SOURCES_MAX];
+    size_t taken = 0;
+    size_t count = silence_heard(&self->silence, sources, now_ms, silent);
+    if (count == 0)
+        return 0;
+    if (store_orphans(self->store, silent, count, &self->options.source, &self->orphan_cursor,
+                      &taken, err) != 0)
+        return -1;
+    if (taken > 0)
+        log_warn("alerts_taken_over", KV("alerts", taken), KV("silent_replicas", count),
+                 KV("remedy", "the replicas left go on with them; bring that one back, or leave it "
+                              "for good"));
+    return 0;
+}
+
 /* Every two seconds: has everybody said again what he knows, and what is known of our open alerts?
  */
 static int look(struct stream *self, struct error *err)
@@ -268,7 +289,10 @@ static int look(struct stream *self, struct error *err)
     if (store_sources(self->store, &sources, err) != 0)
         return -1;
     bool is_rebuilt = rebuild_is_over(&self->rebuild, sources);
+    int rc = take_over(self, sources, now_ms, err);
     json_decref(sources);
+    if (rc != 0)
+        return -1;
     do {
         size_t count =
             self->options.open_rows(self->options.arg, &self->look_cursor, rows, LOOK_ROWS);
@@ -311,6 +335,7 @@ static void turn(struct stream *self)
     note_condition(self, condition);
     answer_look_ups(self, condition == STORE_READY);
     if (condition != STORE_READY) {
+        silence_interrupted(&self->silence);
         wait_ms(self, AWAY_WAIT_MS);
         return;
     }
@@ -321,8 +346,10 @@ static void turn(struct stream *self)
         rc = read_alerts(self, &err);
     else if (rc == 0)
         wait_ms(self, AWAY_WAIT_MS);
-    if (rc != 0)
+    if (rc != 0) {
+        silence_interrupted(&self->silence);
         log_warn("redis_failed", KV("error", err.text));
+    }
 }
 
 static void *stream_thread(void *arg)
@@ -369,6 +396,7 @@ struct stream *stream_new(const struct stream_options *options, struct error *er
     }
     self->options = *options;
     rebuild_init(&self->rebuild, &options->source);
+    silence_init(&self->silence, &options->source, options->take_over_ms);
     self->condition = STORE_AWAY;
     pthread_condattr_t monotonic;
     (void)pthread_mutex_init(&self->lock, NULL); /* these cannot fail on Linux */

@@ -18,7 +18,8 @@ struct stream;
 
 struct stream_options {
     struct service *service;
-    struct id source; /* of our own journal: one of those that must have caught up */
+    struct id source;     /* of our own journal: one of those that must have caught up */
+    int64_t take_over_ms; /* another replica silent for so long has gone */
     /* Each on the stream's thread, quick. */
     void (*deliver)(void *arg, const char *stream_id, const uint8_t *order, size_t length);
     size_t (*open_rows)(void *arg, size_t *cursor, struct alert_open_row *rows, size_t max);

@@ -998,6 +998,155 @@ static void what_another_replica_told_is_not_told_again(void **state)
     assert_int_equal(alert_book_needed_from(f->book, 9), 10); /* its record may go */
 }
 
+/* An order as Redis gives it once the replica that had the alert has gone. */
+static void orphan_init(struct order *o, uint32_t n, uint32_t age_s)
+{
+    order_init(o, n, 4);
+    o->alert.is_taken_over = 1;
+    o->alert.opened_at_ms = UNIX_MS - (int64_t)age_s * 1000;
+}
+
+static void what_a_replica_that_has_gone_told_goes_on_at_its_step(void **state)
+{
+    struct fixture *f = *state;
+    struct order o;
+    struct alert_step step;
+    orphan_init(&o, 1, 130);
+    o.alert.is_told = 1;
+    o.alert.steps_taken = 1;
+    o.alert.updates = 2;
+    struct alert_entry *entry = take_stored(f, &o, 1);
+    assert_int_equal(entry->state, ALERT_ACCEPTED);
+    struct alert_post post = post_or_fail(f);
+    assert_int_equal(post.body, ALERT_UPDATED); /* not the first body */
+    assert_int_equal(post.number, 4);           /* 3 may have been used unseen */
+    (void)answer(f, &post, ANSWER_ACCEPTED, 0);
+    assert_true(alert_book_next_step(f->book, f->now_ms, &step));
+    assert_int_equal(step.step, 2);
+    assert_int_equal(step.action, LADDER_SECOND_PATH);
+    assert_false(alert_book_next_step(f->book, f->now_ms + 169999, &step));
+    assert_true(
+        alert_book_next_step(f->book, f->now_ms + 170000, &step)); /* 300 s after its start */
+    assert_int_equal(step.action, LADDER_SUPERVISOR);
+}
+
+static void what_a_replica_that_has_gone_did_not_tell_is_told(void **state)
+{
+    struct fixture *f = *state;
+    struct order o;
+    orphan_init(&o, 1, 90);
+    (void)take_stored(f, &o, 1);
+    struct alert_post first = post_or_fail(f);
+    struct alert_post second = post_or_fail(f); /* it has waited for long */
+    assert_int_equal(first.body, ALERT_RAISED);
+    assert_int_equal(second.body, ALERT_SECOND);
+    (void)answer(f, &first, ANSWER_ACCEPTED, 0);
+    struct alert_post update = post_or_fail(f);
+    assert_int_equal(update.body, ALERT_UPDATED);
+    assert_int_equal(update.number, 2);
+}
+
+static void a_ladder_climbed_to_its_end_is_still_unacknowledged_after_a_take_over(void **state)
+{
+    struct fixture *f = *state;
+    struct order o;
+    struct alert_step step;
+    struct alert_counts counts;
+    orphan_init(&o, 1, 4000);
+    o.alert.is_told = 1;
+    o.alert.steps_taken = 3;
+    (void)take_stored(f, &o, 1);
+    assert_false(alert_book_next_step(f->book, f->now_ms + 86400000, &step));
+    alert_book_count(f->book, f->now_ms, &counts);
+    assert_int_equal(counts.unacknowledged, 1);
+}
+
+static void told_elsewhere_is_ours_once_that_replica_has_gone(void **state)
+{
+    struct fixture *f = *state;
+    struct order old;
+    struct order o;
+    struct alert_entry *entry = NULL;
+    struct alert_step step;
+    old_order_init(&old, 1, 4, 86400000);
+    alert_book_elsewhere(f->book, take_stored(f, &old, 1), f->now_ms);
+    orphan_init(&o, 1, 130);
+    o.alert.is_told = 1;
+    o.alert.steps_taken = 1;
+    assert_int_equal(alert_book_take(f->book, &o.alert, f->now_ms, UNIX_MS, &entry), ALERT_REVISED);
+    assert_true(entry->is_live);
+    assert_false(alert_book_next_step(f->book, f->now_ms, &step)); /* not journalled yet */
+    alert_book_stored(f->book, &o.id, 7);
+    assert_true(alert_book_next_step(f->book, f->now_ms, &step));
+    assert_int_equal(step.step, 2);
+    assert_int_equal(alert_book_needed_from(f->book, 9), 7);
+    assert_int_equal(alert_book_take(f->book, &o.alert, f->now_ms, UNIX_MS, &entry), ALERT_KNOWN);
+}
+
+static void a_take_over_goes_on_after_a_restart(void **state)
+{
+    struct fixture *f = *state;
+    struct order old;
+    struct order o;
+    struct alert_step step;
+    old_order_init(&old, 1, 4, 86400000);
+    apply_alert(f, &old, 1, START_MS);
+    Desg__V1__AlertAccepted accepted = DESG__V1__ALERT_ACCEPTED__INIT;
+    accepted.alert_id = (ProtobufCBinaryData){ ID_BYTES, old.id.bytes };
+    accepted.path = (char *)ALERT_PATH_ELSEWHERE;
+    Desg__V1__AlertFact fact = DESG__V1__ALERT_FACT__INIT;
+    fact.fact_case = DESG__V1__ALERT_FACT__FACT_ACCEPTED;
+    fact.accepted = &accepted;
+    orphan_init(&o, 1, 130);
+    o.alert.is_told = 1;
+    o.alert.steps_taken = 1;
+    alert_book_apply(f->book, &fact, 2, START_MS, UNIX_MS);
+    apply_alert(f, &o, 3, START_MS);
+    assert_true(alert_book_next_step(f->book, f->now_ms, &step));
+    assert_int_equal(step.step, 2);
+}
+
+static void what_is_ours_or_acknowledged_nobody_takes_over(void **state)
+{
+    struct fixture *f = *state;
+    struct order ours;
+    struct order done;
+    struct alert_entry *entry = NULL;
+    order_init(&ours, 1, 4);
+    order_init(&done, 2, 4);
+    (void)take_stored(f, &ours, 1);
+    (void)alert_book_acknowledge(f->book, take_stored(f, &done, 2), false, f->now_ms);
+    orphan_init(&ours, 1, 130);
+    orphan_init(&done, 2, 130);
+    assert_int_equal(alert_book_take(f->book, &ours.alert, f->now_ms, UNIX_MS, &entry),
+                     ALERT_KNOWN);
+    assert_int_equal(alert_book_take(f->book, &done.alert, f->now_ms, UNIX_MS, &entry),
+                     ALERT_KNOWN);
+    assert_int_equal(entry->state, ALERT_ACKNOWLEDGED);
+}
+
+static void members_gathered_anew_are_another_digest(void **state)
+{
+    struct fixture *f = *state;
+    struct order o;
+    struct alert_entry *first = NULL;
+    struct alert_entry *second = NULL;
+    order_init(&o, 1, -1);
+    o.alert.is_digest_member = 1;
+    (void)take_stored(f, &o, 1);
+    f->now_ms += ALERT_DIGEST_AFTER_MS;
+    assert_true(alert_book_next_digest(f->book, f->now_ms, UNIX_MS, &first));
+    struct id told = first->id;
+    struct alert_book *other = book_new(true);
+    struct alert_entry *entry = NULL;
+    o.alert.is_taken_over = 1;
+    assert_int_equal(alert_book_take(other, &o.alert, f->now_ms, UNIX_MS, &entry), ALERT_NEW);
+    assert_true(
+        alert_book_next_digest(other, f->now_ms + ALERT_DIGEST_AFTER_MS, UNIX_MS + 1, &second));
+    assert_memory_not_equal(told.bytes, second->id.bytes, ID_BYTES); /* its time is in its body */
+    alert_book_destroy(&other);
+}
+
 static void an_old_alert_acknowledged_elsewhere_says_nothing_at_all(void **state)
 {
     struct fixture *f = *state;
@@ -1130,6 +1279,13 @@ int main(void)
         T(after_a_minute_an_old_alert_goes_out_whatever_is_known),
         T(an_old_member_gathers_only_once_it_may_go_out),
         T(what_another_replica_told_is_not_told_again),
+        T(what_a_replica_that_has_gone_told_goes_on_at_its_step),
+        T(what_a_replica_that_has_gone_did_not_tell_is_told),
+        T(a_ladder_climbed_to_its_end_is_still_unacknowledged_after_a_take_over),
+        T(told_elsewhere_is_ours_once_that_replica_has_gone),
+        T(a_take_over_goes_on_after_a_restart),
+        T(what_is_ours_or_acknowledged_nobody_takes_over),
+        T(members_gathered_anew_are_another_digest),
         T(an_old_alert_acknowledged_elsewhere_says_nothing_at_all),
         T(told_elsewhere_stays_so_after_a_restart),
         T(an_acknowledgement_that_came_to_the_wrong_replica_is_kept),

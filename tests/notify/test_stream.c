@@ -67,6 +67,18 @@ static void start(struct fixture *f)
         .dispatch_port = fake_dispatch_port(f->dispatch), .redis_address = f->config.address });
 }
 
+/* Replicas with a ladder, which take each other for gone after ten seconds. */
+static struct process *start_climbing(struct fixture *f, const char *name)
+{
+    return process_new(&(struct process_options){
+        .name = name,
+        .dispatch_port = fake_dispatch_port(f->dispatch),
+        .redis_address = f->config.address,
+        .ladder = "[ { after_s: 1, action: again }, { after_s: 9, action: again }, "
+                  "{ after_s: 3600, action: supervisor } ]",
+        .more = "  test_interval_s: 0\n  take_over_s: 10\n" });
+}
+
 static void start_other(struct fixture *f)
 {
     f->other =
@@ -318,6 +330,72 @@ static void an_old_alert_told_elsewhere_that_grew_since_is_told(void **state)
     assert_true(fake_dispatch_wait(f->dispatch, "/alerts", ".u1", 1, LONG_MS));
 }
 
+/* --- a replica that never comes back --- */
+
+static void wait_field(struct fixture *f, const struct id *alert, const char *field,
+                       const char *wanted)
+{
+    char id[ID_TEXT_BYTES];
+    char command[128];
+    id_text(alert->bytes, id);
+    (void)snprintf(command, sizeof command, "HGET desg:{testforce}:alert:%s %s", id, field);
+    wait_redis(f, wanted, command);
+}
+
+static void one_that_told_and_never_comes_back_leaves_its_ladder_to_another(void **state)
+{
+    struct fixture *f = *state;
+    f->process = start_climbing(f, "notify");
+    struct id alert = apply(f, 1);
+    wait_state(f, &alert, "accepted");
+    wait_field(f, &alert, "updates", "1");
+    wait_field(f, &alert, "steps", "1"); /* the first reminder is the first replica's */
+    process_kill(f->process);
+    assert_int_equal(fake_dispatch_count(f->dispatch, "/alerts", ".r2"), 0);
+    f->other = start_climbing(f, "notify-other");
+    assert_true(fake_dispatch_wait(f->dispatch, "/alerts", ".r2", 1, LONG_MS));
+    assert_true(fake_dispatch_wait(f->dispatch, "/alerts", ".u3", 1, LONG_MS));
+    assert_int_equal(fake_dispatch_count(f->dispatch, "/alerts", ".v1"), 1);
+    assert_int_equal(fake_dispatch_count(f->dispatch, "/alerts", ".u1"), 1);
+    assert_int_equal(acknowledge_at(f->other, &alert), 200);
+    wait_state(f, &alert, "acknowledged");
+    assert_true(process_wait_status(f->other, "alerts_open", 0, LONG_MS));
+}
+
+static void what_one_that_never_comes_back_could_not_tell_another_tells(void **state)
+{
+    struct fixture *f = *state;
+    fake_dispatch_down(f->dispatch);
+    f->process = start_climbing(f, "notify");
+    struct id alert = apply(f, 1);
+    wait_redis(f, "0", "XLEN desg:{testforce}:alerts");
+    assert_true(process_wait_status(f->process, "alerts_unaccepted", 1, LONG_MS));
+    wait_field(f, &alert, "state", "open");
+    wait_field(f, &alert, "steps", "1"); /* so Redis knows that this one has it */
+    process_kill(f->process);
+    fake_dispatch_up(f->dispatch);
+    f->other = start_climbing(f, "notify-other");
+    wait_posted(f, &alert);
+    wait_state(f, &alert, "accepted");
+}
+
+static void one_that_lives_keeps_its_alerts(void **state)
+{
+    struct fixture *f = *state;
+    f->process = start_climbing(f, "notify");
+    struct id alert = apply(f, 1);
+    wait_state(f, &alert, "accepted");
+    wait_redis(f, "0", "XLEN desg:{testforce}:alerts");
+    f->other = start_climbing(f, "notify-other");
+    /* Thrice the time after which one that is silent counts as gone. */
+    int64_t until_ms = clock_monotonic_ms() + 30000;
+    while (clock_monotonic_ms() < until_ms) {
+        assert_true(process_metric(f->other, "desg_notify_alerts_open") <= 0);
+        (void)poll(NULL, 0, 200);
+    }
+    assert_int_equal(fake_dispatch_count(f->dispatch, "/alerts", ".r2"), 1);
+}
+
 static void a_callback_at_the_wrong_replica_reaches_the_right_one(void **state)
 {
     struct fixture *f = *state;
@@ -394,6 +472,9 @@ int main(void)
         T(redis_dies_and_comes_back_and_alerts_go_on),
         T(killed_before_it_acknowledged_the_stream_it_reads_again),
         T(an_old_alert_told_elsewhere_that_grew_since_is_told),
+        T(one_that_told_and_never_comes_back_leaves_its_ladder_to_another),
+        T(what_one_that_never_comes_back_could_not_tell_another_tells),
+        T(one_that_lives_keeps_its_alerts),
         T(a_callback_at_the_wrong_replica_reaches_the_right_one),
         T(nobody_knows_the_alert_of_a_callback),
         T(the_desk_takes_an_alert),

@@ -1,6 +1,7 @@
 -- Alerts: which events order one, the stream as notify reads it, and what became of each.
 
 local STATE_ORDER = { open = 1, accepted = 2, escalated = 3, acknowledged = 4, resolved = 5 }
+local NEVER_FALLS = { severity = true, steps = true, updates = true }
 local REPLAYED_AFTER_MS = 10 * 60 * 1000
 
 local function varint(number)
@@ -63,6 +64,7 @@ end
 -- Named in a digest so far, now urgent by itself: it is open anew, whatever was said of its digest before.
 local function reopen_alert(ctx, key)
   redis.call('HSET', key, 'state', 'open', 'reopened_at_ms', string.format('%.0f', ctx.now))
+  redis.call('HDEL', key, 'steps')
   redis.call('PERSIST', key)
 end
 
@@ -146,15 +148,15 @@ local function advance_alert(prefix, alert, state, keep_s)
 end
 
 -- ARGV: alert, state, seconds to keep a finished one, then fields and values. Fields are always
--- written, but a severity never falls.
+-- written, but some numbers never fall.
 local function desg_alert_state(keys, args)
   local key = keys[1] .. 'alert:' .. args[1]
   if not STATE_ORDER[args[2]] then
     return { history(), 'refused', 'no such state' }
   end
-  local stood = tonumber(redis.call('HGET', key, 'severity') or nil) or 0
   for i = 4, #args - 1, 2 do
-    if args[i] ~= 'severity' or (tonumber(args[i + 1]) or 0) > stood then
+    local stood = NEVER_FALLS[args[i]] and (tonumber(redis.call('HGET', key, args[i]) or nil) or 0)
+    if not stood or (tonumber(args[i + 1]) or 0) > stood then
       redis.call('HSET', key, args[i], args[i + 1])
     end
   end

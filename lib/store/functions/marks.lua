@@ -29,6 +29,7 @@ local function desg_source_report(keys, args)
     redis.call('SADD', keys[1] .. 'sources', args[1])
     redis.call('HSET', keys[1] .. 'mark:' .. args[1], 'kind', args[3], 'name', args[4],
       'caught_up', args[5] == '1' and live or '')
+    redis.call('HINCRBY', keys[1] .. 'mark:' .. args[1], 'reports', 1)
   end
   return { live, 'ok' }
 end
@@ -38,9 +39,11 @@ local function desg_sources(keys)
   local sources = redis.call('SMEMBERS', keys[1] .. 'sources')
   table.sort(sources)
   for _, source in ipairs(sources) do
-    local kind, name, caught_up = unpack(redis.call('HMGET', keys[1] .. 'mark:' .. source, 'kind', 'name', 'caught_up'))
+    local kind, name, caught_up, reports =
+      unpack(redis.call('HMGET', keys[1] .. 'mark:' .. source, 'kind', 'name', 'caught_up', 'reports'))
     if kind then
-      rows[#rows + 1] = { source = source, kind = kind, name = name, is_caught_up = caught_up == live }
+      rows[#rows + 1] = { source = source, kind = kind, name = name, is_caught_up = caught_up == live,
+        reports = tonumber(reports or nil) or 0 }
     end
   end
   return { live, #rows > 0 and cjson.encode(rows) or '[]' }
