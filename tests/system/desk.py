@@ -179,4 +179,4 @@ class Desk(suite.Suite):
                 status = self.status(name) or {}
                 detail = status.get("detail", {})
                 told[name] = {key: detail[key] for key in ("dispatch", "unaccepted", "alerts_unaccepted", "redis") if key in detail}
-        return json.dumps({**told, "stream": self.redis_cli("XLEN", "desg:gwent:alerts")})
+        return json.dumps({**told, "stream": self.redis_cli("XLEN", "desg:{gwent}:alerts")})
