@@ -6,8 +6,6 @@
 
 #include "ingest/custody_state.h"
 
-enum { UNALERTED_RETRY_MAX_MS = 5000 };
-
 struct custody_limits custody_default_limits(void)
 {
     return (struct custody_limits){
@@ -348,6 +346,28 @@ void custody_start_event(struct custody *self, struct held_event *event)
         custody_enqueue(event->is_suspect ? &self->suspects : &self->waiting, event, false);
 }
 
+void custody_bypass(struct custody *self, struct held_event *event)
+{
+    if (event->state == HELD_WAITING || event->state == HELD_SENT)
+        event->quarantine_reason ? self->counts.quarantined++ : self->counts.bypasses++;
+    event->state = HELD_TO_ROUTE;
+    custody_enqueue(&self->to_route, event, false);
+}
+
+void custody_offer_bypassed(struct custody *self, int64_t now_ms)
+{
+    struct held_event *event = TAILQ_FIRST(&self->to_route.queue);
+    while (event) {
+        struct held_event *next = TAILQ_NEXT(event, entry);
+        if (!event->quarantine_reason) {
+            event->state = HELD_WAITING;
+            event->offered_at_ms = now_ms;
+            custody_start_event(self, event);
+        }
+        event = next;
+    }
+}
+
 void custody_load(struct custody *self, const struct custody_record *from, int64_t now_ms)
 {
     bool is_found_at_start = ranges_contain(&self->unproven, from->sequence);
@@ -394,256 +414,6 @@ void custody_load(struct custody *self, const struct custody_record *from, int64
         custody_start_event(self, &record->events[i]);
 }
 
-/* --- workers and routes --- */
-
-struct holder *custody_holder(struct custody *self, uint64_t peer)
-{
-    for (size_t i = 0; i < self->holder_count; i++)
-        if (self->holders[i].peer == peer)
-            return &self->holders[i];
-    return NULL;
-}
-
-size_t custody_count_holders(const struct custody *self, bool is_route)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < self->holder_count; i++)
-        count += self->holders[i].is_route == is_route;
-    return count;
-}
-
-static struct holder *add_holder(struct custody *self, uint64_t peer, uint32_t credit)
-{
-    struct holder *holder = custody_holder(self, peer);
-    if (!holder) {
-        if (self->holder_count == HOLDERS_MAX)
-            return NULL;
-        holder = &self->holders[self->holder_count];
-        *holder = (struct holder){ .peer = peer };
-        self->holder_count++;
-    }
-    holder->is_draining = holder->is_draining && credit == 0;
-    if (credit > holder->credit) {
-        struct position *held = realloc(holder->held, credit * sizeof *held);
-        if (!held)
-            return holder;
-        holder->held = held;
-        holder->credit = credit;
-    }
-    return holder;
-}
-
-/* Bypassed events that found no route yet: triage may be quicker. */
-static void offer_bypassed_again(struct custody *self, int64_t now_ms)
-{
-    struct held_event *event = TAILQ_FIRST(&self->to_route.queue);
-    while (event) {
-        struct held_event *next = TAILQ_NEXT(event, entry);
-        if (!event->quarantine_reason) {
-            event->state = HELD_WAITING;
-            event->offered_at_ms = now_ms;
-            custody_start_event(self, event);
-        }
-        event = next;
-    }
-}
-
-static bool serves_channel(const struct holder *holder, const char *channel)
-{
-    bool is_anybodys = channel[0] == '\0' || strcmp(channel, "other") == 0; /* damaged, unknown */
-    if (is_anybodys || holder->channel_count == 0)
-        return true;
-    for (size_t i = 0; i < holder->channel_count; i++)
-        if (strcmp(holder->channels[i], channel) == 0)
-            return true;
-    return false;
-}
-
-bool custody_serves(const struct holder *holder, const struct held_event *event)
-{
-    return serves_channel(holder, event->record->split.events[event->index].channel);
-}
-
-bool custody_is_served(const struct custody *self, const char *channel)
-{
-    for (size_t i = 0; i < self->holder_count; i++) {
-        const struct holder *holder = &self->holders[i];
-        if (!holder->is_route && !holder->is_draining && serves_channel(holder, channel))
-            return true;
-    }
-    return false;
-}
-
-/* What was applied as unclassified, of the channels that worker serves; NULL: that any does. A
- * channel nobody serves would only be applied the same way again. */
-static void offer_provisional_again(struct custody *self, const struct holder *worker)
-{
-    for (size_t i = 0; i < self->channel_count; i++) {
-        struct held_channel *channel = &self->channels[i];
-        if (channel->provisional.count > 0 && (worker ? serves_channel(worker, channel->name)
-                                                      : custody_is_served(self, channel->name)))
-            ranges_take(&self->deferred, &channel->provisional);
-    }
-}
-
-void custody_worker_up(struct custody *self, uint64_t worker, const struct custody_worker *who,
-                       int64_t now_ms)
-{
-    custody_acquit_worker(self, &who->instance);
-    struct holder *holder = add_holder(self, worker, who->credit);
-    if (!holder)
-        return;
-    holder->instance = who->instance;
-    holder->channels = who->channels;
-    holder->channel_count = who->channel_count;
-    offer_provisional_again(self, holder); /* triage is back */
-    offer_bypassed_again(self, now_ms);
-}
-
-void custody_route_up(struct custody *self, uint64_t route, uint32_t credit)
-{
-    struct holder *holder = add_holder(self, route, credit);
-    if (holder)
-        holder->is_route = true;
-    self->is_hello_wanted = true;
-}
-
-void custody_drains(struct custody *self, uint64_t peer)
-{
-    struct holder *holder = custody_holder(self, peer);
-    if (holder)
-        holder->is_draining = true;
-}
-
-bool custody_takes_more(const struct holder *holder)
-{
-    return !holder->is_draining && !holder->is_alone && holder->count < holder->credit;
-}
-
-/* Removes the position from what peer holds. Returns whether it was there. */
-static bool give_back(struct holder *holder, uint64_t sequence, uint32_t index)
-{
-    for (uint32_t i = 0; i < holder->count; i++) {
-        if (holder->held[i].sequence != sequence || holder->held[i].index != index)
-            continue;
-        holder->held[i] = holder->held[--holder->count];
-        holder->returned++;
-        if (holder->count == 0)
-            holder->is_alone = false;
-        return true;
-    }
-    return false;
-}
-
-uint32_t custody_take_returned(struct custody *self, uint64_t peer)
-{
-    struct holder *holder = custody_holder(self, peer);
-    if (!holder)
-        return 0;
-    uint32_t returned = holder->returned;
-    holder->returned = 0;
-    return returned;
-}
-
-/* Its worker went holding it. Alone, that is held against it; among others it only makes it
- * suspect.
- */
-static void suspect(struct custody *self, struct held_event *event, const struct holder *worker)
-{
-    event->is_suspect = true;
-    if (worker->is_alone)
-        custody_charge(self, event, &worker->instance);
-    self->counts.suspects++;
-    custody_note_event(self, event);
-    event->state = HELD_WAITING;
-    custody_start_event(self, event);
-}
-
-static void drop_holder(struct custody *self, struct holder *holder)
-{
-    if (self->reserved_worker == holder->peer)
-        self->reserved_worker = 0;
-    free(holder->held);
-    *holder = self->holders[--self->holder_count];
-}
-
-/* What triage had seen and passed on, or not, when its worker went: again at once, duplicates are
- * free. */
-static void send_seen_again(struct custody *self, uint64_t worker, int64_t now_ms)
-{
-    struct held_record *record;
-    LIST_FOREACH(record, &self->records, all)
-    for (size_t i = 0; i < record->count; i++) {
-        struct held_event *event = &record->events[i];
-        if (event->peer != worker || event->state != HELD_SEEN)
-            continue;
-        event->sends = 0; /* its end was told: no sign that the next try needs more patience */
-        custody_offer_again(event, now_ms);
-        custody_enqueue(&self->waiting, event, true);
-    }
-}
-
-void custody_worker_down(struct custody *self, uint64_t worker, bool is_drain, int64_t now_ms)
-{
-    struct holder *holder = custody_holder(self, worker);
-    if (!holder)
-        return;
-    for (uint32_t i = 0; i < holder->count; i++) {
-        struct held_event *event =
-            custody_find_event(self, holder->held[i].sequence, holder->held[i].index);
-        if (!event || event->peer != worker || event->state != HELD_SENT)
-            continue;
-        if (is_drain) {
-            event->state = HELD_WAITING;
-            custody_enqueue(&self->waiting, event, true);
-        } else {
-            suspect(self, event, holder);
-        }
-    }
-    drop_holder(self, holder);
-    send_seen_again(self, worker, now_ms);
-}
-
-void custody_route_down(struct custody *self, uint64_t route, int64_t now_ms)
-{
-    (void)now_ms;
-    struct holder *holder = custody_holder(self, route);
-    if (!holder)
-        return;
-    for (uint32_t i = 0; i < holder->count; i++) {
-        struct held_event *event =
-            custody_find_event(self, holder->held[i].sequence, holder->held[i].index);
-        if (event && event->peer == route && event->state == HELD_ROUTED) {
-            event->sends = 0;
-            custody_bypass(self, event);
-        }
-    }
-    drop_holder(self, holder);
-}
-
-void custody_bypass(struct custody *self, struct held_event *event)
-{
-    if (event->state == HELD_WAITING || event->state == HELD_SENT)
-        event->quarantine_reason ? self->counts.quarantined++ : self->counts.bypasses++;
-    event->state = HELD_TO_ROUTE;
-    custody_enqueue(&self->to_route, event, false);
-}
-
-void custody_take_back(struct custody *self, struct holder *holder, uint64_t sequence,
-                       uint32_t index)
-{
-    if (give_back(holder, sequence, index))
-        holder->returned--; /* it was never taken from the link's account */
-    struct held_event *event = custody_find_event(self, sequence, index);
-    if (!event || event->peer != holder->peer)
-        return;
-    event->state = holder->is_route ? HELD_TO_ROUTE : HELD_WAITING;
-    struct held_list *list = holder->is_route    ? &self->to_route
-                             : event->is_suspect ? &self->suspects
-                                                 : &self->waiting;
-    custody_enqueue(list, event, true);
-}
-
 /* --- answers --- */
 
 void custody_seen(struct custody *self, uint64_t worker, uint64_t sequence, uint32_t index,
@@ -652,8 +422,8 @@ void custody_seen(struct custody *self, uint64_t worker, uint64_t sequence, uint
     (void)now_ms;
     struct holder *holder = custody_holder(self, worker);
     if (holder) {
-        (void)give_back(holder, sequence, index);
-        offer_provisional_again(self, holder); /* triage is back */
+        (void)custody_give_back(holder, sequence, index);
+        custody_offer_provisional(self, holder); /* triage is back */
     }
     struct held_event *event = custody_find_event(self, sequence, index);
     if (!event || event->quarantine_reason ||
@@ -694,9 +464,7 @@ static void on_refused(struct custody *self, struct held_event *event)
     }
 }
 
-/* It may be urgent and nobody was told. A probe takes the oldest first, so in the journal it would
- * wait until Redis is back: it is tried on its own, as long as memory allows. */
-static bool is_alert_owed(const struct custody *self, const struct held_event *event)
+bool custody_is_alert_owed(const struct custody *self, const struct held_event *event)
 {
     bool may_be_urgent = event->severity >= DESG__V1__SEVERITY__SEVERITY_REVIEW ||
                          event->severity == DESG__V1__SEVERITY__SEVERITY_UNSPECIFIED;
@@ -713,7 +481,7 @@ static void on_busy(struct custody *self, struct held_event *event, bool is_aler
         event->is_alerted = true;
         custody_note_event(self, event);
     }
-    if (!is_alert_owed(self, event)) {
+    if (!custody_is_alert_owed(self, event)) {
         settle(self, event, HELD_DEFERRED);
     } else if (!event->list) { /* else it is on its way again already */
         event->state = event->state == HELD_ROUTED ? HELD_ROUTED : HELD_SEEN;
@@ -727,7 +495,7 @@ bool custody_answered(struct custody *self, uint64_t peer, uint64_t sequence, ui
 {
     struct holder *holder = custody_holder(self, peer);
     if (holder)
-        (void)give_back(holder, sequence, index);
+        (void)custody_give_back(holder, sequence, index);
     if (answer == CUSTODY_DONE || answer == CUSTODY_PROVISIONAL)
         self->is_route_busy = false;
     struct held_event *event = custody_find_event(self, sequence, index);
@@ -758,121 +526,7 @@ void custody_answered_stale(struct custody *self, uint64_t peer, uint64_t sequen
 {
     struct holder *holder = custody_holder(self, peer);
     if (holder)
-        (void)give_back(holder, sequence, index);
-}
-
-/* --- time --- */
-
-static bool take_hedge_token(struct custody *self)
-{
-    if (self->hedge_tokens < 1)
-        return false;
-    self->hedge_tokens -= 1;
-    return true;
-}
-
-static bool has_other_worker(const struct custody *self, const struct held_event *event)
-{
-    for (size_t i = 0; i < self->holder_count; i++) {
-        const struct holder *holder = &self->holders[i];
-        if (!holder->is_route && holder->peer != event->peer && custody_takes_more(holder) &&
-            custody_serves(holder, event))
-            return true;
-    }
-    return false;
-}
-
-static int64_t doubled(int64_t base_ms, uint32_t sends, int64_t most_ms)
-{
-    for (uint32_t i = 1; i < sends && base_ms < most_ms; i++)
-        base_ms *= 2;
-    return base_ms < most_ms ? base_ms : most_ms;
-}
-
-static void tick_unseen(struct custody *self, struct held_event *event, bool has_route,
-                        int64_t now_ms)
-{
-    const struct held_record *record = event->record;
-    int64_t patience_ms =
-        record->is_replayed ? self->limits.bypass_replayed_ms : self->limits.bypass_ms;
-    if (has_route && now_ms - event->offered_at_ms >= patience_ms) {
-        custody_bypass(self, event);
-    } else if (event->state == HELD_SENT && !event->is_suspect && event->list == NULL &&
-               now_ms - event->sent_at_ms >= doubled(self->limits.hedge_ms, event->sends, 2000) &&
-               has_other_worker(self, event) && take_hedge_token(self)) {
-        self->counts.hedges++;
-        custody_enqueue(&self->waiting, event, true);
-    }
-}
-
-static void tick_unanswered(struct custody *self, struct held_event *event, int64_t now_ms)
-{
-    bool is_urgent = event->severity >= DESG__V1__SEVERITY__SEVERITY_REVIEW;
-    int64_t base_ms = event->state == HELD_ROUTED ? 1000
-                      : is_urgent                 ? self->limits.hedge_ms
-                                                  : self->limits.retry_ms;
-    bool is_owed = is_alert_owed(self, event) && (self->is_route_busy || event->state == HELD_SEEN);
-    int64_t most_ms = is_owed ? UNALERTED_RETRY_MAX_MS : self->limits.retry_max_ms;
-    if (now_ms - event->sent_at_ms < doubled(base_ms, event->sends, most_ms))
-        return;
-    if (event->state == HELD_ROUTED) {
-        self->counts.retries++;
-        custody_bypass(self, event);
-        return;
-    }
-    if (is_urgent && !take_hedge_token(self))
-        return;
-    is_urgent ? self->counts.hedges++ : self->counts.retries++;
-    custody_offer_again(event, now_ms);
-    custody_enqueue(&self->waiting, event, true);
-}
-
-/* A frame can vanish on a connection that lives on; its credit must not. The event has its own
- * time-outs. */
-static void take_back_lost_credits(struct custody *self, struct holder *holder, int64_t now_ms)
-{
-    for (uint32_t i = holder->count; i > 0; i--) {
-        struct position held = holder->held[i - 1];
-        if (now_ms - held.sent_at_ms < self->limits.lost_ms)
-            continue;
-        (void)give_back(holder, held.sequence, held.index);
-        self->counts.lost_credits++;
-    }
-}
-
-static bool has_staying(const struct custody *self, bool is_route)
-{
-    for (size_t i = 0; i < self->holder_count; i++)
-        if (self->holders[i].is_route == is_route && !self->holders[i].is_draining)
-            return true;
-    return false;
-}
-
-void custody_tick(struct custody *self, int64_t now_ms)
-{
-    self->hedge_tokens += 0.002 * (double)(now_ms - self->ticked_at_ms);
-    if (self->hedge_tokens > 64)
-        self->hedge_tokens = 64;
-    custody_convict_late(self, now_ms - self->ticked_at_ms);
-    self->ticked_at_ms = now_ms;
-    if (now_ms - self->provisional_at_ms >= self->limits.retry_ms) {
-        self->provisional_at_ms = now_ms;
-        offer_provisional_again(self, NULL);
-    }
-    for (size_t i = 0; i < self->holder_count; i++)
-        take_back_lost_credits(self, &self->holders[i], now_ms);
-    bool has_route = has_staying(self, true);
-    if (!has_route && has_staying(self, false))
-        offer_bypassed_again(self, now_ms);
-    struct held_record *record;
-    LIST_FOREACH(record, &self->records, all)
-    for (size_t i = 0; i < record->count; i++) {
-        struct held_event *event = &record->events[i];
-        if (event->state == HELD_WAITING || event->state == HELD_SENT)
-            tick_unseen(self, event, has_route, now_ms);
-        else if (event->state == HELD_SEEN || event->state == HELD_ROUTED)
-            tick_unanswered(self, event, now_ms);
-    }
+        (void)custody_give_back(holder, sequence, index);
 }
 
 void custody_drain(struct custody *self)

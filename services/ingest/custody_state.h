@@ -1,5 +1,6 @@
-/* custody_state - what custody.c (what happened) and custody_plan.c (what to do) share. Private to
- * custody. */
+/* custody_state - what the files of custody share: custody.c (records and answers),
+ * custody_peers.c, custody_blame.c, custody_history.c, custody_time.c (what happened),
+ * custody_plan.c (what to do), custody_status.c. Private to them. */
 #ifndef DESG_INGEST_CUSTODY_STATE_H
 #define DESG_INGEST_CUSTODY_STATE_H
 
@@ -198,8 +199,18 @@ bool custody_takes_more(const struct holder *holder);
 /* What was handed to holder did not leave: it waits again, first in its line. */
 void custody_take_back(struct custody *self, struct holder *holder, uint64_t sequence,
                        uint32_t index);
+/* Removes the position from what holder holds. Returns whether it was there. */
+bool custody_give_back(struct holder *holder, uint64_t sequence, uint32_t index);
 /* The event goes to route without triage (again). */
 void custody_bypass(struct custody *self, struct held_event *event);
+/* Bypassed events that found no route yet: triage may be quicker. */
+void custody_offer_bypassed(struct custody *self, int64_t now_ms);
+/* What was applied as unclassified, of the channels that worker serves; NULL: that any does. A
+ * channel nobody serves would only be applied the same way again. */
+void custody_offer_provisional(struct custody *self, const struct holder *worker);
+/* It may be urgent and nobody was told. A probe takes the oldest first, so in the journal it would
+ * wait until Redis is back: it is tried on its own, as long as memory allows. */
+bool custody_is_alert_owed(const struct custody *self, const struct held_event *event);
 /* The event goes to triage, or, if it killed two workers, to quarantine; while it is not known
  * whether those workers died, to neither. */
 void custody_start_event(struct custody *self, struct held_event *event);
