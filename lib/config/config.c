@@ -58,7 +58,7 @@ static const cyaml_schema_field_t common_fields[] = {
 
 /* Parts a file may hold. Those of other services are passed over unread. */
 static const char *const parts[] = { "common", "ingest", "classify", "route",
-                                     "notify", "desk",   "client" };
+                                     "notify", "desk",   "client",   "outward" };
 
 /* What config_load() hands out: the schema must outlive what libcyaml made by it. */
 struct loaded {
@@ -138,7 +138,7 @@ static int check_parts(const struct document *document, const char *service, str
         if (!is_part(text, service))
             return error_set(err, ERROR_CONFIG,
                              "%s: there is no part '%.40s': write one of common, ingest, classify, "
-                             "route, notify, desk",
+                             "route, notify, desk, outward",
                              place, text);
         if (document_find(document, document_root(document), text) != pair->value)
             return error_set(err, ERROR_CONFIG, "%s: part '%s' is there twice: join them", place,

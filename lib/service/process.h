@@ -18,6 +18,7 @@ struct service {
     const char *name;
     const char *const *option_values; /* in the order of the spec's options */
     struct config *config;
+    struct config *shared; /* NULL: the spec has none */
     struct id instance;
     int64_t started_at_ms; /* monotonic */
     struct metrics *metrics;

@@ -45,15 +45,37 @@ static struct config *read_config(const struct arguments *arguments,
     return config;
 }
 
+/* Both parts, or neither. */
+static int read_all(const struct arguments *arguments, const struct service_spec *spec,
+                    struct config **config, struct config **shared, struct error *err)
+{
+    const struct service_part *part = spec->shared;
+    *config = read_config(arguments, spec, err);
+    if (!*config)
+        return -1;
+    if (!part)
+        return 0;
+    *shared = config_load(arguments->config, part->name, part->fields, part->config_bytes, err);
+    if (*shared && (!part->check || part->check((*shared)->service, err) == 0))
+        return 0;
+    if (*shared)
+        (void)error_wrap(err, "%s", arguments->config);
+    config_destroy(shared);
+    config_destroy(config);
+    return -1;
+}
+
 static int check_only(const struct arguments *arguments, const struct service_spec *spec)
 {
     struct error err = { 0 };
-    struct config *config = read_config(arguments, spec, &err);
-    if (!config) {
+    struct config *config = NULL;
+    struct config *shared = NULL;
+    if (read_all(arguments, spec, &config, &shared, &err) != 0) {
         (void)fprintf(stderr, "%s\n", err.text);
         return exit_code_of(err.kind);
     }
     config_destroy(&config);
+    config_destroy(&shared);
     (void)printf("%s: ok\n", arguments->config);
     return EX_OK;
 }
@@ -67,6 +89,17 @@ static void harden(void)
     (void)setrlimit(RLIMIT_CORE, &no_core);
     (void)umask(S_IRWXG | S_IRWXO);
     (void)setenv("ZSYS_SIGHANDLER", "false", 1); /* czmq: leave the signals to us */
+}
+
+/* The soft limit is low for programs that use select(); none of ours does. Without descriptors
+ * libzmq ends the process. */
+static void allow_descriptors(void)
+{
+    struct rlimit limit = { 0 };
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* whoever needs many looks at what there is */
 }
 
 /* Makes directory and those above it; one that is there stays as it is. */
@@ -231,6 +264,7 @@ static void clear(struct service *self)
     heartbeats_destroy(&self->heartbeats);
     metrics_destroy(&self->metrics);
     config_destroy(&self->config);
+    config_destroy(&self->shared);
     (void)pthread_mutex_destroy(&self->failure_lock);
 }
 
@@ -244,11 +278,11 @@ int service_main(int argc, char **argv, const struct service_spec *spec)
     if (arguments.is_check)
         return check_only(&arguments, spec);
     harden();
+    allow_descriptors();
     log_setup(arguments.name, LOG_LEVEL_INFO, STDERR_FILENO);
     struct error err = { 0 };
     struct service self = { 0 };
-    self.config = read_config(&arguments, spec, &err);
-    if (!self.config) {
+    if (read_all(&arguments, spec, &self.config, &self.shared, &err) != 0) {
         log_error("start_failed", KV("error", err.text));
         return exit_code_of(err.kind);
     }
@@ -265,6 +299,12 @@ int service_main(int argc, char **argv, const struct service_spec *spec)
 const struct config_common *service_common(const struct service *self)
 {
     return &self->config->common;
+}
+
+const void *service_shared(const struct service *self)
+{
+    assert(self->shared);
+    return self->shared->service;
 }
 
 const char *service_name(const struct service *self)

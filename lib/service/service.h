@@ -8,7 +8,7 @@
  *
  * Life: load configuration → start() → ready → SIGTERM or SIGINT → drain() → is_drained() or grace
  * over → stop(). A second signal skips the wait. SIGHUP calls reload() if there is one. Core dumps
- * are off (PR_SET_DUMPABLE 0). Control socket: GET /status answers JSON {service, name, version,
+ * are off (PR_SET_DUMPABLE 0), open files are allowed up to the hard limit. Control socket: GET /status answers JSON {service, name, version,
  * pid, instance, uptime_ms, state, detail:{…}}. */
 #ifndef DESG_SERVICE_H
 #define DESG_SERVICE_H
@@ -33,6 +33,14 @@ struct service_option {
     const char *help;  /* one line */
 };
 
+/* A part of the file that several services read, such as outward. */
+struct service_part {
+    const char *name;
+    const cyaml_schema_field_t *fields;
+    size_t config_bytes;
+    int (*check)(void *config, struct error *err);
+};
+
 struct service_spec {
     const char *name;    /* ingest: the configuration's part, desg-ingest's name */
     const char *summary; /* one sentence for --help */
@@ -53,6 +61,7 @@ struct service_spec {
     void (*describe)(void *self, json_t *detail); /* adds to /status; any thread */
     void (*reload)(void *self);                   /* optional: SIGHUP */
     const struct service_option *options;         /* optional, at most 8 */
+    const struct service_part *shared;            /* optional */
 };
 
 int service_main(int argc, char **argv, const struct service_spec *spec);
@@ -61,6 +70,8 @@ int service_main(int argc, char **argv, const struct service_spec *spec);
 const struct config_common *service_common(const struct service *self);
 const char *service_name(const struct service *self);          /* --name, by default the spec's */
 const struct id *service_instance(const struct service *self); /* random, new at each start */
+/* What the spec's shared part holds; a part that is not in the file is an empty one, checked. */
+const void *service_shared(const struct service *self);
 struct metrics *service_metrics(struct service *self);
 struct admin *service_admin(struct service *self); /* register paths inside start() only */
 
