@@ -139,8 +139,10 @@ static void describe(void *arg, json_t *detail)
 {
     struct probe *self = arg;
     struct rlimit core = { 1, 1 };
+    struct rlimit files = { 0 };
     struct sigaction pipe_action = { 0 };
     (void)getrlimit(RLIMIT_CORE, &core);
+    (void)getrlimit(RLIMIT_NOFILE, &files);
     (void)sigaction(SIGPIPE, NULL, &pipe_action);
     mode_t mask = umask(077);
     (void)umask(mask);
@@ -148,6 +150,7 @@ static void describe(void *arg, json_t *detail)
     (void)json_object_set_new(detail, "reloads", json_integer(atomic_load(&self->reloads)));
     (void)json_object_set_new(detail, "dumpable", json_integer(prctl(PR_GET_DUMPABLE)));
     (void)json_object_set_new(detail, "core_limit", json_integer((json_int_t)core.rlim_max));
+    (void)json_object_set_new(detail, "files_limit", json_integer((json_int_t)files.rlim_cur));
     (void)json_object_set_new(detail, "umask", json_integer((json_int_t)mask));
     (void)json_object_set_new(detail, "ignores_sigpipe",
                               json_boolean(pipe_action.sa_handler == SIG_IGN));

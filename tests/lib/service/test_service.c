@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -359,6 +360,21 @@ static void keeps_its_memory_to_itself(void **state)
     assert_int_equal(run.st_mode & 0777, 0600);
 }
 
+static void may_open_as_many_files_as_the_machine_allows(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit was;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    const struct rlimit low = { 64, was.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    up(f, 1000, LISTEN);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    json_t *status = status_of(f);
+    const json_t *detail = json_object_get(status, "detail");
+    assert_int_equal(number_of(detail, "files_limit"), was.rlim_max);
+    json_decref(status);
+}
+
 static void two_processes_need_two_names(void **state)
 {
     struct fixture *f = *state;
@@ -413,6 +429,7 @@ int main(void)
         with_child(a_failure_ends_a_drain),
         with_child(reloads_and_goes_on),
         with_child(keeps_its_memory_to_itself),
+        with_child(may_open_as_many_files_as_the_machine_allows),
         with_child(two_processes_need_two_names),
         with_child(starts_again_after_kill_9),
     };
