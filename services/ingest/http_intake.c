@@ -66,6 +66,8 @@ static void make_metrics(struct http_intake *self, struct metrics *metrics)
     }
     self->dribbled = metrics_counter(metrics, "desg_ingest_rejected_total", "reason=\"too_slow\"",
                                      rejected_help);
+    self->crowded = metrics_counter(metrics, "desg_ingest_rejected_total", "reason=\"descriptors\"",
+                                    rejected_help);
     self->handshakes = metrics_counter(metrics, "desg_ingest_handshakes_total", "",
                                        "Verification GETs answered with 200.");
     self->seconds = metrics_histogram(metrics, "desg_ingest_request_seconds", "",
@@ -100,7 +102,7 @@ static int make_channels(struct http_intake *self, struct metrics *metrics, stru
 static int start_daemon(struct http_intake *self, struct error *err)
 {
     const struct ingest_http_config *http = &self->config->http;
-    if (http_allow_descriptors(http->connections_max, err) != 0)
+    if (http_check_descriptors(http->connections_max, err) != 0)
         return -1;
     int socket_fd = http_listen(self->config->listen, &self->port, err);
     if (socket_fd < 0)

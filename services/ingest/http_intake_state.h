@@ -40,6 +40,7 @@ struct http_intake {
     atomic_size_t requests;    /* bodies in hand, until their answer is sent */
     struct counter *rejected[ANSWER_COUNT];
     struct counter *dribbled;
+    struct counter *crowded; /* connections refused for want of descriptors */
     struct counter *handshakes;
     struct histogram *seconds;
     struct gauge *buffered;

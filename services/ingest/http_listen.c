@@ -3,15 +3,15 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024, OTHER_DESCRIPTORS = 128 };
+enum { BACKLOG = 1024 };
 
 /* Cuts "host:port" or "[host]:port" in two. */
 static bool cut_address(const char *address, char host[static 64], char port[static 8])
@@ -85,20 +85,29 @@ int http_listen(const char *address, uint16_t *port, struct error *err)
     return socket_fd;
 }
 
-int http_allow_descriptors(uint32_t connections, struct error *err)
+int http_check_descriptors(uint32_t connections, struct error *err)
 {
     struct rlimit limit = { 0 };
-    rlim_t needed = (rlim_t)connections + OTHER_DESCRIPTORS;
+    rlim_t needed = (rlim_t)connections + HTTP_RESERVED_DESCRIPTORS;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
         return 0;
-    if (limit.rlim_max < needed)
-        return error_set(err, ERROR_CONFIG,
-                         "ingest.http.connections_max is %u, but this process may open only %llu "
-                         "files: lower it or raise the limit (LimitNOFILE)",
-                         connections, (unsigned long long)limit.rlim_max);
-    limit.rlim_cur = needed;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return error_set(err, ERROR_SYSTEM, "cannot raise the limit of open files to %llu: %s",
-                         (unsigned long long)needed, strerror(errno));
-    return 0;
+    return error_set(err, ERROR_CONFIG,
+                     "ingest.http.connections_max is %u and %d more files are kept for links and "
+                     "journal, but this process may open only %llu: lower it, or raise the limit "
+                     "(LimitNOFILE) to %llu",
+                     connections, HTTP_RESERVED_DESCRIPTORS, (unsigned long long)limit.rlim_cur,
+                     (unsigned long long)needed);
+}
+
+/* The lowest free number is given out first: those above it are free. */
+bool http_has_descriptors(void)
+{
+    struct rlimit limit = { 0 };
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return true;
+    int lowest = eventfd(0, EFD_CLOEXEC);
+    if (lowest < 0)
+        return false;
+    (void)close(lowest); /* nothing was written to it */
+    return (rlim_t)lowest + HTTP_RESERVED_DESCRIPTORS < limit.rlim_cur;
 }

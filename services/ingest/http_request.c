@@ -5,6 +5,7 @@
 #include "clock/clock.h"
 #include "ingest/http_framing.h"
 #include "ingest/http_intake_state.h"
+#include "ingest/http_listen.h"
 
 enum {
     DISCARD_MAX_BYTES = 8 << 20 /* of an oversize chunked body, before the line is cut */
@@ -439,5 +440,9 @@ enum MHD_Result http_request_accept(void *arg, const struct sockaddr *peer, sock
 {
     struct http_intake *self = arg;
     (void)length;
+    if (!http_has_descriptors()) {
+        counter_add(self->crowded, 1);
+        return MHD_NO;
+    }
     return http_clients_admits(self->clients, peer) ? MHD_YES : MHD_NO;
 }

@@ -17,6 +17,7 @@
 #include "clock/clock.h"
 #include "crypto/crypto.h"
 #include "desg/v1/event.pb-c.h"
+#include "ingest/http_listen.h"
 #include "intake_support.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -417,15 +418,19 @@ static void a_silent_connection_is_cut_off(void **state)
     intake_fixture_destroy(&f);
 }
 
+static void set_files_limit(rlim_t most)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = most < limit.rlim_max ? most : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
 static void a_thousand_idle_connections_hold_nobody_up(void **state)
 {
     struct intake_fixture *f = *state;
     enum { IDLE = 1000 };
     static int idle[IDLE];
-    struct rlimit limit;
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
     for (int i = 0; i < IDLE; i++) {
         idle[i] = client_connect(f);
         if (i % 2)
@@ -440,6 +445,50 @@ static void a_thousand_idle_connections_hold_nobody_up(void **state)
     assert_true(clock_monotonic_ms() - started_ms < 2000);
     for (int i = 0; i < IDLE; i++)
         (void)close(idle[i]);
+    (void)close(client);
+}
+
+static void a_limit_of_open_files_that_is_too_low_is_told_with_its_numbers(void **state)
+{
+    (void)state;
+    struct error err = { 0 };
+    set_files_limit(500 + HTTP_RESERVED_DESCRIPTORS);
+    assert_int_equal(http_check_descriptors(500, &err), 0);
+    set_files_limit(500 + HTTP_RESERVED_DESCRIPTORS - 1);
+    assert_int_equal(http_check_descriptors(500, &err), -1);
+    set_files_limit(RLIM_INFINITY);
+    assert_int_equal(err.kind, ERROR_CONFIG);
+    static const char *const named[] = { "connections_max is 500", "256 more", "only 755",
+                                         "LimitNOFILE) to 756" };
+    for (size_t i = 0; i < COUNT(named); i++)
+        if (!strstr(err.text, named[i]))
+            fail_msg("'%s' is not in: %s", named[i], err.text);
+}
+
+/* Clients are of this process too: each connection takes two. */
+static void connections_leave_descriptors_to_links(void **state)
+{
+    struct intake_fixture *f = *state;
+    enum { CROWD = 60, ROOM = 40 };
+    int clients[CROWD];
+    char answer[ANSWER_ROOM];
+    int lowest = dup(STDERR_FILENO);
+    assert_int_equal(close(lowest), 0);
+    set_files_limit((rlim_t)lowest + HTTP_RESERVED_DESCRIPTORS + ROOM);
+    for (size_t i = 0; i < COUNT(clients); i++)
+        clients[i] = client_connect(f);
+    int free_one = dup(STDERR_FILENO);
+    bool is_refused = client_ended(clients[CROWD - 1]);
+    set_files_limit(RLIM_INFINITY);
+    assert_true(is_refused);
+    assert_in_range(free_one, 0, lowest + ROOM + CROWD + 8); /* some 200 are left */
+    assert_true(rejected(f, "descriptors") > 0);
+    assert_int_equal(post_meta(clients[0], body, "", answer, sizeof answer), 200);
+    for (size_t i = 0; i < COUNT(clients); i++)
+        (void)close(clients[i]);
+    (void)close(free_one);
+    int client = client_connect(f);
+    assert_int_equal(post_meta(client, body, "", answer, sizeof answer), 200);
     (void)close(client);
 }
 
@@ -589,6 +638,8 @@ int main(void)
         WITH_INTAKE(draining_refuses_new_bodies_and_finishes_those_in_hand),
         WITH_INTAKE(stopping_answers_what_is_suspended),
         WITH_INTAKE(a_thousand_idle_connections_hold_nobody_up),
+        cmocka_unit_test(a_limit_of_open_files_that_is_too_low_is_told_with_its_numbers),
+        WITH_INTAKE(connections_leave_descriptors_to_links),
         WITH_INTAKE(says_what_is_wrong_with_its_address),
         cmocka_unit_test(a_store_that_sleeps_is_not_waited_for),
         cmocka_unit_test(a_body_that_dribbles_is_cut_off),
@@ -599,5 +650,6 @@ int main(void)
         cmocka_unit_test(behind_a_proxy_the_header_names_the_address),
         cmocka_unit_test(bodies_in_memory_are_bounded_together),
     };
+    set_files_limit(RLIM_INFINITY); /* as the service does */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
