@@ -8,8 +8,8 @@
  *
  * Life: load configuration → start() → ready → SIGTERM or SIGINT → drain() → is_drained() or grace
  * over → stop(). A second signal skips the wait. SIGHUP calls reload() if there is one. Core dumps
- * are off (PR_SET_DUMPABLE 0), open files are allowed up to the hard limit. Control socket: GET /status answers JSON {service, name, version,
- * pid, instance, uptime_ms, state, detail:{…}}. */
+ * are off (PR_SET_DUMPABLE 0), open files are allowed up to the hard limit. Control socket: GET
+ * /status answers JSON {service, name, version, pid, instance, uptime_ms, state, detail:{…}}. */
 #ifndef DESG_SERVICE_H
 #define DESG_SERVICE_H
 
