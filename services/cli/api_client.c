@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include <curl/curl.h>
 
+#include "cli/desk_url.h"
 #include "config/config.h"
 #include "ids/ids.h"
 
@@ -62,6 +64,19 @@ static int find_sockets(struct api_client *self, const char *run_directory, stru
                      run_directory);
 }
 
+static int take_url(struct api_client *self, const struct api_options *options, struct error *err)
+{
+    size_t length = strlen(options->url);
+    while (length > 0 && options->url[length - 1] == '/')
+        length--;
+    if (length >= API_PLACE_BYTES)
+        return error_set(err, ERROR_CONFIG, "desk's address has %zu bytes: at most %d", length,
+                         API_PLACE_BYTES - 1);
+    (void)snprintf(self->places[0], API_PLACE_BYTES, "%.*s", (int)length, options->url);
+    self->desk_count = 1;
+    return desk_url_check(self->places[0], options->may_be_plain, err);
+}
+
 struct api_client *api_client_new(const struct api_options *options, struct error *err)
 {
     struct api_client *self = calloc(1, sizeof *self);
@@ -72,13 +87,9 @@ struct api_client *api_client_new(const struct api_options *options, struct erro
     self->token = config_read_secret("token", options->token_file, err);
     int rc = self->token ? 0 : -1;
     self->is_url = options->url && options->url[0] != '\0';
-    if (rc == 0 && self->is_url) {
-        size_t length = strlen(options->url);
-        while (length > 0 && options->url[length - 1] == '/')
-            length--;
-        (void)snprintf(self->places[0], API_PLACE_BYTES, "%.*s", (int)length, options->url);
-        self->desk_count = 1;
-    } else if (rc == 0)
+    if (rc == 0 && self->is_url)
+        rc = take_url(self, options, err);
+    else if (rc == 0)
         rc = find_sockets(self, options->run_directory, err);
     if (rc != 0)
         api_client_destroy(&self);
@@ -168,6 +179,8 @@ static CURLcode send_once(const struct api_client *self, size_t desk, struct cal
         (void)curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, self->places[desk]);
     (void)curl_easy_setopt(curl, CURLOPT_URL, url);
     (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    if (strncasecmp(url, "https:", 6) != 0)
+        (void)curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* one would read the token */
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
     (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)TIMEOUT_MS);

@@ -3,6 +3,7 @@
 #ifndef DESG_CLI_API_CLIENT_H
 #define DESG_CLI_API_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <jansson.h>
@@ -17,9 +18,10 @@ struct api_options {
     const char *url; /* NULL: the sockets of run_directory */
     const char *run_directory;
     const char *token_file; /* holds the token, nobody else may read it */
+    bool may_be_plain;      /* url may be http to another machine */
 };
 
-/* ERROR_CONFIG: no token. ERROR_UNAVAILABLE: no desk runs here. */
+/* ERROR_CONFIG: no token, or a url it must not be sent to. ERROR_UNAVAILABLE: no desk runs here. */
 struct api_client *api_client_new(const struct api_options *options, struct error *err) MUST_USE;
 void api_client_destroy(struct api_client **self_p);
 

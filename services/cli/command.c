@@ -23,6 +23,7 @@ struct api_client *command_open_desk(const struct command_line *line, struct err
         .url = line->desk,
         .run_directory = line->common->run_directory,
         .token_file = line->token_file,
+        .may_be_plain = line->is_insecure,
     };
     if (line->token_file)
         return api_client_new(&options, err);

@@ -65,6 +65,9 @@ static void print_help(void)
         "                     for audit: by this agent\n"
         "  --token-file FILE  your token (default $DESG_TOKEN_FILE, client.token_file)\n"
         "  --desk URL         the desk to ask (default client.url, then those that run here)\n"
+        "  --insecure         the address may be plain http to another machine; https is checked "
+        "all "
+        "the same\n"
         "  --reason TEXT      for close and grade\n"
         "  --text TEXT        for note\n"
         "  --dispatcher NAME  for ack: to whom it was told\n"
@@ -146,6 +149,9 @@ static int take_option(int option, struct arguments *out)
     case 'A':
         out->line.is_all = true;
         return 0;
+    case 'p':
+        out->line.is_insecure = true;
+        return 0;
     case 's':
         out->line.since = optarg;
         return 0;
@@ -212,6 +218,7 @@ static int parse_options(int argc, char **argv, struct arguments *out)
         { "name", required_argument, NULL, 'n' },
         { "token-file", required_argument, NULL, 't' },
         { "desk", required_argument, NULL, 'd' },
+        { "insecure", no_argument, NULL, 'p' },
         { "reason", required_argument, NULL, 'r' },
         { "text", required_argument, NULL, 'T' },
         { "dispatcher", required_argument, NULL, 'D' },
