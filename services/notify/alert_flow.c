@@ -598,8 +598,8 @@ static int replay(struct alert_flow *self, struct error *err)
     struct alert_replay replayed;
     struct alert_counts counts;
     int64_t now_ms = clock_monotonic_ms();
-    if (alert_journal_replay(self->options.journal, self->book, now_ms, clock_unix_ms(), &replayed,
-                             err) != 0)
+    if (alert_journal_replay(self->options.journal, self->book, self->options.known, now_ms,
+                             clock_unix_ms(), &replayed, err) != 0)
         return -1;
     self->newest_sequence = replayed.newest_sequence;
     alert_book_count(self->book, now_ms, &counts);

@@ -22,6 +22,7 @@
 #include "notify/callback_server.h"
 #include "notify/inbox.h"
 #include "notify/outbound.h"
+#include "notify/rebuild.h"
 
 /* Where the flow's news goes. Called on the loop's thread with the flow's lock held: quick, and
  * never back into the flow. */
@@ -41,7 +42,8 @@ struct alert_flow_options {
     struct outbound *outbound; /* target 0: dispatch, target 1: second path */
     struct inbox *inbox;
     struct metrics *metrics;
-    const char *source; /* CloudEvents source */
+    struct rebuild *known; /* gets the sources of facts the journal names, while _new runs */
+    const char *source;    /* CloudEvents source */
     const struct ladder_step *ladder;
     size_t ladder_count;
     bool has_second_path;
@@ -92,6 +94,9 @@ struct alert_elsewhere {
     struct callback_message message; /* its alert is always set */
 };
 void alert_flow_elsewhere(struct alert_flow *self, const struct alert_elsewhere *news);
+
+/* Redis named this source of facts: the journal keeps it for the next start. Any thread. */
+void alert_flow_heard_of(struct alert_flow *self, const struct id *source);
 
 /* Ids of the alerts that go with a digest, at most 200; 0: id is no digest. Any thread. */
 size_t alert_flow_members(struct alert_flow *self, const struct id *digest, struct id *out);

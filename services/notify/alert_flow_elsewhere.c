@@ -58,6 +58,15 @@ void alert_flow_looked_up(struct alert_flow *self, const struct callback_message
         callback_ticket_answer(ticket, result);
 }
 
+void alert_flow_heard_of(struct alert_flow *self, const struct id *source)
+{
+    struct error err = { 0 };
+    (void)pthread_mutex_lock(&self->lock);
+    if (alert_journal_source(self->options.journal, source, &err) != 0)
+        flow_journal_refused(self, &err); /* in an hour again */
+    (void)pthread_mutex_unlock(&self->lock);
+}
+
 /* So that a restart does not tell it again. */
 static void journal_elsewhere(struct alert_flow *self, const struct alert_entry *entry)
 {

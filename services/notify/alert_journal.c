@@ -1,6 +1,7 @@
 #include "notify/alert_journal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { PAGE_BYTES = 4 << 20 };
 
@@ -83,6 +84,11 @@ int alert_journal_acknowledged(struct journal *journal, const Desg__V1__AlertAck
     return append(journal, &whole, done, arg, err);
 }
 
+int alert_journal_source(struct journal *journal, const struct id *source, struct error *err)
+{
+    return journal_append(journal, SOURCE_JOURNAL_KIND, source->bytes, ID_BYTES, NULL, NULL, err);
+}
+
 /* --- carrying forward --- */
 
 /* Each body a path took, by the number it went under. */
@@ -161,6 +167,16 @@ int alert_journal_carry(struct journal *journal, const struct alert_entry *entry
 
 /* --- at start --- */
 
+static bool apply_source(const struct journal_record *record, struct rebuild *known)
+{
+    struct id source;
+    if (record->kind != SOURCE_JOURNAL_KIND || record->is_damaged || record->body_bytes != ID_BYTES)
+        return false;
+    memcpy(source.bytes, record->body, ID_BYTES);
+    rebuild_remember(known, &source);
+    return true;
+}
+
 static void apply(struct alert_book *book, const struct journal_record *record, int64_t now_ms,
                   int64_t now_unix_ms, struct alert_replay *out)
 {
@@ -168,9 +184,6 @@ static void apply(struct alert_book *book, const struct journal_record *record, 
         record->kind == ALERT_JOURNAL_KIND && !record->is_damaged
             ? desg__v1__alert_fact__unpack(NULL, record->body_bytes, record->body)
             : NULL;
-    out->records++;
-    out->newest_sequence = record->sequence;
-    out->damaged += record->is_damaged;
     if (!fact) {
         out->unknown += !record->is_damaged;
         return;
@@ -181,8 +194,9 @@ static void apply(struct alert_book *book, const struct journal_record *record, 
     desg__v1__alert_fact__free_unpacked(fact, NULL);
 }
 
-int alert_journal_replay(struct journal *journal, struct alert_book *book, int64_t now_ms,
-                         int64_t now_unix_ms, struct alert_replay *out, struct error *err)
+int alert_journal_replay(struct journal *journal, struct alert_book *book, struct rebuild *known,
+                         int64_t now_ms, int64_t now_unix_ms, struct alert_replay *out,
+                         struct error *err)
 {
     *out = (struct alert_replay){ 0 };
     struct journal_page *page = malloc(sizeof *page);
@@ -194,8 +208,14 @@ int alert_journal_replay(struct journal *journal, struct alert_book *book, int64
         rc = journal_read(journal, from, JOURNAL_PAGE_MAX_RECORDS, PAGE_BYTES, page, err);
         if (rc != 0 || page->count == 0)
             break;
-        for (size_t i = 0; i < page->count; i++)
-            apply(book, &page->records[i], now_ms, now_unix_ms, out);
+        for (size_t i = 0; i < page->count; i++) {
+            const struct journal_record *record = &page->records[i];
+            out->records++;
+            out->newest_sequence = record->sequence;
+            out->damaged += record->is_damaged;
+            if (!apply_source(record, known))
+                apply(book, record, now_ms, now_unix_ms, out);
+        }
         from = page->records[page->count - 1].sequence + 1;
         journal_page_clear(page);
     }

@@ -42,6 +42,7 @@ struct notifier {
     struct outbound *outbound;
     struct stream *stream;
     struct callback_server *callbacks;
+    struct rebuild known; /* the sources of facts our journal names */
     struct alert_flow *flow;
     struct alert_projection projection;
     pthread_mutex_t hook_lock; /* the journal's committer outlives the projector on the way down */
@@ -337,6 +338,12 @@ static void on_elsewhere(void *arg, const struct alert_elsewhere *news)
     inbox_post(self->inbox, &elsewhere->item);
 }
 
+static void on_heard_of(void *arg, const struct id *source)
+{
+    struct notifier *self = arg;
+    alert_flow_heard_of(self->flow, source);
+}
+
 static size_t on_open_rows(void *arg, size_t *cursor, struct alert_open_row *rows, size_t max)
 {
     struct notifier *self = arg;
@@ -465,6 +472,7 @@ static int open_flow(struct notifier *self, struct error *err)
         .outbound = self->outbound,
         .inbox = self->inbox,
         .metrics = service_metrics(self->service),
+        .known = &self->known,
         .source = self->source,
         .ladder = config->ladder,
         .ladder_count = config->ladder_count,
@@ -477,6 +485,8 @@ static int open_flow(struct notifier *self, struct error *err)
                    .failed = sink_failed,
                    .arg = self },
     };
+    const struct id own = journal_source(self->journal);
+    rebuild_init(&self->known, &own);
     crypto_random(&options.seed, sizeof options.seed);
     self->flow = alert_flow_new(&options, err);
     return self->flow ? 0 : -1;
@@ -519,10 +529,12 @@ static int open_stream(struct notifier *self, struct error *err)
     const struct stream_options options = {
         .service = self->service,
         .source = journal_source(self->journal),
+        .known = self->known,
         .take_over_ms = (int64_t)self->config->take_over_s * 1000,
         .deliver = on_stream_alert,
         .open_rows = on_open_rows,
         .elsewhere = on_elsewhere,
+        .heard_of = on_heard_of,
         .looked_up = on_looked_up,
         .arg = self,
     };

@@ -10,7 +10,6 @@
 
 #include "clock/clock.h"
 #include "log/log.h"
-#include "notify/rebuild.h"
 #include "notify/silence.h"
 #include "store/store.h"
 
@@ -276,6 +275,14 @@ static int take_over(struct stream *self, const json_t *sources, int64_t now_ms,
     return 0;
 }
 
+/* So that the next start waits for them too, should Redis be emptied in between. */
+static void note_sources(struct stream *self, const json_t *sources, int64_t now_ms)
+{
+    struct id source;
+    while (rebuild_next_note(&self->rebuild, sources, now_ms, &source))
+        self->options.heard_of(self->options.arg, &source);
+}
+
 /* Every two seconds: has everybody said again what he knows, and what is known of our open alerts?
  */
 static int look(struct stream *self, struct error *err)
@@ -289,6 +296,7 @@ static int look(struct stream *self, struct error *err)
     if (store_sources(self->store, &sources, err) != 0)
         return -1;
     bool is_rebuilt = rebuild_is_over(&self->rebuild, sources);
+    note_sources(self, sources, now_ms);
     int rc = take_over(self, sources, now_ms, err);
     json_decref(sources);
     if (rc != 0)
@@ -395,7 +403,7 @@ struct stream *stream_new(const struct stream_options *options, struct error *er
         return NULL;
     }
     self->options = *options;
-    rebuild_init(&self->rebuild, &options->source);
+    self->rebuild = options->known;
     silence_init(&self->silence, &options->source, options->take_over_ms);
     self->condition = STORE_AWAY;
     pthread_condattr_t monotonic;

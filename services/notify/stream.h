@@ -12,18 +12,21 @@
 #include "error/error.h"
 #include "ids/ids.h"
 #include "notify/alert_flow.h"
+#include "notify/rebuild.h"
 #include "service/service.h"
 
 struct stream;
 
 struct stream_options {
     struct service *service;
-    struct id source;     /* of our own journal: one of those that must have caught up */
+    struct id source;     /* of our own journal */
+    struct rebuild known; /* the sources that must have caught up, as far as known yet */
     int64_t take_over_ms; /* another replica silent for so long has gone */
     /* Each on the stream's thread, quick. */
     void (*deliver)(void *arg, const char *stream_id, const uint8_t *order, size_t length);
     size_t (*open_rows)(void *arg, size_t *cursor, struct alert_open_row *rows, size_t max);
     void (*elsewhere)(void *arg, const struct alert_elsewhere *news);
+    void (*heard_of)(void *arg, const struct id *source);
     void (*looked_up)(void *arg, const struct callback_message *message,
                       struct callback_ticket *ticket, bool is_asked, bool is_known);
     void *arg;

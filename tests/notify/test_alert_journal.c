@@ -25,6 +25,7 @@ struct fixture {
     struct journal *journal;
     struct alert_book *book;
     int64_t now_ms;
+    struct rebuild known;
 };
 
 static void open_journal(struct fixture *f)
@@ -92,7 +93,8 @@ static struct alert_replay replay(struct fixture *f)
     alert_book_destroy(&f->book);
     f->book = new_book();
     f->now_ms = clock_monotonic_ms();
-    if (alert_journal_replay(f->journal, f->book, f->now_ms, clock_unix_ms(), &replayed, &err) != 0)
+    if (alert_journal_replay(f->journal, f->book, &f->known, f->now_ms, clock_unix_ms(), &replayed,
+                             &err) != 0)
         fail_msg("%s", err.text);
     return replayed;
 }
@@ -169,6 +171,24 @@ static void records_of_another_kind_or_form_are_passed_over(void **state)
     assert_non_null(alert_book_find(f->book, &alert.id));
 }
 
+static void sources_heard_of_are_known_to_the_next_start(void **state)
+{
+    struct fixture *f = *state;
+    struct error err = { 0 };
+    const struct id own = { { 1 } };
+    const struct id other = { { 2 } };
+    rebuild_init(&f->known, &own);
+    assert_int_equal(alert_journal_source(f->journal, &other, &err), 0);
+    assert_int_equal(alert_journal_source(f->journal, &other, &err), 0); /* an hour later */
+    assert_int_equal(journal_append(f->journal, SOURCE_JOURNAL_KIND, "short", 5, NULL, NULL, &err),
+                     0);
+    struct alert_replay replayed = replay(f);
+    assert_int_equal(replayed.records, 3);
+    assert_int_equal(replayed.unknown, 1);
+    assert_int_equal(f->known.count, 2);
+    assert_memory_equal(f->known.sources[1].id.bytes, other.bytes, ID_BYTES);
+}
+
 static void many_pages_are_read(void **state)
 {
     enum { ALERTS = 700 };
@@ -238,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(facts_come_back_as_the_same_state),
         T(records_of_another_kind_or_form_are_passed_over),
+        T(sources_heard_of_are_known_to_the_next_start),
         T(many_pages_are_read),
         T(a_carried_alert_stands_alone),
     };

@@ -65,6 +65,40 @@ static void one_that_an_emptied_redis_does_not_name_is_not_forgotten(void **stat
     assert_true(is_over(&rebuild, json_pack("[o,o]", row(2, true), row(1, true))));
 }
 
+static void one_known_from_before_the_start_is_waited_for(void **state)
+{
+    (void)state;
+    struct rebuild rebuild;
+    const struct id own = id_of(1);
+    const struct id before = id_of(2);
+    rebuild_init(&rebuild, &own);
+    rebuild_remember(&rebuild, &before);
+    rebuild_remember(&rebuild, &before);
+    rebuild_remember(&rebuild, &own);
+    assert_int_equal(rebuild.count, 2);
+    assert_false(is_over(&rebuild, json_pack("[o]", row(1, true))));
+    assert_true(is_over(&rebuild, json_pack("[o,o]", row(1, true), row(2, true))));
+}
+
+static void each_that_redis_names_is_noted_once_an_hour(void **state)
+{
+    (void)state;
+    struct rebuild rebuild;
+    struct id out;
+    const struct id own = id_of(1);
+    const struct id before = id_of(3);
+    rebuild_init(&rebuild, &own);
+    rebuild_remember(&rebuild, &before); /* named by the journal alone */
+    json_t *rows = json_pack("[o,o]", row(1, true), row(2, false));
+    for (int64_t now_ms = 5; now_ms < 3 * REBUILD_NOTE_EVERY_MS; now_ms += REBUILD_NOTE_EVERY_MS) {
+        assert_true(rebuild_next_note(&rebuild, rows, now_ms, &out));
+        assert_int_equal(out.bytes[0], 2);
+        assert_false(rebuild_next_note(&rebuild, rows, now_ms, &out));
+        assert_false(rebuild_next_note(&rebuild, rows, now_ms + REBUILD_NOTE_EVERY_MS - 1, &out));
+    }
+    json_decref(rows);
+}
+
 static void rows_that_are_none_are_passed_over(void **state)
 {
     (void)state;
@@ -81,6 +115,8 @@ int main(void)
         cmocka_unit_test(not_before_we_have_said_ours),
         cmocka_unit_test(not_before_everybody_has),
         cmocka_unit_test(one_that_an_emptied_redis_does_not_name_is_not_forgotten),
+        cmocka_unit_test(one_known_from_before_the_start_is_waited_for),
+        cmocka_unit_test(each_that_redis_names_is_noted_once_an_hour),
         cmocka_unit_test(rows_that_are_none_are_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

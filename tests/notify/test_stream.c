@@ -460,6 +460,44 @@ static void an_emptied_redis_is_rebuilt_quietly(void **state)
     print_message("the second replica was given %.0f of %d\n", elsewhere, ALERTS);
 }
 
+/* Its journal holds something: the note of another source, while it has no alerts. */
+static bool has_noted(struct process *process)
+{
+    json_t *status = process_control(process, "/status");
+    json_t *journal = json_object_get(json_object_get(status, "detail"), "journal");
+    bool has_noted = json_integer_value(json_object_get(journal, "newest_sequence")) > 0;
+    json_decref(status);
+    return has_noted;
+}
+
+static void one_started_after_redis_was_emptied_waits_for_those_it_knew(void **state)
+{
+    struct fixture *f = *state;
+    int64_t long_ago_ms = clock_unix_ms() - 3600000;
+    start_other(f);
+    struct id alert = apply_received(f, 1, DESG__V1__SEVERITY__SEVERITY_URGENT, long_ago_ms);
+    wait_state(f, &alert, "accepted");
+    wait_redis(f, "0", "XLEN desg:{testforce}:alerts");
+    start(f);
+    int64_t until_ms = clock_monotonic_ms() + LONG_MS;
+    while (!has_noted(f->process) && clock_monotonic_ms() < until_ms)
+        (void)poll(NULL, 0, 50);
+    process_kill(f->process);
+    process_kill(f->other);
+    free(redis_server_ask(f->redis, "FLUSHALL"));
+    (void)apply_received(f, 1, DESG__V1__SEVERITY__SEVERITY_URGENT, long_ago_ms);
+    process_start(f->process);
+    /* It has said what it knows, and looked twice: still the other has not. */
+    look_at_all(f, 101, 1);
+    look_at_all(f, 102, 2);
+    assert_int_equal(fake_dispatch_count(f->dispatch, "/alerts", ".v1"), 3);
+    assert_true(process_wait_status(f->process, "alerts_unaccepted", 1, LONG_MS));
+    process_start(f->other);
+    wait_state(f, &alert, "accepted");
+    assert_true(process_wait_status(f->process, "alerts_unaccepted", 0, LONG_MS));
+    assert_int_equal(fake_dispatch_count(f->dispatch, "/alerts", ".v1"), 3);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -479,6 +517,7 @@ int main(void)
         T(nobody_knows_the_alert_of_a_callback),
         T(the_desk_takes_an_alert),
         T(an_emptied_redis_is_rebuilt_quietly),
+        T(one_started_after_redis_was_emptied_waits_for_those_it_knew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
