@@ -1,175 +1,125 @@
+/* Calls: one libcurl multi handle, one thread. */
 #include "notify/outbound.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <curl/curl.h>
-#include <jansson.h>
+#include <strings.h>
 
 #include "clock/clock.h"
-#include "config/config.h"
-#include "crypto/crypto.h"
 #include "log/log.h"
+#include "notify/outbound_inside.h"
 
-enum { WAIT_MS = 500, ANSWER_BODY_MAX_BYTES = 16 << 10, HEADER_MAX_BYTES = 8 << 10 };
+enum { WAIT_MS = 500, RETRY_AFTER_MAX_S = 86400 };
 
-struct target {
-    struct outbound_target options;
-    char *token;
-    char *signature_secret;
-};
-
-/* One POST on its way. */
+/* One call on its way. */
 struct exchange {
-    struct outbound_post *post;
+    struct outbound_call *call;
     CURL *curl;
     struct curl_slist *headers;
     int64_t started_ms;
-    char answer[ANSWER_BODY_MAX_BYTES + 1];
-    size_t answer_bytes;
+    size_t answer_room;
     struct exchange *next;
 };
 
-struct outbound {
-    struct target targets[OUTBOUND_TARGETS_MAX];
-    size_t target_count;
-    CURLM *multi;
-    struct heartbeat *heartbeat;
-    pthread_t thread;
-    bool has_thread;
-    atomic_bool is_stopping;
-    struct exchange *exchanges; /* the thread's own */
-    pthread_mutex_t lock;       /* guards both below */
-    struct outbound_post *first;
-    struct outbound_post **end;
-};
-
-void outbound_post_clear(struct outbound_post *post)
+void outbound_call_clear(struct outbound_call *call)
 {
-    free(post->body);
-    post->body = NULL;
+    free(call->answer);
+    free(call->answer_headers);
+    call->answer = call->answer_headers = NULL;
+    call->answer_bytes = call->answer_headers_bytes = 0;
 }
 
-/* --- secrets --- */
-
-static void replace_secret(char **secret, char *fresh)
+const char *outbound_header(void *call, const char *name)
 {
-    if (!fresh)
-        return;
-    if (*secret)
-        explicit_bzero(*secret, strlen(*secret));
-    free(*secret);
-    *secret = fresh;
-}
-
-static char *read_token(const char *path, struct error *err)
-{
-    char *token = config_read_secret("token_file", path, err);
-    if (!token || (strlen(token) <= HEADER_MAX_BYTES - 64 && !strpbrk(token, "\r\n")))
-        return token;
-    (void)error_set(err, ERROR_CONFIG, "%s: the token is too long or has several lines", path);
-    explicit_bzero(token, strlen(token));
-    free(token);
+    const struct outbound_call *self = call;
+    const char *end = self->answer_headers + self->answer_headers_bytes;
+    for (const char *at = self->answer_headers; at && at < end;) {
+        const char *value = at + strlen(at) + 1;
+        if (strcasecmp(at, name) == 0)
+            return value;
+        at = value + strlen(value) + 1;
+    }
     return NULL;
-}
-
-/* Also before each post, as files are rotated: what is unfit leaves the last good one. */
-static int read_secrets(struct target *target, struct error *err)
-{
-    if (target->options.token_file) {
-        char *token = read_token(target->options.token_file, err);
-        replace_secret(&target->token, token);
-        if (!token)
-            return -1;
-    }
-    if (target->options.signature_secret_file) {
-        char *secret =
-            config_read_secret("signature_secret_file", target->options.signature_secret_file, err);
-        replace_secret(&target->signature_secret, secret);
-        if (!secret)
-            return -1;
-    }
-    return 0;
 }
 
 /* --- one exchange --- */
 
-/* One line, in up to three parts. */
-static void add_header(struct exchange *exchange, const char *start, const char *middle,
-                       const char *end)
+static void add_header(struct exchange *exchange, const char *line)
 {
-    char line[HEADER_MAX_BYTES];
-    int length = snprintf(line, sizeof line, "%s%s%s", start, middle, end);
-    assert(length > 0 && (size_t)length < sizeof line); /* secrets are bounded when read */
     struct curl_slist *longer = curl_slist_append(exchange->headers, line);
     if (!longer)
         abort();
     exchange->headers = longer;
-    explicit_bzero(line, sizeof line);
 }
 
-static void add_headers(struct exchange *exchange, const struct target *target)
+static void forget_headers(struct exchange *exchange)
 {
-    const struct outbound_post *post = exchange->post;
-    bool is_quoted = target->options.quote_key;
-    add_header(exchange, "Content-Type: ", post->content_type, "");
-    add_header(exchange, "Expect:", "", ""); /* do not wait for 100-continue */
-    if (post->key[0] != '\0')
-        add_header(exchange, is_quoted ? "Idempotency-Key: \"" : "Idempotency-Key: ", post->key,
-                   is_quoted ? "\"" : "");
-    if (target->token)
-        add_header(exchange, "Authorization: Bearer ", target->token, "");
-    if (!target->signature_secret)
-        return;
-    uint8_t mac[CRYPTO_SHA256_BYTES];
-    char hex[2 * CRYPTO_SHA256_BYTES + 1];
-    crypto_hmac_sha256(target->signature_secret, strlen(target->signature_secret), post->body,
-                       post->length, mac);
-    crypto_hex(mac, sizeof mac, hex);
-    add_header(exchange, "X-Hub-Signature-256: sha256=", hex, "");
+    for (struct curl_slist *line = exchange->headers; line; line = line->next)
+        explicit_bzero(line->data, strlen(line->data)); /* tokens, signatures */
+    curl_slist_free_all(exchange->headers);
 }
 
 /* Keeps the start of the answer and reads past the rest. */
 static size_t on_answer(char *bytes, size_t size, size_t count, void *arg)
 {
     struct exchange *exchange = arg;
-    size_t room = ANSWER_BODY_MAX_BYTES - exchange->answer_bytes;
+    struct outbound_call *call = exchange->call;
     size_t length = size * count;
-    size_t kept = length < room ? length : room;
-    memcpy(exchange->answer + exchange->answer_bytes, bytes, kept);
-    exchange->answer_bytes += kept;
+    size_t left = OUTBOUND_ANSWER_MAX_BYTES - call->answer_bytes;
+    size_t kept = length < left ? length : left;
+    if (call->answer_bytes + kept > exchange->answer_room) {
+        size_t room = 2 * (call->answer_bytes + kept);
+        exchange->answer_room = room < OUTBOUND_ANSWER_MAX_BYTES ? room : OUTBOUND_ANSWER_MAX_BYTES;
+        call->answer = realloc(call->answer, exchange->answer_room + 1);
+        if (!call->answer)
+            abort();
+    }
+    memcpy(call->answer + call->answer_bytes, bytes, kept);
+    call->answer_bytes += kept;
+    call->answer[call->answer_bytes] = '\0';
+    call->is_cut = call->is_cut || kept < length;
     return length;
 }
 
-static bool set_options(struct exchange *exchange, const struct target *target)
+static bool set_limits(CURL *curl, const struct outbound_call *call)
 {
-    const struct outbound_target *options = &target->options;
-    const struct outbound_post *post = exchange->post;
-    CURL *curl = exchange->curl;
     bool is_set = true;
 #define SET(option, value) (is_set = curl_easy_setopt(curl, option, value) == CURLE_OK && is_set)
-    SET(CURLOPT_URL, options->url);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_PROXY, ""); /* none, whatever the environment says */
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_USERAGENT, "desg/" DESG_VERSION);
-    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
-    SET(CURLOPT_TIMEOUT_MS, (long)options->timeout_ms);
-    SET(CURLOPT_POST, 1L);
-    SET(CURLOPT_POSTFIELDS, post->body);
-    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->length);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)call->connect_timeout_ms);
+    SET(CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
+    if (call->ca_file)
+        SET(CURLOPT_CAINFO, call->ca_file);
+    if (!call->is_repeatable) { /* else libcurl sends again what died on a connection used before */
+        SET(CURLOPT_FRESH_CONNECT, 1L);
+        SET(CURLOPT_FORBID_REUSE, 1L);
+        SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    }
+    return is_set;
+}
+
+static bool set_request(struct exchange *exchange)
+{
+    const struct outbound_call *call = exchange->call;
+    CURL *curl = exchange->curl;
+    bool is_set = true;
+    SET(CURLOPT_URL, call->url);
+    if (call->body || strcmp(call->method, "POST") == 0) {
+        SET(CURLOPT_POST, 1L);
+        SET(CURLOPT_POSTFIELDS, call->body ? call->body : "");
+        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(call->body ? call->length : 0));
+    }
+    SET(CURLOPT_CUSTOMREQUEST, call->method);
     SET(CURLOPT_HTTPHEADER, exchange->headers);
     SET(CURLOPT_WRITEFUNCTION, on_answer);
     SET(CURLOPT_WRITEDATA, exchange);
     SET(CURLOPT_PRIVATE, exchange);
-    if (options->ca_file)
-        SET(CURLOPT_CAINFO, options->ca_file);
 #undef SET
     return is_set;
 }
@@ -200,42 +150,60 @@ static const char *error_name(CURLcode code)
     }
 }
 
-static void take_receipt(const struct exchange *exchange, struct outbound_post *post)
+/* libcurl counts the bytes of requests it gave to the connection: none, and nobody has anything.
+ * A send that failed may have left some before it did. */
+static bool is_unsent(CURL *curl, CURLcode code)
 {
-    static const char *const names[] = { "receipt", "id" };
-    json_t *answer = json_loadb(exchange->answer, exchange->answer_bytes, 0, NULL);
-    const char *receipt = NULL;
-    for (size_t i = 0; i < sizeof names / sizeof names[0] && !receipt; i++)
-        receipt = json_string_value(json_object_get(answer, names[i]));
-    size_t length = receipt ? strlen(receipt) : 0;
-    bool is_plain = length > 0 && length < sizeof post->receipt;
-    for (size_t i = 0; i < length && is_plain; i++)
-        is_plain = receipt[i] > ' ' && receipt[i] <= '~';
-    if (is_plain)
-        memcpy(post->receipt, receipt, length + 1);
-    json_decref(answer);
+    long written = 1;
+    return code != CURLE_SEND_ERROR &&
+           curl_easy_getinfo(curl, CURLINFO_REQUEST_SIZE, &written) == CURLE_OK && written == 0;
+}
+
+static void append(struct outbound_call *call, const char *text)
+{
+    size_t length = strlen(text) + 1;
+    memcpy(call->answer_headers + call->answer_headers_bytes, text, length);
+    call->answer_headers_bytes += length;
+}
+
+/* Name, NUL, value, NUL, … */
+static void keep_headers(const struct exchange *exchange)
+{
+    struct outbound_call *call = exchange->call;
+    call->answer_headers = malloc(OUTBOUND_ANSWER_HEADERS_MAX_BYTES);
+    if (!call->answer_headers)
+        abort();
+    for (struct curl_header *header = NULL;
+         (header = curl_easy_nextheader(exchange->curl, CURLH_HEADER, -1, header)) != NULL;) {
+        size_t length = strlen(header->name) + strlen(header->value) + 2;
+        if (length > OUTBOUND_ANSWER_HEADERS_MAX_BYTES - call->answer_headers_bytes)
+            return; /* more than any platform sends */
+        append(call, header->name);
+        append(call, header->value);
+    }
 }
 
 static void take_answer(const struct exchange *exchange, CURLcode code)
 {
-    struct outbound_post *post = exchange->post;
+    struct outbound_call *call = exchange->call;
     long status = 0;
     curl_off_t retry_after_s = 0;
-    post->took_ms = clock_monotonic_ms() - exchange->started_ms;
     if (code != CURLE_OK) { /* half an answer is none: whether it was taken is unknown */
-        (void)snprintf(post->error, sizeof post->error, "%s", error_name(code));
+        call->is_unsent = is_unsent(exchange->curl, code);
+        (void)snprintf(call->error, sizeof call->error, "%s", error_name(code));
+        outbound_call_clear(call);
         return;
     }
     if (curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK)
-        post->http_status = (unsigned)status;
+        call->http_status = (unsigned)status;
     if (curl_easy_getinfo(exchange->curl, CURLINFO_RETRY_AFTER, &retry_after_s) == CURLE_OK &&
         retry_after_s > 0)
-        post->retry_after_ms = retry_after_s < 86400 ? (int64_t)retry_after_s * 1000 : 86400000;
-    if (status >= 200 && status < 300)
-        take_receipt(exchange, post);
+        call->retry_after_ms =
+            (retry_after_s < RETRY_AFTER_MAX_S ? (int64_t)retry_after_s : RETRY_AFTER_MAX_S) * 1000;
+    keep_headers(exchange);
 }
 
-/* Ends the exchange and hands the post back. */
+/* Ends the exchange and hands the call back. */
 static void finish(struct outbound *self, struct exchange *exchange)
 {
     struct exchange **link = &self->exchanges;
@@ -246,50 +214,55 @@ static void finish(struct outbound *self, struct exchange *exchange)
         (void)curl_multi_remove_handle(self->multi, exchange->curl); /* only fails if not added */
         curl_easy_cleanup(exchange->curl);
     }
-    struct outbound_post *post = exchange->post;
-    curl_slist_free_all(exchange->headers);
+    struct outbound_call *call = exchange->call;
+    call->took_ms = clock_monotonic_ms() - exchange->started_ms;
+    forget_headers(exchange);
     free(exchange);
-    post->done(post->arg, post);
+    call->done(call->arg, call);
 }
 
-static void begin(struct outbound *self, struct outbound_post *post)
+static void begin(struct outbound *self, struct outbound_call *call)
 {
-    assert(post->target < self->target_count);
-    struct target *target = &self->targets[post->target];
-    struct error err = { 0 };
-    if (read_secrets(target, &err) != 0)
-        log_warn("secret_not_read", KV("target", post->target), KV("error", err.text));
     struct exchange *exchange = calloc(1, sizeof *exchange);
     if (!exchange)
         abort();
-    exchange->post = post;
+    exchange->call = call;
     exchange->started_ms = clock_monotonic_ms();
     exchange->next = self->exchanges;
     self->exchanges = exchange;
     exchange->curl = curl_easy_init();
     if (!exchange->curl)
         abort();
-    add_headers(exchange, target);
-    if (set_options(exchange, target) &&
+    if (call->prepare)
+        call->prepare(call);
+    for (size_t i = 0; i < call->header_count; i++)
+        add_header(exchange, call->headers[i]);
+    add_header(exchange, "Expect:"); /* do not wait for 100-continue */
+    if (set_limits(exchange->curl, call) && set_request(exchange) &&
         curl_multi_add_handle(self->multi, exchange->curl) == CURLM_OK)
         return;
-    (void)snprintf(post->error, sizeof post->error, "not-started");
+    call->is_unsent = true;
+    (void)snprintf(call->error, sizeof call->error, "not-started");
     finish(self, exchange);
 }
 
 /* --- the thread --- */
 
-static void begin_waiting(struct outbound *self)
+static struct outbound_call *take_waiting(struct outbound *self)
 {
     (void)pthread_mutex_lock(&self->lock);
-    struct outbound_post *post = self->first;
+    struct outbound_call *call = self->first;
     self->first = NULL;
     self->end = &self->first;
     (void)pthread_mutex_unlock(&self->lock);
-    while (post) {
-        struct outbound_post *next = post->next;
-        begin(self, post);
-        post = next;
+    return call;
+}
+
+static void begin_waiting(struct outbound *self)
+{
+    for (struct outbound_call *call = take_waiting(self), *next; call; call = next) {
+        next = call->next;
+        begin(self, call);
     }
 }
 
@@ -304,6 +277,23 @@ static void finish_answered(struct outbound *self)
             continue;
         take_answer(exchange, message->data.result);
         finish(self, exchange);
+    }
+}
+
+static void stop_all(struct outbound *self)
+{
+    while (self->exchanges) {
+        struct exchange *exchange = self->exchanges;
+        exchange->call->is_unsent = is_unsent(exchange->curl, CURLE_OK);
+        (void)snprintf(exchange->call->error, sizeof exchange->call->error, "stopped");
+        outbound_call_clear(exchange->call);
+        finish(self, exchange);
+    }
+    for (struct outbound_call *call = take_waiting(self), *next; call; call = next) {
+        next = call->next;
+        call->is_unsent = true;
+        (void)snprintf(call->error, sizeof call->error, "stopped");
+        call->done(call->arg, call);
     }
 }
 
@@ -322,60 +312,52 @@ static void *outbound_thread(void *arg)
         if (code != CURLM_OK)
             log_error("outbound_stumbled", KV("curl", curl_multi_strerror(code)));
     }
-    begin_waiting(self);
-    while (self->exchanges) {
-        struct outbound_post *post = self->exchanges->post;
-        (void)snprintf(post->error, sizeof post->error, "stopped");
-        finish(self, self->exchanges);
-    }
+    stop_all(self);
     return NULL;
 }
 
 /* --- life --- */
 
-static int add_target(struct outbound *self, const struct outbound_target *options,
-                      struct error *err)
+int outbound_check_url(const char *url, struct error *err)
 {
-    struct target *target = &self->targets[self->target_count++];
-    target->options = *options;
-    CURLU *url = curl_url();
-    CURLUcode code = url ? curl_url_set(url, CURLUPART_URL, options->url, 0) : CURLUE_OUT_OF_MEMORY;
-    curl_url_cleanup(url);
-    if (code != CURLUE_OK)
-        return error_set(err, ERROR_CONFIG,
-                         "'%s' is not an address to post to: %s; write such as "
-                         "https://dispatch.example/v1/alerts",
-                         options->url, curl_url_strerror(code));
-    return read_secrets(target, err);
+    CURLU *parsed = curl_url();
+    CURLUcode code = parsed ? curl_url_set(parsed, CURLUPART_URL, url, 0) : CURLUE_OUT_OF_MEMORY;
+    curl_url_cleanup(parsed);
+    if (code == CURLUE_OK)
+        return 0;
+    return error_set(err, ERROR_CONFIG,
+                     "'%s' is not an address to post to: %s; write such as "
+                     "https://dispatch.example/v1/alerts",
+                     url, curl_url_strerror(code));
 }
 
-static int start(struct outbound *self, const struct outbound_target *targets, size_t count,
+struct outbound *outbound_make(void)
+{
+    struct outbound *self = calloc(1, sizeof *self);
+    if (!self)
+        abort();
+    self->end = &self->first;
+    (void)pthread_mutex_init(&self->lock, NULL); /* cannot fail without attributes */
+    return self;
+}
+
+int outbound_run(struct outbound *self, struct service *service, const char *name,
                  struct error *err)
 {
-    assert(count <= OUTBOUND_TARGETS_MAX);
-    for (size_t i = 0; i < count; i++)
-        if (add_target(self, &targets[i], err) != 0)
-            return -1;
+    self->heartbeat = service ? service_heartbeat_new(service, name) : NULL;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !(self->multi = curl_multi_init()))
         return error_set(err, ERROR_SYSTEM, "cannot start libcurl");
     if (pthread_create(&self->thread, NULL, outbound_thread, self) != 0)
         return error_set(err, ERROR_SYSTEM, "cannot start the outbound thread");
     self->has_thread = true;
+    (void)pthread_setname_np(self->thread, name); /* for debuggers only */
     return 0;
 }
 
-struct outbound *outbound_new(struct service *service, const struct outbound_target *targets,
-                              size_t count, struct error *err)
+struct outbound *outbound_open(struct service *service, const char *name, struct error *err)
 {
-    struct outbound *self = calloc(1, sizeof *self);
-    if (!self) {
-        (void)error_set(err, ERROR_SYSTEM, "no memory for the outbound thread");
-        return NULL;
-    }
-    self->end = &self->first;
-    (void)pthread_mutex_init(&self->lock, NULL); /* cannot fail without attributes */
-    self->heartbeat = service ? service_heartbeat_new(service, "outbound") : NULL;
-    if (start(self, targets, count, err) != 0)
+    struct outbound *self = outbound_make();
+    if (outbound_run(self, service, name, err) != 0)
         outbound_destroy(&self);
     return self;
 }
@@ -392,26 +374,23 @@ void outbound_destroy(struct outbound **self_p)
     }
     if (self->multi)
         (void)curl_multi_cleanup(self->multi); /* all handles are removed */
-    for (size_t i = 0; i < self->target_count; i++) {
-        replace_secret(&self->targets[i].token, calloc(1, 1));
-        replace_secret(&self->targets[i].signature_secret, calloc(1, 1));
-        free(self->targets[i].token);
-        free(self->targets[i].signature_secret);
-    }
+    outbound_close_targets(self);
     (void)pthread_mutex_destroy(&self->lock);
     free(self);
     *self_p = NULL;
 }
 
-void outbound_send(struct outbound *self, struct outbound_post *post)
+void outbound_start(struct outbound *self, struct outbound_call *call)
 {
-    post->http_status = 0;
-    post->error[0] = post->receipt[0] = '\0';
-    post->retry_after_ms = 0;
-    post->next = NULL;
+    outbound_call_clear(call);
+    call->http_status = 0;
+    call->is_unsent = call->is_cut = false;
+    call->error[0] = '\0';
+    call->retry_after_ms = call->took_ms = 0;
+    call->next = NULL;
     (void)pthread_mutex_lock(&self->lock);
-    *self->end = post;
-    self->end = &post->next;
+    *self->end = call;
+    self->end = &call->next;
     (void)pthread_mutex_unlock(&self->lock);
     (void)curl_multi_wakeup(self->multi); /* else it wakes within WAIT_MS */
 }

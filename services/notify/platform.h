@@ -13,7 +13,7 @@
 #include "outward/outward_config.h"
 
 enum { PLATFORM_URL_BYTES = 768, PLATFORM_HEADERS_MAX = 6, PLATFORM_HEADER_BYTES = 1024 };
-enum { PLATFORM_OBJECT_BYTES = 200, PLATFORM_ERROR_BYTES = 64, PLATFORM_REF_BYTES = 64 };
+enum { PLATFORM_OBJECT_BYTES = 513, PLATFORM_ERROR_BYTES = 64, PLATFORM_REF_BYTES = 64 };
 
 /* Who we are there: an account or an outlet of the configuration, and its secrets as read just now.
  */
@@ -80,12 +80,17 @@ enum platform_found { PLATFORM_IS_THERE, PLATFORM_IS_NOT, PLATFORM_CANNOT_SAY };
 struct platform {
     const char *name; /* facebook, instagram, whatsapp, x, web; facebook-page, x-post, mastodon,
                          webhook */
-    bool has_key;     /* an idempotency key: a time-out may simply be repeated */
+    bool has_key;     /* an idempotency key: what is UNKNOWN may simply be sent again, the same */
+    int64_t key_lives_ms; /* has_key: for so long after the first try; 0: for good */
+    /* Those that make a request return -1 and leave *out empty: ERROR_INVALID: this message cannot
+     * be sent so; ERROR_CONFIG: a secret is missing or unfit, all messages wait. */
     int (*send)(const struct platform_self *self, const struct platform_message *message,
                 struct platform_request *out, struct error *err);
     void (*sent)(const struct platform_answer *answer, int64_t now_ms, struct platform_result *out);
     /* Was it sent? NULL: the platform cannot be asked (echoes are looked at by the caller). The
-     * request lists what is newest; looked_up judges by ref, or by text and time since at_ms. */
+     * request lists what is newest; looked_up judges by ref, or by text and time since at_ms,
+     * clocks differing by up to half a minute. PLATFORM_IS_NOT is of this moment: what was cut off
+     * may arrive late, so the last look must be well after the try. */
     int (*look_up)(const struct platform_self *self, const struct platform_message *message,
                    struct platform_request *out, struct error *err);
     enum platform_found (*looked_up)(const struct platform_answer *answer,
@@ -96,8 +101,8 @@ struct platform {
                 struct platform_request *out, struct error *err);
     int (*remove)(const struct platform_self *self, const struct platform_message *message,
                   struct platform_request *out, struct error *err);
-    /* Is our token alive? Answers are read by sent: SENT, BLOCKED or LATER. NULL: nothing to ask.
-     */
+    /* Is our token alive? Answers are read by sent: SENT or BLOCKED; all others say nothing of it.
+     * NULL: nothing to ask. */
     int (*probe)(const struct platform_self *self, int64_t now_ms, const uint8_t nonce[16],
                  struct platform_request *out, struct error *err);
 };
