@@ -15,7 +15,10 @@ enum {
     IDLE_WAIT_MS = 500, /* at most: the heartbeat wants a beat a second */
     AWAY_WAIT_MS = 200,
     PAGE_BYTES = 1 << 20,
-    PROBLEM_BYTES = 512
+    PROBLEM_BYTES = 512,
+    REFUSED_TRIES = 5, /* of a record alone, some 200 ms apart, before it is put aside */
+    ASIDES_SHOWN = 16,
+    ASIDES_A_TURN = 64
 };
 
 /* What other threads see. */
@@ -27,6 +30,9 @@ struct view {
     bool is_away;
     uint64_t rewinds;
     char problem[PROBLEM_BYTES];
+    uint64_t asides;
+    struct store_aside oldest[ASIDES_SHOWN];
+    size_t oldest_count;
 };
 
 struct projector {
@@ -37,6 +43,8 @@ struct projector {
     struct counter *applied_total;
     struct gauge *behind;
     struct gauge *caught_up;
+    struct counter *put_aside_total;
+    struct gauge *put_aside;
     pthread_t thread;
     bool has_thread;
     /* the thread's own */
@@ -47,6 +55,12 @@ struct projector {
     bool is_caught_up;
     int64_t hello_due_ms;
     bool has_failed; /* and said so */
+    size_t most;     /* records a page: fewer while one among them is looked for */
+    uint64_t refused_sequence;
+    unsigned refused_tries;
+    uint64_t asides;       /* as Redis names them */
+    bool are_asides_known; /* under this history */
+    uint64_t retry_from;   /* the first put aside to be tried again; 0: that is done */
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool is_stopping;
@@ -124,6 +138,7 @@ static void rewind_to(struct projector *self, const char *history, const struct 
     self->next = place + 1;
     self->goal = stats.newest_sequence;
     self->is_caught_up = false;
+    self->are_asides_known = false;
 }
 
 /* Before anything is applied there is a mark to be lost: without one a FLUSHALL between the first
@@ -169,6 +184,66 @@ static int hello(struct projector *self, int64_t now_ms, struct error *err)
     if (self->mark.incarnation == 0 && plant_mark(self, err) != 0)
         return -1;
     return report(self, err);
+}
+
+/* --- what Redis refuses for itself --- */
+
+static int learn_asides(struct projector *self, struct error *err)
+{
+    struct store_aside oldest[ASIDES_SHOWN];
+    size_t count = 0;
+    if (store_asides(self->store, &self->source, 0, oldest, ASIDES_SHOWN, &count, &self->asides,
+                     err) != 0)
+        return -1;
+    self->are_asides_known = true;
+    gauge_set(self->put_aside, (int64_t)self->asides);
+    (void)pthread_mutex_lock(&self->lock);
+    self->view.asides = self->asides;
+    memcpy(self->view.oldest, oldest, count * sizeof oldest[0]);
+    self->view.oldest_count = count;
+    (void)pthread_mutex_unlock(&self->lock);
+    return 0;
+}
+
+/* Whether the records themselves are what does not go. */
+static bool is_refusal(const struct projector *self, const struct error *err)
+{
+    return err->kind == ERROR_INVALID || store_was_refused(self->store);
+}
+
+static int put_aside(struct projector *self, const struct journal_record *record,
+                     const struct error *why, struct error *err)
+{
+    struct store_aside aside = { .sequence = record->sequence };
+    (void)snprintf(aside.why, sizeof aside.why, "%.*s", (int)sizeof aside.why - 1, why->text);
+    if (store_probe(self->store, err) != 0 || /* it takes other changes */
+        store_aside_put(self->store, &self->source, &aside, err) != 0)
+        return -1;
+    counter_add(self->put_aside_total, 1);
+    log_error("fact_put_aside", KV("sequence", record->sequence), KV("error", why->text),
+              KV("remedy", "it stays in the journal; report it. It is tried again at each start"));
+    return learn_asides(self, err);
+}
+
+/* A page was refused: a smaller one is next, until the record that is refused stands alone. 0: it
+ * is put aside, or *is_narrowed. -1: to be tried again. */
+static int look_closer(struct projector *self, const struct journal_page *page, bool *is_narrowed,
+                       struct error *err)
+{
+    const struct journal_record *record = &page->records[0];
+    *is_narrowed = page->count > 1;
+    if (*is_narrowed) {
+        self->most = page->count / 2;
+        return 0;
+    }
+    if (record->sequence != self->refused_sequence)
+        self->refused_tries = 0;
+    self->refused_sequence = record->sequence;
+    if (++self->refused_tries < REFUSED_TRIES)
+        return -1;
+    self->refused_tries = 0;
+    struct error why = *err;
+    return put_aside(self, record, &why, err);
 }
 
 /* --- records --- */
@@ -221,26 +296,83 @@ static int note_progress(struct projector *self, bool is_end, struct error *err)
     return report(self, err);
 }
 
+static int note_applied(struct projector *self, uint64_t first, uint64_t last, struct error *err)
+{
+    self->most = self->most * 2 < STORE_APPLY_MAX ? self->most * 2 : STORE_APPLY_MAX;
+    if (self->asides == 0)
+        return 0;
+    return store_aside_clear(self->store, &self->source, first, last, err) == 0
+               ? learn_asides(self, err)
+               : -1;
+}
+
+static int apply_page(struct projector *self, const struct journal_page *page, struct error *err)
+{
+    bool is_narrowed = false;
+    uint64_t last = page->records[page->count - 1].sequence;
+    int rc = apply(self, page, err);
+    if (rc == 0)
+        rc = note_applied(self, page->records[0].sequence, last, err);
+    else if (is_refusal(self, err))
+        rc = look_closer(self, page, &is_narrowed, err);
+    if (rc == 0 && !is_narrowed && self->hello_due_ms != 0) {
+        rc = set_mark(self, last, err);
+        if (rc == 0 && self->hello_due_ms != 0)
+            self->next = last + 1;
+    }
+    return rc;
+}
+
 /* A page of records into Redis, and the mark behind it. *count: how many there were. */
 static int advance(struct projector *self, size_t *count, struct error *err)
 {
     struct journal_page page = { 0 };
     uint64_t end = newest(self);
-    if (journal_read(self->options.journal, self->next, STORE_APPLY_MAX, PAGE_BYTES, &page, err) !=
-        0)
+    if (journal_read(self->options.journal, self->next, self->most, PAGE_BYTES, &page, err) != 0)
         return -1;
     *count = page.count;
     if (page.count == 0 && end >= self->next)
         self->next = end + 1; /* those between are deleted */
-    int rc = page.count > 0 ? apply(self, &page, err) : 0;
-    if (rc == 0 && page.count > 0 && self->hello_due_ms != 0) {
-        uint64_t last = page.records[page.count - 1].sequence;
-        rc = set_mark(self, last, err);
-        if (rc == 0 && self->hello_due_ms != 0)
-            self->next = last + 1;
-    }
+    int rc = page.count > 0 ? apply_page(self, &page, err) : 0;
     journal_page_clear(&page);
     return rc == 0 ? note_progress(self, *count == 0, err) : rc;
+}
+
+/* One that was put aside by an earlier start, once more. -1 only if Redis is away. */
+static int try_again(struct projector *self, uint64_t sequence, struct error *err)
+{
+    struct journal_page page = { 0 };
+    if (journal_read(self->options.journal, sequence, 1, PAGE_BYTES, &page, err) != 0)
+        return -1;
+    bool is_there = page.count == 1 && page.records[0].sequence == sequence;
+    int rc = is_there ? apply(self, &page, err) : 0;
+    journal_page_clear(&page);
+    if (rc != 0)
+        return is_refusal(self, err) ? 0 : -1;
+    if (is_there)
+        log_info("fact_applied_after_all", KV("sequence", sequence));
+    else
+        log_error("fact_put_aside_deleted", KV("sequence", sequence));
+    return store_aside_clear(self->store, &self->source, sequence, sequence, err);
+}
+
+/* Some of those put aside, behind what this start has got through already. */
+static int try_asides_again(struct projector *self, struct error *err)
+{
+    struct store_aside asides[ASIDES_A_TURN];
+    size_t count = 0;
+    uint64_t total = 0;
+    if (store_asides(self->store, &self->source, self->retry_from, asides, ASIDES_A_TURN, &count,
+                     &total, err) != 0)
+        return -1;
+    for (size_t i = 0; i < count && asides[i].sequence < self->next; i++) {
+        if (try_again(self, asides[i].sequence, err) != 0)
+            return -1;
+        self->retry_from = asides[i].sequence + 1;
+    }
+    if (count < ASIDES_A_TURN || asides[count - 1].sequence >= self->next)
+        self->retry_from = 0; /* what is left has its turn with the journal */
+    return learn_asides(self, err);
 }
 
 /* --- the thread --- */
@@ -268,13 +400,13 @@ static bool is_stopping(struct projector *self)
 }
 
 /* Whatever failed may have happened or not: the next HELLO tells. */
-static void note_failure(struct projector *self, const char *problem)
+static void note_failure(struct projector *self, bool is_away, const char *problem)
 {
     if (!self->has_failed)
         log_warn("projection_halted", KV("problem", problem));
     self->has_failed = true;
     self->hello_due_ms = 0;
-    note_redis(self, true, problem);
+    note_redis(self, is_away, problem);
     wait_ms(self, AWAY_WAIT_MS, false);
 }
 
@@ -283,15 +415,19 @@ static void turn(struct projector *self)
     struct error err = { 0 };
     size_t count = 0;
     if (store_check(self->store) != STORE_READY) {
-        note_failure(self, store_problem(self->store));
+        note_failure(self, true, store_problem(self->store));
         return;
     }
     int64_t now_ms = clock_monotonic_ms();
     int rc = now_ms >= self->hello_due_ms ? hello(self, now_ms, &err) : 0;
+    if (rc == 0 && !self->are_asides_known)
+        rc = learn_asides(self, &err);
+    if (rc == 0 && self->retry_from != 0)
+        rc = try_asides_again(self, &err);
     if (rc == 0 && self->hello_due_ms != 0)
         rc = advance(self, &count, &err);
     if (rc != 0) {
-        note_failure(self, err.text);
+        note_failure(self, !is_refusal(self, &err), err.text);
         return;
     }
     if (self->has_failed)
@@ -330,6 +466,8 @@ static int start(struct projector *self, struct error *err)
     struct journal_stats stats;
     journal_stats(self->options.journal, &stats);
     self->next = 1;
+    self->most = STORE_APPLY_MAX;
+    self->retry_from = 1;
     self->view.next = 1;
     self->view.newest = stats.newest_sequence;
     self->source = journal_source(self->options.journal);
@@ -342,6 +480,10 @@ static int start(struct projector *self, struct error *err)
                                  "Records of the journal not applied to Redis yet.");
     self->caught_up = metrics_gauge(metrics, "desg_projector_caught_up", "",
                                     "1 while all the journal held is applied to Redis.");
+    self->put_aside_total = metrics_counter(metrics, "desg_projector_put_aside_total", "",
+                                            "Records put aside because Redis refuses them.");
+    self->put_aside = metrics_gauge(metrics, "desg_projector_put_aside_records", "",
+                                    "Records put aside that Redis still does not have.");
     self->store = store_new(&options, err);
     if (!self->store)
         return -1;
@@ -418,7 +560,18 @@ void projector_status(const struct projector *self, struct projector_status *out
         .is_caught_up = view.is_caught_up,
         .is_redis_away = view.is_away,
         .rewinds = view.rewinds,
+        .put_aside = view.asides,
     };
+}
+
+static json_t *describe_asides(const struct view *view)
+{
+    json_t *oldest = json_array();
+    for (size_t i = 0; i < view->oldest_count; i++)
+        (void)json_array_append_new(oldest, json_pack("{s:I, s:s}", "sequence",
+                                                      (json_int_t)view->oldest[i].sequence,
+                                                      "problem", view->oldest[i].why));
+    return json_pack("{s:I, s:o}", "count", (json_int_t)view->asides, "oldest", oldest);
 }
 
 void projector_describe(const struct projector *self, json_t *detail)
@@ -430,5 +583,6 @@ void projector_describe(const struct projector *self, json_t *detail)
                   "marked", (json_int_t)view.marked, "behind", behind, "is_caught_up",
                   (int)view.is_caught_up, "is_redis_away", (int)view.is_away, "problem",
                   view.problem, "rewinds", (json_int_t)view.rewinds);
+    (void)json_object_set_new(object, "put_aside", describe_asides(&view));
     (void)json_object_set_new(detail, "projector", object); /* a gap in /status is not fatal */
 }

@@ -3,7 +3,10 @@
  * thread with a connection of its own reads records in order, has them applied, and moves the
  * source's mark; another history of Redis, or a mark that is lower or missing, means: again from
  * the mark found (design: the mark fenced by history, docs/delivery.md). Once all that was there is
- * applied it reports the source as caught up, which a quiet rebuild waits for.
+ * applied it reports the source as caught up, which a quiet rebuild waits for. A record that Redis
+ * refuses for itself is found among its neighbours, tried some times more, then put aside: it stays
+ * in the journal, is named in Redis beside the mark and in the status, and is tried again at each
+ * start and each time Redis lost what was applied.
  * Threads: as said per function. */
 #ifndef DESG_PROJECTOR_H
 #define DESG_PROJECTOR_H
@@ -28,8 +31,9 @@ struct projector_options {
     const char *name;                  /* of the process */
     struct metrics *metrics;
     struct heartbeat *heartbeat; /* may be NULL (tests) */
-    /* Applies records, in order. 0: all of them are in Redis under history. Damaged records are not
-     * shown. Called on the projector's thread. */
+    /* Applies records, in order. 0: all of them are in Redis under history. ERROR_INVALID, or any
+     * failure with store_was_refused: it is the records' own fault; the text names no content.
+     * Damaged records are not shown. Called on the projector's thread. */
     int (*apply)(void *arg, struct store *store, const struct journal_record *records, size_t count,
                  char history[STORE_HISTORY_BYTES], struct error *err);
     void *arg;
@@ -50,6 +54,7 @@ struct projector_status {
     bool is_caught_up; /* under the live history, as of the last look */
     bool is_redis_away;
     uint64_t rewinds;
+    uint64_t put_aside; /* records Redis does not have because it refuses them */
 };
 /* Any thread. */
 void projector_status(const struct projector *self, struct projector_status *out);

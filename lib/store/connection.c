@@ -139,6 +139,7 @@ int store_lose(struct store *self, struct error *err, const char *format, ...)
     va_end(arguments);
     context_free(&self->connection);
     self->state = STORE_AWAY;
+    self->was_refused = false;
     if (self->losses_total)
         counter_add(self->losses_total, 1);
     return error_set(err, ERROR_UNAVAILABLE, "%s", self->problem);
@@ -230,8 +231,14 @@ enum store_state store_check(struct store *self)
     return STORE_READY;
 }
 
+bool store_was_refused(const struct store *self)
+{
+    return self->was_refused;
+}
+
 int store_need(struct store *self, struct error *err)
 {
+    self->was_refused = false;
     if (store_check(self) == STORE_READY)
         return 0;
     return error_set(err, ERROR_UNAVAILABLE, "%s", self->problem);
@@ -256,13 +263,19 @@ redisReply *store_command(struct store *self, int argc, const char **argv, const
     }
     if (reply->type == REDIS_REPLY_ERROR) {
         char code[32];
+        bool is_refused = store_is_function_fault(reply->str);
         error_code(reply, code);
         store_reply_free(&reply);
         (void)store_lose(self, err,
                          "Redis refused the call with %s: see its log (MISCONF: its disk, OOM: "
                          "maxmemory, READONLY: a replica, NOREPLICAS: min-replicas-to-write)",
                          code);
+        self->was_refused = is_refused;
+        if (is_refused)
+            self->tried_at_ms = INT64_MIN / 2; /* nothing is wrong with the connection */
+        return NULL;
     }
+    self->was_refused = false;
     return reply;
 }
 

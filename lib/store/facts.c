@@ -18,6 +18,7 @@ enum {
     FACTS_PER_CALL = 32,
     COVERED_BYTES = ID_TEXT_BYTES, /* an id in hex and the digit of a severity */
     AGENT_BYTES = 256,
+    FAULT_TEXT_BYTES = 400,
     HIGHEST_SEVERITY = DESG__V1__SEVERITY__SEVERITY_LIFE_AT_RISK
 };
 
@@ -328,34 +329,94 @@ int store_fact_decide(struct store *self, const Desg__V1__Fact *fact, const stru
 
 /* --- facts from a journal --- */
 
-static int apply_some(struct store *self, const Desg__V1__Fact *const *facts, size_t count,
-                      char *history, struct error *err)
+/* What one journal's facts come to that Redis refuses for themselves. */
+struct refusals {
+    size_t count;
+    struct error first;
+};
+
+static void refuse(struct refusals *refusals, size_t count, const char *whose, const char *why)
 {
-    AUTO(call_free) struct fact_call *call = call_new(self, "facts");
-    for (size_t i = 0; i < count; i++)
-        if (kind_word(facts[i])) {
-            if (check(facts[i], err) != 0)
-                return -1;
-            add_fact(call, facts[i], self->queues);
-        }
-    AUTO(store_reply_free) redisReply *reply = send_call(self, call, history, err);
-    if (!reply)
-        return -1;
+    if (refusals->count == 0)
+        (void)error_set(&refusals->first, ERROR_INVALID, "not applied to Redis: %s%s%s", whose,
+                        whose[0] ? ": " : "", why);
+    refusals->count += count;
+}
+
+static int say_refusals(const struct refusals *refusals, struct error *err)
+{
+    if (refusals->count == 0)
+        return 0;
+    if (refusals->count == 1)
+        return error_set(err, ERROR_INVALID, "%s", refusals->first.text);
+    return error_set(err, ERROR_INVALID, "%.*s (and %zu more)", FAULT_TEXT_BYTES,
+                     refusals->first.text, refusals->count - 1);
+}
+
+/* The function's answer: history, fault, whose it is, how many. */
+static int read_faults(const redisReply *reply, struct refusals *refusals, struct error *err)
+{
     const char *fault = store_text(reply->element[1]);
-    if (fault[0] != '\0')
-        return error_set(err, ERROR_INVALID, "not applied to Redis: %s", fault);
+    const char *whose = reply->elements > 2 ? store_text(reply->element[2]) : "";
+    long long count = reply->elements > 3 ? reply->element[3]->integer : 1;
+    if (fault[0] == '\0')
+        return 0;
+    if (!store_is_own_fault(fault))
+        return error_set(err, ERROR_UNAVAILABLE, "not applied to Redis: %s", fault);
+    refuse(refusals, (size_t)(count > 0 ? count : 1), whose, fault);
     return 0;
+}
+
+/* One call. -1 and was_refused: the call as a whole failed over something in it. */
+static int apply_some(struct store *self, const Desg__V1__Fact *const *facts, size_t count,
+                      char *history, struct refusals *refusals, struct error *err)
+{
+    struct refusals found = *refusals;
+    AUTO(call_free) struct fact_call *call = call_new(self, "facts");
+    for (size_t i = 0; i < count; i++) {
+        struct error why = { 0 };
+        if (!kind_word(facts[i]))
+            continue;
+        if (check(facts[i], &why) == 0)
+            add_fact(call, facts[i], self->queues);
+        else
+            refuse(&found, 1, "", why.text);
+    }
+    AUTO(store_reply_free) redisReply *reply = send_call(self, call, history, err);
+    if (!reply || read_faults(reply, &found, err) != 0)
+        return -1;
+    *refusals = found;
+    return 0;
+}
+
+/* What failed alone as a call of its own; a call without it says where Redis stands. */
+static int pass_over(struct store *self, const Desg__V1__Fact *fact, char *history,
+                     struct refusals *refusals, struct error *err)
+{
+    char id[ID_TEXT_BYTES], whose[ID_TEXT_BYTES + 8];
+    id_text(fact->id.data, id); /* 16 bytes, or it would not have been sent */
+    (void)snprintf(whose, sizeof whose, "fact %s", id);
+    refuse(refusals, 1, whose, err->text);
+    return apply_some(self, NULL, 0, history, refusals, err);
 }
 
 int store_facts_apply(struct store *self, const Desg__V1__Fact *const *facts, size_t count,
                       char history[static STORE_HISTORY_BYTES], struct error *err)
 {
     assert(self && (facts || count == 0) && history);
-    size_t at = 0;
+    struct refusals refusals = { 0 };
+    size_t at = 0, most = FACTS_PER_CALL;
     do {
-        size_t part = count - at < FACTS_PER_CALL ? count - at : FACTS_PER_CALL;
+        size_t part = count - at < most ? count - at : most;
         char found[STORE_HISTORY_BYTES];
-        if (apply_some(self, facts + at, part, found, err) != 0)
+        int rc = apply_some(self, facts + at, part, found, &refusals, err);
+        if (rc != 0 && self->was_refused && part > 1) {
+            most = 1; /* to find out which */
+            continue;
+        }
+        if (rc != 0 && self->was_refused && part == 1)
+            rc = pass_over(self, facts[at], found, &refusals, err);
+        if (rc != 0)
             return -1;
         if (at > 0 && memcmp(found, history, STORE_HISTORY_BYTES) != 0)
             return error_set(err, ERROR_UNAVAILABLE,
@@ -363,5 +424,5 @@ int store_facts_apply(struct store *self, const Desg__V1__Fact *const *facts, si
         memcpy(history, found, STORE_HISTORY_BYTES);
         at += part;
     } while (at < count);
-    return 0;
+    return say_refusals(&refusals, err);
 }

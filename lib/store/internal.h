@@ -39,6 +39,7 @@ struct store {
     int64_t isolation_asked_at_ms;     /* monotonic */
     bool is_stream_fresh;              /* the alert stream was not read on this connection yet */
     bool are_sentinels_silent;         /* said so in the log */
+    bool was_refused;                  /* the last call failed in its function, for itself */
     char advised[STORE_PROBLEM_BYTES]; /* advice on settings last written to the log */
 };
 
@@ -54,6 +55,12 @@ int store_need(struct store *self, struct error *err) MUST_USE;
  * then lost. */
 redisReply *store_command(struct store *self, int argc, const char **argv, const size_t *lengths,
                           struct error *err) MUST_USE;
+
+/* Whether the text of a fault caught in a function, or of an error answer, is about what was asked
+ * rather than about Redis (away, full, read-only, busy, its ACL). */
+bool store_is_own_fault(const char *text);
+/* The same for an error answer: it has to come from inside a function, too. */
+bool store_is_function_fault(const char *text);
 
 /* Calls function name (without the library's prefix) with NUL-terminated arguments. The answer is
  * an array of at least expected elements. history may be NULL. */

@@ -56,6 +56,10 @@ const char *store_problem(const struct store *self);
  * an apply would go through now. ERROR_UNAVAILABLE otherwise. */
 int store_probe(struct store *self, struct error *err) MUST_USE;
 
+/* Whether the last call that failed did so inside the function it called, over what it was given or
+ * found there: the same call alone would fail again, and others need not. */
+bool store_was_refused(const struct store *self);
+
 /* --- route --- */
 
 /* One event with its verdict, to be applied. Both already serialised; decoded forms beside them. */
@@ -158,7 +162,8 @@ struct store_fact_done {
 int store_fact_decide(struct store *self, const Desg__V1__Fact *fact, const struct id *last_event,
                       struct store_fact_done *done, struct error *err) MUST_USE;
 /* Facts from a journal, in any order and any number of times, before or after the events they name.
- * Kinds for the audit alone are passed over. 0: all are in Redis under history. */
+ * Kinds for the audit alone are passed over. 0: all are in Redis under history. ERROR_INVALID: all
+ * but some, which Redis refuses for themselves; the text names the first. */
 int store_facts_apply(struct store *self, const Desg__V1__Fact *const *facts, size_t count,
                       char history[static STORE_HISTORY_BYTES], struct error *err) MUST_USE;
 
@@ -171,6 +176,22 @@ int store_source_report(struct store *self, const struct id *source, const char 
 /* [{"source","kind","name","is_caught_up","reports"}] of those Redis has heard of. reports rises
  * with each one: a source whose number stands is silent. */
 int store_sources(struct store *self, json_t **out, struct error *err) MUST_USE;
+/* Records of a source's journal that Redis refuses for themselves: named beside the mark, which
+ * passes them, until they are applied after all. */
+enum { STORE_ASIDE_WHY_BYTES = 192 };
+struct store_aside {
+    uint64_t sequence;
+    char why[STORE_ASIDE_WHY_BYTES];
+};
+int store_aside_put(struct store *self, const struct id *source, const struct store_aside *aside,
+                    struct error *err) MUST_USE;
+/* Those from first to last are applied. */
+int store_aside_clear(struct store *self, const struct id *source, uint64_t first, uint64_t last,
+                      struct error *err) MUST_USE;
+/* At most max from sequence first on, in order; *total of all. */
+int store_asides(struct store *self, const struct id *source, uint64_t first,
+                 struct store_aside *out, size_t max, size_t *count, uint64_t *total,
+                 struct error *err) MUST_USE;
 /* How far a desk's audit chain goes: desks tell each other through Redis. */
 struct store_head {
     struct id source;

@@ -103,9 +103,25 @@ static void note_notify(json_t *notes, const json_t *detail)
             json_string("the last test message did not come back from dispatch"));
 }
 
+static void note_put_aside(json_t *notes, const json_t *put_aside)
+{
+    const json_t *first = json_array_get(json_object_get(put_aside, "oldest"), 0);
+    if (number_at(put_aside, "count") == 0)
+        return;
+    add(notes, "facts-put-aside",
+        json_sprintf("%" JSON_INTEGER_FORMAT
+                     " records of what was decided are not in Redis, which refuses them; they stay "
+                     "in the journal. The first, at place %" JSON_INTEGER_FORMAT
+                     ": %s. Report it; what keeps them out mended, restart this process: it tries "
+                     "each again",
+                     (json_int_t)number_at(put_aside, "count"),
+                     (json_int_t)number_at(first, "sequence"), text_at(first, "problem")));
+}
+
 /* desk and notify: what their journals hold and Redis has not got yet. */
 static void note_projection(json_t *notes, const json_t *projector)
 {
+    note_put_aside(notes, json_object_get(projector, "put_aside"));
     if (!projector || json_is_true(json_object_get(projector, "is_redis_away")))
         return; /* said as such */
     if (!json_is_true(json_object_get(projector, "is_caught_up")))

@@ -93,6 +93,32 @@ def test_decisions_survive_an_emptied_redis(desk):
                and desk.json("show", held["closed"])["state"] == "open", 60, "it stays open")
 
 
+def test_a_fact_that_redis_refuses_holds_up_no_other(desk):
+    broken, sound = conversation_of(desk, CLOSED_TEXT), conversation_of(desk, CALM_TEXT)
+    for conversation in (broken, sound):
+        assert desk.desg("note", conversation, "--text", "rang back").returncode == 0
+
+    def degraded():
+        row, = [row for row in desk.json("status")["processes"] if row["name"] == "desk"]
+        return {note["state"]: note["text"] for note in row.get("degraded", [])}
+
+    prefix = desk.redis_cli("KEYS", "desg:*:queues")[0][:-len("queues")]
+    source = desk.status("desk")["detail"]["journal"]["source"]
+    assert desk.redis_cli("SET", f"{prefix}conv:{broken}", "rubbish") == "OK"
+    desk.redis_cli("HSET", f"{prefix}mark:{source}", "sequence", "0")  # all of it again
+    wait_until(lambda: "facts-put-aside" in degraded(), 30, "the fact is put aside")
+    assert degraded()["facts-put-aside"].startswith("1 records"), degraded()
+    assert "WRONGTYPE" in degraded()["facts-put-aside"] and "rang back" not in degraded()["facts-put-aside"]
+    wait_until(lambda: "facts-replaying" not in degraded(), 30, "those behind it are applied")
+    assert desk.desg("note", sound, "--text", "and again").returncode == 0
+    assert "fact_put_aside" in desk.log("desk")
+    desk.redis_cli("DEL", f"{prefix}conv:{broken}")
+    desk.processes["desk"].stop()
+    desk.restart("desk")
+    wait_until(lambda: "facts-put-aside" not in degraded(), 30, "it is tried again")
+    assert "rang back" in json.dumps(desk.json("show", broken))
+
+
 def test_a_repeat_is_the_same_and_a_stale_fence_is_told_what_changed(desk):
     conversation = conversation_of(desk, CALM_TEXT)
     path = f"/v1/conversations/{conversation}"

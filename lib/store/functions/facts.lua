@@ -115,15 +115,23 @@ end
 
 -- ARGV: now, version of the alert's body, seconds to keep a finished alert, then nine per fact: fact,
 -- conversation or "", kind, "at severity allowance grade", agent, what it covers (or the alert it takes),
--- dispatcher, log number, serialised fact. Answers history, then the first fault or "".
+-- dispatcher, log number, serialised fact. A fact that fails does not touch its neighbours. Answers history,
+-- then "", or the first fault, whose it is, and how many facts failed.
 local function desg_facts(keys, args)
-  local ctx, fault = fact_context(keys, args), nil
+  local ctx, fault, whose, count = fact_context(keys, args), nil, nil, 0
   for at = 4, #args, FACT_ARGS do
     local is_done, why = pcall(function() apply_fact(ctx, read_fact(args, at)) end)
-    fault = fault or not is_done and 'fact ' .. args[at] .. ': ' .. fault_text(why) or nil
+    if not is_done then
+      count = count + 1
+      fault, whose = fault or why, whose or 'fact ' .. args[at]
+    end
   end
-  local why = refold_unsettled(ctx)
-  return { history(), fault or why and fault_text(why) or '' }
+  local why, conversation = refold_unsettled(ctx)
+  if why then
+    count = count + 1
+    fault, whose = fault or why, whose or 'conversation ' .. conversation
+  end
+  return { history(), fault and fault_text(fault) or '', whose or '', count }
 end
 
 -- What nobody's decision covers yet, in the order it happened.

@@ -194,12 +194,15 @@ local function refold(ctx, id)
 end
 
 -- Refolds what a call left unsettled. Until then such a conversation counts as more urgent than it is,
--- never as less; a fault leaves it marked for the next call that touches it. Answers the first fault.
+-- never as less; a fault leaves it marked for the next call that touches it. Answers the first fault and
+-- whose it is.
 local function refold_unsettled(ctx)
-  local fault
+  local fault, whose
   for id in pairs(ctx.unsettled) do
     local is_done, why = pcall(refold, ctx, id)
-    fault = fault or not is_done and why or nil
+    if not is_done and not fault then
+      fault, whose = why, id
+    end
   end
-  return fault
+  return fault, whose
 end

@@ -33,7 +33,11 @@ struct fixture {
     _Atomic(struct projector *) projector;
     atomic_int appended;
     atomic_int refusals; /* how often apply fails before it goes on */
+    atomic_int poison;   /* number of the fact that is refused for itself; -1: none */
+    atomic_int poison_left;
 };
+
+enum { ALWAYS = 1 << 30 };
 
 /* --- what is applied --- */
 
@@ -45,6 +49,13 @@ static int add_member(struct store *store, const struct journal_record *record, 
     const char *words[] = { "SADD", "seen", member };
     AUTO(store_reply_free) redisReply *reply = store_command(store, 3, words, NULL, err);
     return reply ? 0 : -1;
+}
+
+static bool is_poison(struct fixture *f, const struct journal_record *record)
+{
+    char body[16];
+    int length = snprintf(body, sizeof body, "fact-%d", atomic_load(&f->poison));
+    return record->body_bytes == (size_t)length && memcmp(record->body, body, (size_t)length) == 0;
 }
 
 static int apply(void *arg, struct store *store, const struct journal_record *records, size_t count,
@@ -59,6 +70,8 @@ static int apply(void *arg, struct store *store, const struct journal_record *re
     }
     for (size_t i = 0; i < count; i++) {
         assert(!records[i].is_damaged);
+        if (is_poison(f, &records[i]) && atomic_fetch_sub(&f->poison_left, 1) > 0)
+            return error_set(err, ERROR_INVALID, "fact 0a0b: refused by the test");
         if (add_member(store, &records[i], err) != 0)
             return -1;
     }
@@ -245,6 +258,8 @@ static int set_up(void **state)
     f->metrics = metrics_new();
     atomic_store(&f->appended, 0);
     atomic_store(&f->refusals, 0);
+    atomic_store(&f->poison, -1);
+    atomic_store(&f->poison_left, ALWAYS);
     open_journal(f);
     return 0;
 }
@@ -390,6 +405,115 @@ static void is_not_caught_up_while_redis_is_away(void **state)
     await_members(f, 5);
 }
 
+/* --- what Redis refuses for itself --- */
+
+static void await_put_aside(struct fixture *f, uint64_t count)
+{
+    int64_t ends_ms = clock_monotonic_ms() + DEADLINE_MS;
+    while (status_of(f).put_aside != count) {
+        if (clock_monotonic_ms() > ends_ms)
+            fail_msg("%llu put aside, not %llu", (unsigned long long)status_of(f).put_aside,
+                     (unsigned long long)count);
+        pause_briefly();
+    }
+}
+
+static void assert_told(struct fixture *f, json_int_t count, const char *why)
+{
+    json_t *detail = json_object();
+    projector_describe(atomic_load(&f->projector), detail);
+    const json_t *told = json_object_get(json_object_get(detail, "projector"), "put_aside");
+    assert_int_equal(json_integer_value(json_object_get(told, "count")), count);
+    const json_t *first = json_array_get(json_object_get(told, "oldest"), 0);
+    const char *problem = json_string_value(json_object_get(first, "problem"));
+    if (why && (!problem || !strstr(problem, why)))
+        fail_msg("'%s' does not say '%s'", problem ? problem : "", why);
+    json_decref(detail);
+}
+
+static void what_is_refused_for_itself_is_put_aside_alone(void **state)
+{
+    struct fixture *f = *state;
+    atomic_store(&f->poison, 70);
+    append(f, 0, 200);
+    start_projector(f);
+    await_members(f, 199); /* those before it and those behind */
+    await_marked(f, newest(f));
+    await_put_aside(f, 1);
+    assert_false(status_of(f).is_redis_away);
+    assert_told(f, 1, "0a0b");
+    char *metrics = metrics_render(f->metrics);
+    assert_non_null(strstr(metrics, "desg_projector_put_aside_records 1"));
+    assert_non_null(strstr(metrics, "desg_projector_put_aside_total 1"));
+    free(metrics);
+    append(f, 200, 1);
+    await_members(f, 200);
+}
+
+static void a_refusal_that_passes_puts_nothing_aside(void **state)
+{
+    struct fixture *f = *state;
+    atomic_store(&f->poison, 3);
+    atomic_store(&f->poison_left, 4); /* of 8, 4, 2, itself */
+    append(f, 0, 8);
+    start_projector(f);
+    await_members(f, 8);
+    await_marked(f, newest(f));
+    assert_int_equal(status_of(f).put_aside, 0);
+    assert_told(f, 0, NULL);
+}
+
+static void redis_away_for_long_puts_nothing_aside(void **state)
+{
+    struct fixture *f = *state;
+    atomic_store(&f->refusals, 12);
+    append(f, 0, 1);
+    start_projector(f);
+    await_members(f, 1);
+    await_marked(f, newest(f));
+    assert_int_equal(status_of(f).put_aside, 0);
+}
+
+/* The mark is past it, but nobody forgets it: neither a new process nor, once it goes, Redis. */
+static void what_was_put_aside_is_tried_again_at_the_next_start(void **state)
+{
+    struct fixture *f = *state;
+    atomic_store(&f->poison, 2);
+    append(f, 0, 5);
+    start_projector(f);
+    await_marked(f, newest(f));
+    await_put_aside(f, 1);
+    stop_projector(f);
+    start_projector(f);
+    await_put_aside(f, 1);
+    await_marked(f, newest(f));
+    assert_told(f, 1, "0a0b");
+    stop_projector(f);
+    atomic_store(&f->poison, -1); /* an update, say */
+    start_projector(f);
+    await_members(f, 5);
+    await_put_aside(f, 0);
+    stop_projector(f);
+    start_projector(f);
+    await_marked(f, newest(f));
+    assert_int_equal(status_of(f).put_aside, 0);
+}
+
+static void an_emptied_redis_is_offered_it_again(void **state)
+{
+    struct fixture *f = *state;
+    atomic_store(&f->poison, 2);
+    append(f, 0, 5);
+    start_projector(f);
+    await_marked(f, newest(f));
+    await_put_aside(f, 1);
+    atomic_store(&f->poison, -1);
+    free(redis_server_ask(f->server, "FLUSHALL"));
+    await_members(f, 5);
+    await_put_aside(f, 0);
+    await_marked(f, newest(f));
+}
+
 /* A child applies and is killed at some point; what it left undone the next one does. */
 static void a_kill_in_the_middle_leaves_nothing_out(void **state)
 {
@@ -432,6 +556,14 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(tries_again_what_was_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(is_not_caught_up_while_redis_is_away, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_refused_for_itself_is_put_aside_alone, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_refusal_that_passes_puts_nothing_aside, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(redis_away_for_long_puts_nothing_aside, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_put_aside_is_tried_again_at_the_next_start, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(an_emptied_redis_is_offered_it_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_kill_in_the_middle_leaves_nothing_out, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, set_up_server, tear_down_server);

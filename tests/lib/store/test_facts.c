@@ -463,6 +463,140 @@ static void sources_report_under_the_live_history_only(void **state)
     json_decref(json);
 }
 
+/* --- refused for themselves --- */
+
+static void assert_not_applied(struct fixture *f, const struct decision *const *decisions,
+                               size_t count, enum error_kind kind, const char *why)
+{
+    const Desg__V1__Fact *facts[8];
+    struct error err = { 0 };
+    assert_in_range(count, 1, 8);
+    for (size_t i = 0; i < count; i++)
+        facts[i] = &decisions[i]->fact;
+    if (store_facts_apply(f->store, facts, count, f->history, &err) == 0)
+        fail_msg("applied, where '%s' was expected", why);
+    assert_int_equal(err.kind, kind);
+    if (!strstr(err.text, why))
+        fail_msg("'%s' does not say '%s'", err.text, why);
+}
+
+static void one_that_redis_refuses_does_not_keep_its_neighbours(void **state)
+{
+    struct fixture *f = *state;
+    struct decision notes[3];
+    char id[ID_TEXT_BYTES];
+    for (unsigned i = 0; i < 3; i++) {
+        struct sample sample = waiting(f, i + 1, i + 1, T0, ROUTINE);
+        decision_init(&notes[i], i + 1, &sample.conversation, T0);
+        decision_note(&notes[i]);
+        id_text(sample.conversation.bytes, id);
+        if (i == 1)
+            free(redis_server_ask(f->server, "SET desg:{testforce}:conv:%s rubbish", id));
+    }
+    const struct decision *const all[] = { &notes[0], &notes[1], &notes[2] };
+    id_text(notes[1].id.bytes, id);
+    assert_not_applied(f, all, 3, ERROR_INVALID, id);
+    assert_false(store_was_refused(f->store)); /* the call went through */
+    for (unsigned i = 0; i < 3; i++) {
+        char conversation[ID_TEXT_BYTES];
+        id_text(notes[i].conversation.bytes, conversation);
+        id_text(notes[i].id.bytes, id);
+        if (i != 1)
+            assert_int_equal(redis_server_number(f->server, "HEXISTS desg:{testforce}:conv:%s f:%s",
+                                                 conversation, id),
+                             1);
+    }
+}
+
+static void one_that_can_be_none_does_not_keep_its_neighbours(void **state)
+{
+    struct fixture *f = *state;
+    struct sample sample = waiting(f, 1, 1, T0, ROUTINE);
+    struct decision nowhere, note;
+    decision_init(&nowhere, 1, NULL, T0);
+    decision_note(&nowhere);
+    decision_init(&note, 2, &sample.conversation, T0);
+    decision_note(&note);
+    char id[ID_TEXT_BYTES], conversation[ID_TEXT_BYTES];
+    id_text(nowhere.id.bytes, id);
+    assert_not_applied(f, (const struct decision *const[]){ &nowhere, &note }, 2, ERROR_INVALID,
+                       id);
+    id_text(note.id.bytes, id);
+    id_text(sample.conversation.bytes, conversation);
+    assert_int_equal(
+        redis_server_number(f->server, "HEXISTS desg:{testforce}:conv:%s f:%s", conversation, id),
+        1);
+}
+
+/* Redis that is not set up for us, full or no master is no fault of a fact. */
+static void what_redis_says_of_itself_is_no_refusal(void **state)
+{
+    static const char *const states[][3] = {
+        { "ACL SETUSER default -hset", "ACL SETUSER default +hset", "user executing" },
+        { "CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "with OOM" },
+        { "FUNCTION FLUSH", "PING", "with ERR" },
+        { "CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0",
+          "with NOREPLICAS" },
+    };
+    struct fixture *f = *state;
+    struct sample sample = waiting(f, 1, 1, T0, ROUTINE);
+    struct decision note;
+    decision_init(&note, 2, &sample.conversation, T0);
+    decision_note(&note);
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        assert_int_equal(store_check(f->store), STORE_READY);
+        free(redis_server_ask(f->server, "%s", states[i][0]));
+        assert_not_applied(f, (const struct decision *const[]){ &note }, 1, ERROR_UNAVAILABLE,
+                           states[i][2]);
+        assert_false(store_was_refused(f->store));
+        free(redis_server_ask(f->server, "%s", states[i][1]));
+        store_destroy(&f->store); /* a pause between two connections otherwise */
+        f->store = open_store(f);
+    }
+    apply_fact(f, &note.fact);
+}
+
+static void a_function_that_stumbles_over_what_it_finds_says_so(void **state)
+{
+    struct fixture *f = *state;
+    struct id alert = sample_id("al", 1, 1);
+    struct error err = { 0 };
+    char text[ID_TEXT_BYTES];
+    id_text(alert.bytes, text);
+    free(redis_server_ask(f->server, "SET desg:{testforce}:alert:%s rubbish", text));
+    assert_int_equal(store_alert_state(f->store, &alert, "accepted", NULL, &err), -1);
+    assert_int_equal(err.kind, ERROR_UNAVAILABLE); /* for whoever does not ask more closely */
+    assert_true(store_was_refused(f->store));
+    alert = sample_id("al", 2, 1);
+    assert_int_equal(store_alert_state(f->store, &alert, "accepted", NULL, &err), 0); /* at once */
+    assert_false(store_was_refused(f->store));
+}
+
+static void what_is_put_aside_is_named_until_it_is_cleared(void **state)
+{
+    struct fixture *f = *state;
+    struct id source = sample_id("so", 1, 1), other = sample_id("so", 2, 1);
+    struct error err = { 0 };
+    struct store_aside out[4];
+    size_t count = 9;
+    uint64_t total = 9;
+    assert_int_equal(store_asides(f->store, &source, 0, out, 4, &count, &total, &err), 0);
+    assert_int_equal(count + total, 0);
+    for (uint64_t i = 1; i <= 6; i++) {
+        const struct store_aside aside = { .sequence = i * 1000000007, .why = "the same" };
+        assert_int_equal(store_aside_put(f->store, &source, &aside, &err), 0);
+        assert_int_equal(store_aside_put(f->store, &source, &aside, &err), 0);
+    }
+    assert_int_equal(store_aside_clear(f->store, &source, 1, 1000000007, &err), 0);
+    assert_int_equal(store_asides(f->store, &source, 2000000015, out, 4, &count, &total, &err), 0);
+    assert_int_equal(total, 5);
+    assert_int_equal(count, 4);
+    assert_int_equal(out[0].sequence, 3000000021);
+    assert_string_equal(out[0].why, "the same");
+    assert_int_equal(store_asides(f->store, &other, 0, out, 4, &count, &total, &err), 0);
+    assert_int_equal(total, 0);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, empty, close_store)
@@ -481,6 +615,11 @@ int main(void)
         T(notes_are_kept_and_change_nothing_else),
         T(an_alert_taken_by_the_desk_orders_no_second_one_after_a_rebuild),
         T(what_notify_told_first_is_told_again_only_if_it_is_worse),
+        T(one_that_redis_refuses_does_not_keep_its_neighbours),
+        T(one_that_can_be_none_does_not_keep_its_neighbours),
+        T(what_redis_says_of_itself_is_no_refusal),
+        T(a_function_that_stumbles_over_what_it_finds_says_so),
+        T(what_is_put_aside_is_named_until_it_is_cleared),
         T(sources_report_under_the_live_history_only),
     };
     return cmocka_run_group_tests_name("store facts", tests, set_up_server, tear_down_server);
