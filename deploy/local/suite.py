@@ -23,6 +23,8 @@ import sys
 import tempfile
 import time
 
+import outward
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 SIMULATORS = TOP / "tests" / "simulators"
 LONGEST_SOCKET_PATH = 100  # of 107 bytes in sockaddr_un, less what libzmq adds
@@ -155,11 +157,12 @@ class Suite:
     """All processes of one desk.
 
     state: directory for secrets, journals, Redis and logs. build: folder with the programs.
-    ingests, workers: how many of each. changes: nested dict merged into the configuration.
+    ingests, workers: how many of each. changes: nested dict merged into the configuration. is_outward: replies and broadcasts go out,
+    to a simulator of the platforms.
     """
 
     def __init__(self, state, build=TOP / "build" / "dev", ingests=1, workers=2, redis_options=(),
-                 changes=None, dispatch_options=()):
+                 changes=None, dispatch_options=(), is_outward=False, outlets_options=()):
         self.state = pathlib.Path(state)
         self.build = pathlib.Path(build)
         self.ingests = ingests
@@ -167,6 +170,8 @@ class Suite:
         self.redis_options = list(redis_options)
         self.dispatch_options = list(dispatch_options)
         self.changes = changes or {}
+        self.is_outward = is_outward
+        self.outlets_options = list(outlets_options)
         self.processes = {}
         self.short_directory = None
         self.lock = None
@@ -175,7 +180,7 @@ class Suite:
     # --- places ---
 
     def _make_directories(self):
-        for name in ("log", "redis", "secrets", "secrets/desk-tokens", "notify", "desk"):
+        for name in ("log", "redis", "secrets", "secrets/desk-tokens", "secrets/outward", "notify", "notify-outbox", "desk"):
             (self.state / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         for number in range(1, self.ingests + 1):
             (self.state / f"ingest-{number}").mkdir(exist_ok=True, mode=0o700)
@@ -343,7 +348,17 @@ class Suite:
                 "tokens_directory": str((self.state / "secrets" / "desk-tokens").absolute()),
             },
         }
+        if self.is_outward:
+            config["outward"] = outward.config(self.secret_path, self.ports["outlets"], self.ports["feed"], self.endpoint)
+            config["notify"]["outbox_journal"] = {
+                "directory": str((self.state / "notify-outbox").absolute()), "size_mib": 256,
+                "keys_file": str(self.secret("journal-keys", self._dated_key))}
+            config["desk"]["order_endpoint"] = self.endpoint("desk-orders")
         return merge(config, self.changes)
+
+    def secret_path(self, name):
+        """Absolute: services are told of it."""
+        return self.secret(name).absolute()
 
     def config_path(self, ingest=1):
         return self.state / ("desg.yaml" if ingest == 1 else f"desg-{ingest}.yaml")
@@ -367,7 +382,7 @@ class Suite:
         """Lock, directories, ports, secrets, configuration: all but processes."""
         self._take_lock()
         self._make_directories()
-        for name in [self.ingest_name(n) for n in range(1, self.ingests + 1)] + ["notify", "dispatch"]:
+        for name in [self.ingest_name(n) for n in range(1, self.ingests + 1)] + ["notify", "dispatch", "outlets", "feed"]:
             self.ports.setdefault(name, free_port())
         self.add_token("control-room")
         self.write_config()
@@ -395,6 +410,14 @@ class Suite:
                          "--callback", f"http://127.0.0.1:{self.ports['notify']}/callbacks/dispatch",
                          "--secret-file", self.secret("dispatch-callback"),
                          "--ledger", self.state / "dispatch.jsonl", *self.dispatch_options], log("dispatch"))
+        if self.is_outward:
+            places = self.state / "places.json"
+            places.write_text(json.dumps(outward.places(self.secret_path), indent=2) + "\n", "utf-8")
+            self.processes["outlets"] = Process(
+                "outlets", [sys.executable, SIMULATORS / "outlets.py", "--port", self.ports["outlets"], "--places", places,
+                            "--ledger", self.state / "outlets.jsonl", "--ingest", f"http://127.0.0.1:{self.ports['ingest-1']}",
+                            "--meta-secret-file", self.secret("meta-app"), "--x-secret-file", self.secret("x-consumer"),
+                            *self.outlets_options], log("outlets"))
         service("notify", "notify")
         service("route", "route")
         service("desk", "desk")
@@ -441,7 +464,7 @@ class Suite:
                 probe.sendall(b"PING\r\n")
                 return probe.recv(16).startswith(b"+PONG")
             return False
-        if name in ("dispatch", "second"):
+        if name in ("dispatch", "second", "outlets"):
             return http_get(http.client.HTTPConnection("127.0.0.1", self.ports[name], timeout=1), "/ready") is not None
         answer = http_get(UnixConnection(self.processes[name].control, 1.0), "/readyz")
         return answer is not None and answer[0] == 200
@@ -458,7 +481,7 @@ class Suite:
         """Stops all, the way of the messages first. Returns {name: exit status}."""
         order = sorted(self.processes, key=lambda name: (
             0 if name.startswith("ingest") else 1 if name.startswith("classify") else
-            {"desk": 2, "route": 3, "notify": 4, "dispatch": 5, "redis": 6}.get(name, 7)))
+            {"desk": 2, "route": 3, "notify": 4, "dispatch": 5, "outlets": 5, "redis": 6}.get(name, 7)))
         statuses = {}
         for name in order:
             statuses[name] = self.processes[name].stop()
@@ -475,6 +498,10 @@ class Suite:
 
     def __exit__(self, *_):
         self.stop()
+
+    @property
+    def outlets(self):
+        return outward.Outlets(self.ports["outlets"])
 
     # --- the desg command ---
 
