@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "clock/clock.h"
 #include "log/log.h"
+#include "pause/pause.h"
 
 enum {
     HELLO_MS = 2000,
@@ -61,9 +61,8 @@ struct projector {
     uint64_t asides;       /* as Redis names them */
     bool are_asides_known; /* under this history */
     uint64_t retry_from;   /* the first put aside to be tried again; 0: that is done */
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool is_stopping;
+    struct pause *pause;
+    pthread_mutex_t lock; /* guards view */
     struct view view;
 };
 
@@ -377,28 +376,6 @@ static int try_asides_again(struct projector *self, struct error *err)
 
 /* --- the thread --- */
 
-static void wait_ms(struct projector *self, int64_t ms, bool is_for_records)
-{
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t nanoseconds = until.tv_nsec + ms * 1000000;
-    until.tv_sec += nanoseconds / 1000000000;
-    until.tv_nsec = nanoseconds % 1000000000;
-    (void)pthread_mutex_lock(&self->lock);
-    int rc = 0;
-    while (rc == 0 && !self->is_stopping && !(is_for_records && self->view.newest >= self->next))
-        rc = pthread_cond_timedwait(&self->wake, &self->lock, &until);
-    (void)pthread_mutex_unlock(&self->lock);
-}
-
-static bool is_stopping(struct projector *self)
-{
-    (void)pthread_mutex_lock(&self->lock);
-    bool stop = self->is_stopping;
-    (void)pthread_mutex_unlock(&self->lock);
-    return stop;
-}
-
 /* Whatever failed may have happened or not: the next HELLO tells. */
 static void note_failure(struct projector *self, bool is_away, const char *problem)
 {
@@ -407,7 +384,7 @@ static void note_failure(struct projector *self, bool is_away, const char *probl
     self->has_failed = true;
     self->hello_due_ms = 0;
     note_redis(self, is_away, problem);
-    wait_ms(self, AWAY_WAIT_MS, false);
+    pause_rest(self->pause, AWAY_WAIT_MS);
 }
 
 static void turn(struct projector *self)
@@ -436,14 +413,14 @@ static void turn(struct projector *self)
     note_redis(self, false, "");
     publish(self);
     if (count == 0 && self->hello_due_ms != 0)
-        wait_ms(self, IDLE_WAIT_MS, true);
+        pause_wait(self->pause, IDLE_WAIT_MS);
 }
 
 static void *projector_thread(void *arg)
 {
     struct projector *self = arg;
     (void)pthread_setname_np(pthread_self(), "projector");
-    while (!is_stopping(self)) {
+    while (!pause_is_stopped(self->pause)) {
         if (self->options.heartbeat)
             heartbeat_beat(self->options.heartbeat);
         turn(self);
@@ -502,12 +479,8 @@ struct projector *projector_new(const struct projector_options *options, struct 
         return NULL;
     }
     self->options = *options;
-    pthread_condattr_t monotonic;
-    (void)pthread_mutex_init(&self->lock, NULL); /* these cannot fail on Linux */
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&self->wake, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    self->pause = pause_new();
+    (void)pthread_mutex_init(&self->lock, NULL); /* cannot fail without attributes */
     if (start(self, err) != 0)
         projector_destroy(&self);
     return self;
@@ -519,14 +492,11 @@ void projector_destroy(struct projector **self_p)
     if (!self)
         return;
     if (self->has_thread) {
-        (void)pthread_mutex_lock(&self->lock);
-        self->is_stopping = true;
-        (void)pthread_cond_signal(&self->wake);
-        (void)pthread_mutex_unlock(&self->lock);
+        pause_stop(self->pause);
         (void)pthread_join(self->thread, NULL);
     }
     store_destroy(&self->store);
-    (void)pthread_cond_destroy(&self->wake);
+    pause_destroy(&self->pause);
     (void)pthread_mutex_destroy(&self->lock);
     free(self);
     *self_p = NULL;
@@ -537,8 +507,8 @@ void projector_committed(struct projector *self, uint64_t last_sequence)
     (void)pthread_mutex_lock(&self->lock);
     if (self->view.newest < last_sequence)
         self->view.newest = last_sequence;
-    (void)pthread_cond_signal(&self->wake);
     (void)pthread_mutex_unlock(&self->lock);
+    pause_wake(self->pause);
 }
 
 /* The lock is no part of what a caller may see change. */

@@ -4,10 +4,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "clock/clock.h"
 #include "log/log.h"
+#include "pause/pause.h"
 
 enum { INTERVAL_MS = 60000, QUIET_INTERVALS = 10, TURN_MS = 500, HEADS_MAX = 16 };
 
@@ -20,9 +20,7 @@ struct heads {
     int64_t due_ms;
     pthread_t thread;
     bool has_thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool is_stopping; /* guarded by lock */
+    struct pause *pause;
 };
 
 static int store_fact(struct heads *self, const struct store_head *heads, size_t count,
@@ -125,20 +123,10 @@ static void *heads_thread(void *arg)
 {
     struct heads *self = arg;
     (void)pthread_setname_np(pthread_self(), "heads");
-    (void)pthread_mutex_lock(&self->lock);
-    while (!self->is_stopping) {
-        struct timespec until;
-        (void)pthread_mutex_unlock(&self->lock);
+    while (!pause_is_stopped(self->pause)) {
         turn(self);
-        (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += (long)TURN_MS * 1000000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        (void)pthread_mutex_lock(&self->lock);
-        if (!self->is_stopping)
-            (void)pthread_cond_timedwait(&self->wake, &self->lock, &until); /* early is fine */
+        pause_wait(self->pause, TURN_MS);
     }
-    (void)pthread_mutex_unlock(&self->lock);
     return NULL;
 }
 
@@ -167,12 +155,7 @@ struct heads *heads_new(const struct heads_options *options, struct error *err)
         return NULL;
     }
     self->options = *options;
-    pthread_condattr_t monotonic;
-    (void)pthread_mutex_init(&self->lock, NULL); /* these cannot fail on Linux */
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&self->wake, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    self->pause = pause_new();
     if (start(self, err) != 0)
         heads_destroy(&self);
     return self;
@@ -184,15 +167,11 @@ void heads_destroy(struct heads **self_p)
     if (!self)
         return;
     if (self->has_thread) {
-        (void)pthread_mutex_lock(&self->lock);
-        self->is_stopping = true;
-        (void)pthread_cond_signal(&self->wake);
-        (void)pthread_mutex_unlock(&self->lock);
+        pause_stop(self->pause);
         (void)pthread_join(self->thread, NULL);
     }
     store_destroy(&self->store);
-    (void)pthread_cond_destroy(&self->wake);
-    (void)pthread_mutex_destroy(&self->lock);
+    pause_destroy(&self->pause);
     free(self);
     *self_p = NULL;
 }

@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "clock/clock.h"
 #include "log/log.h"
 #include "notify/silence.h"
+#include "pause/pause.h"
 #include "store/store.h"
 
 enum {
@@ -49,10 +49,9 @@ struct stream {
     pthread_t thread;
     bool has_thread;
     bool was_ready;
-    atomic_bool is_stopping;
     atomic_bool is_draining;
+    struct pause *pause;
     pthread_mutex_t lock; /* guards all below */
-    pthread_cond_t wake;
     size_t undone;
     struct done_note *dones;
     struct look_up *look_ups;
@@ -75,8 +74,8 @@ void stream_done(struct stream *self, const char *stream_id, bool is_stored)
         note->next = self->dones;
         self->dones = note;
     }
-    (void)pthread_cond_signal(&self->wake);
     (void)pthread_mutex_unlock(&self->lock);
+    pause_wake(self->pause);
 }
 
 void stream_look_up(struct stream *self, const struct callback_message *message,
@@ -90,8 +89,8 @@ void stream_look_up(struct stream *self, const struct callback_message *message,
     (void)pthread_mutex_lock(&self->lock);
     look_up->next = self->look_ups;
     self->look_ups = look_up;
-    (void)pthread_cond_signal(&self->wake);
     (void)pthread_mutex_unlock(&self->lock);
+    pause_wake(self->pause);
 }
 
 const char *stream_condition(struct stream *self, char *problem, size_t problem_bytes)
@@ -125,19 +124,6 @@ static void note_condition(struct stream *self, enum store_state condition)
         return;
     }
     log_info("redis_found");
-}
-
-static void wait_ms(struct stream *self, int64_t wait_ms)
-{
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t nanoseconds = until.tv_nsec + wait_ms * 1000000;
-    until.tv_sec += nanoseconds / 1000000000;
-    until.tv_nsec = nanoseconds % 1000000000;
-    (void)pthread_mutex_lock(&self->lock);
-    if (!atomic_load(&self->is_stopping))
-        (void)pthread_cond_timedwait(&self->wake, &self->lock, &until); /* waking early is fine */
-    (void)pthread_mutex_unlock(&self->lock);
 }
 
 static struct done_note *take_dones(struct stream *self)
@@ -344,7 +330,7 @@ static void turn(struct stream *self)
     answer_look_ups(self, condition == STORE_READY);
     if (condition != STORE_READY) {
         silence_interrupted(&self->silence);
-        wait_ms(self, AWAY_WAIT_MS);
+        pause_wait(self->pause, AWAY_WAIT_MS);
         return;
     }
     int rc = write_dones(self, &err);
@@ -353,7 +339,7 @@ static void turn(struct stream *self)
     if (rc == 0 && may_read(self))
         rc = read_alerts(self, &err);
     else if (rc == 0)
-        wait_ms(self, AWAY_WAIT_MS);
+        pause_wait(self->pause, AWAY_WAIT_MS);
     if (rc != 0) {
         silence_interrupted(&self->silence);
         log_warn("redis_failed", KV("error", err.text));
@@ -363,7 +349,7 @@ static void turn(struct stream *self)
 static void *stream_thread(void *arg)
 {
     struct stream *self = arg;
-    while (!atomic_load(&self->is_stopping)) {
+    while (!pause_is_stopped(self->pause)) {
         heartbeat_beat(self->heartbeat);
         turn(self);
     }
@@ -406,12 +392,8 @@ struct stream *stream_new(const struct stream_options *options, struct error *er
     self->rebuild = options->known;
     silence_init(&self->silence, &options->source, options->take_over_ms);
     self->condition = STORE_AWAY;
-    pthread_condattr_t monotonic;
-    (void)pthread_mutex_init(&self->lock, NULL); /* these cannot fail on Linux */
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&self->wake, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    self->pause = pause_new();
+    (void)pthread_mutex_init(&self->lock, NULL); /* cannot fail without attributes */
     if (start(self, err) != 0)
         stream_destroy(&self);
     return self;
@@ -428,10 +410,7 @@ void stream_destroy(struct stream **self_p)
     if (!self)
         return;
     if (self->has_thread) {
-        (void)pthread_mutex_lock(&self->lock);
-        atomic_store(&self->is_stopping, true);
-        (void)pthread_cond_signal(&self->wake);
-        (void)pthread_mutex_unlock(&self->lock);
+        pause_stop(self->pause);
         (void)pthread_join(self->thread, NULL);
     }
     for (struct done_note *note = take_dones(self); note;) {
@@ -441,7 +420,7 @@ void stream_destroy(struct stream **self_p)
     }
     answer_look_ups(self, false);
     store_destroy(&self->store);
-    (void)pthread_cond_destroy(&self->wake);
+    pause_destroy(&self->pause);
     (void)pthread_mutex_destroy(&self->lock);
     free(self);
     *self_p = NULL;
