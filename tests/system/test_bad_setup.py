@@ -135,7 +135,7 @@ def test_a_redis_that_may_lose_things_gets_none(make_desk, options, remedy):
     wait_until(lambda: remedy in desk.log("route"), 5, "the remedy in route's log")
     assert "ERROR" in next(line for line in desk.log("route").splitlines() if remedy in line).upper()
     assert remedy in desk.desg("status").stdout
-    assert not desk.redis_cli("KEYS", "desg:gwent:conv:*"), "nothing was applied"
+    assert not desk.redis_cli("KEYS", "desg:{gwent}:conv:*"), "nothing was applied"
     assert desk.metrics("route")["desg_route_redis_state"] == 2
     for name, value in (("maxmemory-policy", "noeviction"), ("appendonly", "yes")):
         desk.redis_cli("CONFIG", "SET", name, value)
