@@ -100,6 +100,8 @@ static const char *kind_word(const Desg__V1__Fact *fact)
         return "noted";
     case DESG__V1__FACT__WHAT_ALERT_TAKEN:
         return "alert_taken";
+    case DESG__V1__FACT__WHAT_QUARANTINE_TAKEN:
+        return "quarantine_taken";
     default:
         return NULL;
     }
@@ -183,6 +185,8 @@ static void add_fact(struct fact_call *self, const Desg__V1__Fact *fact,
             id_text(fact->alert_taken->alert_id.data, args->covered);
             dispatcher = fact->alert_taken->dispatcher;
             log_number = fact->alert_taken->log_number;
+        } else if (fact->what_case == DESG__V1__FACT__WHAT_QUARANTINE_TAKEN) {
+            id_text(fact->quarantine_taken->event_id.data, args->covered);
         }
     }
     size_t length = pack_bare(fact, &args->bytes);
@@ -206,9 +210,13 @@ static int check(const Desg__V1__Fact *fact, struct error *err)
     char text[ID_TEXT_BYTES];
     id_text(fact->id.data, text);
     bool is_alert = fact->what_case == DESG__V1__FACT__WHAT_ALERT_TAKEN;
+    bool is_removal = fact->what_case == DESG__V1__FACT__WHAT_QUARANTINE_TAKEN;
+    if (is_removal && fact->quarantine_taken->event_id.len != ID_BYTES)
+        return error_set(err, ERROR_INVALID,
+                         "fact %s takes an event out of quarantine but names none", text);
     if (is_alert && fact->alert_taken->alert_id.len != ID_BYTES)
         return error_set(err, ERROR_INVALID, "fact %s takes an alert but names none", text);
-    if (!is_alert && fact->conversation_id.len != ID_BYTES)
+    if (!is_alert && !is_removal && fact->conversation_id.len != ID_BYTES)
         return error_set(err, ERROR_INVALID, "fact %s is about a conversation but names none",
                          text);
     return 0;
@@ -308,7 +316,8 @@ int store_fact_decide(struct store *self, const Desg__V1__Fact *fact, const stru
                       struct store_fact_done *done, struct error *err)
 {
     assert(self && fact && done);
-    if (!kind_word(fact)) { /* for the audit alone: nothing to ask */
+    bool is_removal = fact->what_case == DESG__V1__FACT__WHAT_QUARANTINE_TAKEN;
+    if (!kind_word(fact) || is_removal) { /* nothing to ask */
         done->is_repeat = false;
         hand_over(fact, done);
         return 0;

@@ -374,17 +374,6 @@ int store_quarantine_show(struct store *self, const struct id *event, json_t **o
     return 0;
 }
 
-int store_quarantine_remove(struct store *self, const struct id *event, const char *agent,
-                            struct error *err)
-{
-    assert(self && event && agent);
-    char text[ID_TEXT_BYTES];
-    id_text(event->bytes, text);
-    AUTO(store_reply_free)
-    redisReply *reply = change(self, "quarantine_remove", (const char *[]){ text, agent }, 2, err);
-    return reply ? 0 : -1;
-}
-
 int store_trace(struct store *self, const struct id *any, json_t **out, struct error *err)
 {
     assert(self && any && out);

@@ -245,10 +245,6 @@ int store_quarantine_list(struct store *self, size_t limit, json_t **out,
                           struct error *err) MUST_USE;
 int store_quarantine_show(struct store *self, const struct id *event, json_t **out,
                           struct error *err) MUST_USE;
-/* Takes it out of quarantine for another try: returns its serialised Item for ingest's retry, or
- * marks it done by hand. */
-int store_quarantine_remove(struct store *self, const struct id *event, const char *agent,
-                            struct error *err) MUST_USE;
 /* All that is known of an event or alert id: [{"at_ms","where","what",…}]. */
 int store_trace(struct store *self, const struct id *any, json_t **out, struct error *err) MUST_USE;
 

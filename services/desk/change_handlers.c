@@ -1,11 +1,12 @@
 /* What people decide and do. The order is always: the function checks, the fact is journalled, then
- * 200 is answered. */
+ * 200 is answered. What leaves quarantine is looked up, journalled, then applied. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "desk/api.h"
 #include "desk/best_waiting.h"
+#include "log/log.h"
 #include "unpack/unpack.h"
 
 enum { REASON_MAX_BYTES = 2000, NOTE_MAX_BYTES = 16384, WORD_MAX_BYTES = 200 };
@@ -309,10 +310,12 @@ void api_quarantine_removal(struct api_call *call)
         api_fact_drop(call, &id);
         return;
     }
-    if (store_quarantine_remove(call->store, &call->id, call->holder.agent, &err) != 0) {
-        api_fact_drop(call, &id);
-        answer_refusal(call, NULL, &err);
-        return;
-    }
     store_packed(call, &fact, &id, fact_describe);
+    /* So that the next list is without it. Where this fails the projector does it, from the journal
+     * as after a rebuild. */
+    const Desg__V1__Fact *stored = &fact;
+    char history[STORE_HISTORY_BYTES];
+    if (call->answer->status == 200 &&
+        store_facts_apply(call->store, &stored, 1, history, &err) != 0)
+        log_debug("removal_left_to_projector", KV("error", err.text));
 }

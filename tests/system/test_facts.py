@@ -119,6 +119,32 @@ def test_a_fact_that_redis_refuses_holds_up_no_other(desk):
     assert "rang back" in json.dumps(desk.json("show", broken))
 
 
+def test_what_was_taken_out_of_quarantine_stays_out(desk):
+    """Also where Redis was emptied, and the event cannot be handled there either."""
+    conversation = conversation_of(desk, CALM_TEXT)
+    prefix = desk.redis_cli("KEYS", "desg:*:queues")[0][:-len("queues")]
+    key = f"{prefix}conv:{conversation}"
+
+    def told(event=""):
+        return [line for line in desk.log("route").splitlines() if "event_quarantined" in line and event in line]
+
+    desk.redis_cli("SET", key, "rubbish")
+    desk.post(desk.player, desk.item("and the fence is down, too", person="p3"))
+    row, = wait_until(lambda: desk.json("quarantine", "list"), 30, "in quarantine")
+    event, idempotency_key = row["event"], secrets.token_hex(16)
+    answered = post(desk, f"/v1/quarantine/{event}/removal", {}, idempotency_key)
+    assert answered[0] == 200 and answered[1]["event"] == event
+    assert desk.json("quarantine", "list") == [], "at once"
+    assert post(desk, f"/v1/quarantine/{event}/removal", {}, idempotency_key) == answered
+    assert post(desk, f"/v1/quarantine/{event}/removal")[0] == 404
+    before = len(told(event))
+    desk.redis_cli("EVAL", "redis.call('FLUSHALL') return redis.call('SET', KEYS[1], 'rubbish')", "1", key)
+    wait_until(lambda: len(told(event)) > before, 60, "set aside again by the rebuild")
+    wait_until(lambda: conversation_of(desk, CLOSED_TEXT), 60, "rebuilt")
+    wait_until(lambda: desk.status("desk")["detail"]["projector"]["is_caught_up"], 60, "the fact applied again")
+    assert event not in json.dumps(desk.json("quarantine", "list"))
+
+
 def test_a_repeat_is_the_same_and_a_stale_fence_is_told_what_changed(desk):
     conversation = conversation_of(desk, CALM_TEXT)
     path = f"/v1/conversations/{conversation}"

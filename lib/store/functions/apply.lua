@@ -167,8 +167,22 @@ local function desg_apply(keys, args)
   return answer
 end
 
+-- quarantine: at, header, conversation, reason, length of the event, event, verdict.
+local function quarantine_row(prefix, id)
+  local value = redis.call('HGET', prefix .. 'quarantine', id)
+  if not value then
+    return nil
+  end
+  local at, header_at = struct.unpack('<I8', value)
+  local e, rest_at = read_header(value, header_at)
+  local conversation, reason, length, event_at = string.match(value, '^(%x+)\n([^\n]*)\n(%d+)\n()', rest_at)
+  return { event = id, conversation = conversation, at_ms = at, reason = reason, severity = e.severity,
+    channel = e.channel, received_at_ms = e.received, restricted = e.restricted }, value, event_at, tonumber(length)
+end
+
 -- Poison: kept for a person whatever is broken elsewhere. The queue and the alert are tried, the
--- quarantine's own two keys are what counts. ARGV as desg_apply with one event, then the reason.
+-- quarantine's own two keys are what counts. What a person took out is not listed again: a rebuild brings the
+-- poison once more, before that person's fact or behind it. ARGV as desg_apply with one event, then the reason.
 local function desg_quarantine(keys, args)
   local ctx = read_context(keys, args)
   local e = read_event(args, 5)
@@ -183,6 +197,9 @@ local function desg_quarantine(keys, args)
   end
   refold_unsettled(ctx)
   pcall(alert_event, ctx, e)
+  if redis.pcall('HEXISTS', ctx.prefix .. 'quarantine-taken', e.id) == 1 then
+    return { history(), 'q' }
+  end
   redis.call('ZADD', ctx.prefix .. 'quarantine-times', ctx.now, e.id)
   redis.call('HSET', kept, e.id, struct.pack('<I8', ctx.now) .. e.header .. e.conversation .. '\n'
     .. string.gsub(args[11], '%c', ' ') .. '\n' .. #e.bytes .. '\n' .. e.bytes .. e.verdict)

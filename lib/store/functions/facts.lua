@@ -66,6 +66,17 @@ local function take_alert(ctx, f)
   advance_alert(ctx.prefix, f.covered, 'acknowledged', ctx.keep_s)
 end
 
+-- A person took an event out of quarantine. It stays out, also if it is set aside after this.
+local function take_out(ctx, f)
+  local row = quarantine_row(ctx.prefix, f.covered)
+  redis.call('HSET', ctx.prefix .. 'quarantine-taken', f.covered, f.id)
+  if row then
+    note_action(ctx.prefix, 'quarantine_removed', f.agent, row.conversation, f.covered)
+    redis.call('ZREM', ctx.prefix .. 'quarantine-times', f.covered)
+    redis.call('HDEL', ctx.prefix .. 'quarantine', f.covered)
+  end
+end
+
 -- The effects of a fact on its conversation, short of the refold.
 local function bring_in(ctx, c, f)
   local key = ctx.prefix .. 'conv:' .. f.conversation
@@ -92,6 +103,9 @@ local function apply_fact(ctx, f)
   if f.kind == 'alert_taken' then
     take_alert(ctx, f)
     f.covered = ''
+  elseif f.kind == 'quarantine_taken' then
+    take_out(ctx, f)
+    return
   end
   if f.conversation == '' then
     return
@@ -114,7 +128,7 @@ local function fact_context(keys, args)
 end
 
 -- ARGV: now, version of the alert's body, seconds to keep a finished alert, then nine per fact: fact,
--- conversation or "", kind, "at severity allowance grade", agent, what it covers (or the alert it takes),
+-- conversation or "", kind, "at severity allowance grade", agent, what it covers (or the alert, the event it takes),
 -- dispatcher, log number, serialised fact. A fact that fails does not touch its neighbours. Answers history,
 -- then "", or the first fault, whose it is, and how many facts failed.
 local function desg_facts(keys, args)

@@ -78,19 +78,6 @@ local function desg_conversation(keys, args)
   return { history(), cjson.encode(c), redis.call('HGETALL', keys[1] .. 'conv:' .. args[1]) }
 end
 
--- quarantine: at, header, conversation, reason, length of the event, event, verdict.
-local function quarantine_row(prefix, id)
-  local value = redis.call('HGET', prefix .. 'quarantine', id)
-  if not value then
-    return nil
-  end
-  local at, header_at = struct.unpack('<I8', value)
-  local e, rest_at = read_header(value, header_at)
-  local conversation, reason, length, event_at = string.match(value, '^(%x+)\n([^\n]*)\n(%d+)\n()', rest_at)
-  return { event = id, conversation = conversation, at_ms = at, reason = reason, severity = e.severity,
-    channel = e.channel, received_at_ms = e.received, restricted = e.restricted }, value, event_at, tonumber(length)
-end
-
 -- ARGV: limit. Newest first.
 local function desg_quarantine_list(keys, args)
   local rows = {}
@@ -108,18 +95,6 @@ local function desg_quarantine_show(keys, args)
   end
   return { history(), 'ok', cjson.encode(row), string.sub(value, at, at + length - 1),
     string.sub(value, at + length) }
-end
-
--- ARGV: event, agent.
-local function desg_quarantine_remove(keys, args)
-  local row = quarantine_row(keys[1], args[1])
-  if not row then
-    return { history(), 'refused', 'it is not in quarantine' }
-  end
-  note_action(keys[1], 'quarantine_removed', args[2], row.conversation, args[1])
-  redis.call('ZREM', keys[1] .. 'quarantine-times', args[1])
-  redis.call('HDEL', keys[1] .. 'quarantine', args[1])
-  return { history(), 'ok' }
 end
 
 local function trace_event(prefix, id, rows)

@@ -16,6 +16,7 @@ void decision_init(struct decision *self, unsigned number, const struct id *conv
     desg__v1__graded__init(&self->graded);
     desg__v1__noted__init(&self->noted);
     desg__v1__alert_taken__init(&self->taken);
+    desg__v1__quarantine_taken__init(&self->removed);
     self->id = sample_id("fa", number, 0);
     self->fact.id = (ProtobufCBinaryData){ ID_BYTES, self->id.bytes };
     self->fact.agent = (char *)"agent-1";
@@ -74,6 +75,14 @@ void decision_take_alert(struct decision *self, const struct id *event)
     self->taken.alert_id = (ProtobufCBinaryData){ ID_BYTES, self->alert.bytes };
     self->taken.dispatcher = (char *)"d-7";
     self->taken.log_number = (char *)"2026-118";
+}
+
+void decision_take_out(struct decision *self, const struct id *event)
+{
+    self->fact.what_case = DESG__V1__FACT__WHAT_QUARANTINE_TAKEN;
+    self->fact.quarantine_taken = &self->removed;
+    self->event = *event;
+    self->removed.event_id = (ProtobufCBinaryData){ ID_BYTES, self->event.bytes };
 }
 
 void decision_cover(struct decision *self, const struct id *event, Desg__V1__Severity severity)

@@ -463,6 +463,64 @@ static void sources_report_under_the_live_history_only(void **state)
     json_decref(json);
 }
 
+static void set_aside(struct fixture *f, struct sample *sample)
+{
+    struct error err = { 0 };
+    struct store_result result;
+    struct store_event event = sample_event(sample);
+    event.quarantine_reason = "refused twice";
+    assert_int_equal(store_apply(f->store, &event, 1, &result, f->history, &err), 0);
+    assert_int_equal(result.outcome, STORE_QUARANTINED);
+}
+
+static size_t listed(struct fixture *f)
+{
+    struct error err = { 0 };
+    json_t *rows = NULL;
+    assert_int_equal(store_quarantine_list(f->store, 10, &rows, &err), 0);
+    size_t count = json_array_size(rows);
+    json_decref(rows);
+    return count;
+}
+
+/* A rebuild brings the fact before the event or behind it; the event still waits for a person. */
+static void what_was_taken_out_of_quarantine_stays_out(void **state)
+{
+    struct fixture *f = *state;
+    struct sample sample, other;
+    struct decision removal;
+    struct error err = { 0 };
+    json_t *json = NULL;
+    sample_init(&sample, 1, 1, T0, REVIEW);
+    sample_init(&other, 2, 2, T0, REVIEW);
+    sample_pack(&sample);
+    sample_pack(&other);
+    decision_init(&removal, 1, NULL, T0);
+    decision_take_out(&removal, &sample.event_id);
+    for (int is_fact_first = 0; is_fact_first < 2; is_fact_first++) {
+        free(redis_server_ask(f->server, "FLUSHALL"));
+        if (is_fact_first)
+            apply_fact(f, &removal.fact);
+        set_aside(f, &sample);
+        set_aside(f, &other);
+        for (int again = 0; again < 2; again++) {
+            apply_fact(f, &removal.fact);
+            set_aside(f, &sample);
+            assert_int_equal(listed(f), 1); /* the other */
+        }
+        assert_int_equal(store_quarantine_show(f->store, &sample.event_id, &json, &err), -1);
+        assert_int_equal(err.kind, ERROR_INVALID);
+        assert_int_equal(
+            redis_server_number(f->server, "ZCARD desg:{testforce}:queue:needs-review"), 2);
+        assert_int_equal(redis_server_number(f->server, "XLEN desg:{testforce}:actions"),
+                         1 - is_fact_first);
+    }
+    removal.removed.event_id.len--;
+    const Desg__V1__Fact *fact = &removal.fact;
+    assert_int_equal(store_facts_apply(f->store, &fact, 1, f->history, &err), -1);
+    assert_int_equal(err.kind, ERROR_INVALID);
+}
+
 /* --- refused for themselves --- */
 
 static void assert_not_applied(struct fixture *f, const struct decision *const *decisions,
@@ -615,6 +673,7 @@ int main(void)
         T(notes_are_kept_and_change_nothing_else),
         T(an_alert_taken_by_the_desk_orders_no_second_one_after_a_rebuild),
         T(what_notify_told_first_is_told_again_only_if_it_is_worse),
+        T(what_was_taken_out_of_quarantine_stays_out),
         T(one_that_redis_refuses_does_not_keep_its_neighbours),
         T(one_that_can_be_none_does_not_keep_its_neighbours),
         T(what_redis_says_of_itself_is_no_refusal),
