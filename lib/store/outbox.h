@@ -45,7 +45,9 @@ struct store_item {
     bool is_again; /* was handed out before: to us earlier, or to an owner before us */
 };
 /* Items of place, oldest first: those handed out before (cursor "0": from the first; it moves on)
- * and, once those are through (*cursor is ">"), new ones. */
+ * and, once those are through (*cursor is ">"), new ones. None for who does not own the place.
+ * Begin at "0" with each new fence; after an error cursor is "0" again (what the lost answer held
+ * is found there). The same item may come under two stream ids: go by its own. */
 int store_outbox_read(struct store *self, const char *place, const char *name, char cursor[32],
                       struct store_item *out, size_t max, size_t *count,
                       struct error *err) MUST_USE;
@@ -66,7 +68,10 @@ struct store_begin_answer {
     enum store_begin begin;
     int64_t until_ms;          /* FROZEN */
     int64_t last_person_at_ms; /* reply: when the person last wrote, by the platform's clock */
-    char reason[160];          /* STALE: what changed, ids and names of agents only */
+    int64_t at_ms;    /* NOW: for SendIntent.at_ms. NOW, STARTED, STALE, CANCELLED: results of
+                         the item are dated no earlier, or a clock that is behind makes an
+                         answered intent look open */
+    char reason[160]; /* STALE: what changed, ids and names of agents only */
     char history[STORE_HISTORY_BYTES];
 };
 struct store_begin_ask {
@@ -75,8 +80,11 @@ struct store_begin_ask {
     uint64_t owner_fence;
     uint8_t body_hash[32];
 };
-/* One step: owner, freeze (not for replies), claim fence and last event (replies), cancelled or
- * overtaken (broadcasts), begun before. All well: the intent is in Redis. */
+/* One step: owner, over, begun before, claim fence and last event (replies), cancelled or overtaken
+ * (broadcasts), freeze (not for replies, nor for what takes a broadcast back). All well: the intent
+ * is in Redis. FROZEN for a second at a time while Redis is being rebuilt and what another journal
+ * knows of the item may not be there yet. After LATER: apply the result (store_outward_apply)
+ * before beginning again, the projector's own turn may come after it. */
 int store_item_begin(struct store *self, const struct store_begin_ask *ask,
                      struct store_begin_answer *out, struct error *err) MUST_USE;
 
@@ -141,6 +149,10 @@ void store_news_clear(struct store_news *news);
 /* Only the two numbers: cheap, to see whether anything changed. */
 int store_broadcast_sequence(struct store *self, uint8_t epoch[16], uint64_t *sequence,
                              struct error *err) MUST_USE;
+/* Time passes: scheduled broadcasts whose time has come are published (unless frozen), those past
+ * their expiry end. To be called every second or so by whoever notifies; *changed may be NULL. */
+int store_broadcasts_sweep(struct store *self, int64_t now_ms, size_t *changed,
+                           struct error *err) MUST_USE;
 /* {"until_ms","reason","by","except":[…]}; *out NULL: not frozen. */
 int store_freeze_get(struct store *self, json_t **out, struct error *err) MUST_USE;
 /* A reference number as people quote it → its conversation. ERROR_INVALID: unknown. */
