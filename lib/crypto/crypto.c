@@ -31,6 +31,15 @@ void crypto_hmac_sha256(const void *key, size_t key_length, const void *data, si
     assert(written == CRYPTO_SHA256_BYTES);
 }
 
+void crypto_hmac_sha1(const void *key, size_t key_length, const void *data, size_t length,
+                      uint8_t out[static CRYPTO_SHA1_BYTES])
+{
+    assert(key_length <= 4096);
+    unsigned written = 0;
+    must(HMAC(EVP_sha1(), key, (int)key_length, data, length, out, &written) != NULL);
+    assert(written == CRYPTO_SHA1_BYTES);
+}
+
 struct hmac {
     EVP_MAC *mac;
     EVP_MAC_CTX *context;

@@ -13,6 +13,11 @@ void crypto_sha256(const void *data, size_t length, uint8_t out[static CRYPTO_SH
 void crypto_hmac_sha256(const void *key, size_t key_length, const void *data, size_t length,
                         uint8_t out[static CRYPTO_SHA256_BYTES]);
 
+/* For OAuth 1.0a alone, which knows nothing better. */
+enum { CRYPTO_SHA1_BYTES = 20 };
+void crypto_hmac_sha1(const void *key, size_t key_length, const void *data, size_t length,
+                      uint8_t out[static CRYPTO_SHA1_BYTES]);
+
 /* Running HMAC, for a body that arrives in pieces. */
 struct hmac;
 struct hmac *hmac_new(const void *key, size_t key_length);
