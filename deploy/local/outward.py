@@ -57,7 +57,7 @@ def config(secret, outlets_port, feed_port, endpoint):
             {**account("instagram", "instagram", INSTAGRAM, "/v25.0"), "has_human_agent": True},
             account("whatsapp", "whatsapp", PHONE, "/v25.0"),
             account("x", "x", X_ACCOUNT),
-            account("web", "mail", "web", "/messages"),
+            account("web", "mail", "web"),
         ],
         "outlets": [
             outlet("facebook", "facebook", "/v25.0", account=PAGE),

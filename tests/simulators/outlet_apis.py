@@ -148,7 +148,7 @@ def meta_message(place, request, account):
 def whatsapp_message(place, request):
     headers = meta_allow(place, request, 130429)
     body = request.json or {}
-    text, person = (body.get("text") or {}).get("body"), str(body.get("to", ""))
+    text, person = (body.get("text") or {}).get("body"), str(body.get("to") or body.get("recipient", ""))
     if body.get("messaging_product") != "whatsapp" or body.get("type") != "text" or not text or len(text) > 4096 or not person:
         raise meta_refusal(400, 100)
     if person in place.options["gone"]:
@@ -206,6 +206,23 @@ def meta_object(place, request, account):
         return Answer(200, {"id": account, "message": made["text"], "created_time": stamp(made["at_ms"], "+0000")}, headers)
     meta_account(place, account)
     return Answer(200, {"id": place.account}, headers)
+
+
+@route(META_KINDS, "POST", META + r"(?P<post>\d+_\w+)/comments")
+def page_comment(place, request, post):
+    headers = meta_allow(place, request, 32)
+    if post not in place.objects or not request.get("message"):
+        raise meta_refusal(400, 100, 33)
+    made = place.accept("comment", f"{post.split('_')[1]}_", request.get("message"), parent=post)
+    return Answer(200, {"id": made["object_id"]}, headers)
+
+
+@route(META_KINDS, "GET", META + r"(?P<post>\d+_\w+)/comments")
+def page_comments(place, request, post):
+    headers = meta_allow(place, request)
+    rows = [{"id": made["object_id"], "message": made["text"], "created_time": stamp(made["at_ms"], "+0000")}
+            for made in place.newest("comment", LATEST_MAX) if made["parent"] == post]
+    return Answer(200, {"data": rows[:limit_of(request, "limit", 25)], "paging": {}}, headers)
 
 
 @route(META_KINDS, "POST", META + r"(?P<post>\d+_\w+)")
@@ -482,12 +499,13 @@ def subscriber(place, request):
         raise Refusal(401, {"error": "signature"})
     used, reset_s = place.use()
     if used > 100:
-        raise Refusal(429, {"error": "slow down"}, [("Retry-After", str(max(1, int(reset_s - time.time()))))])
+        headers = [] if place.options["retry_after_s"] else [("Retry-After", str(max(1, int(reset_s - time.time()))))]
+        raise Refusal(429, {"error": "slow down"}, headers)
     key = request.headers.get("Idempotency-Key", "").strip('"')
     if not key:
         raise Refusal(400, {"error": "Idempotency-Key is missing"})
-    place.accept("delivery", "d", request.body.decode("utf-8", "replace"), key=key)
-    return Answer(202, {"taken": True})
+    made = place.accept("delivery", "d", request.body.decode("utf-8", "replace"), key=key)
+    return Answer(202, {"receipt": made["object_id"]})
 
 
 @route(("mail",), "POST", r"messages")
@@ -496,7 +514,8 @@ def mail(place, request):
         raise Refusal(401, {"error": "token"})
     used, reset_s = place.use()
     if used > 100:
-        raise Refusal(429, {"error": "slow down"}, [("Retry-After", str(max(1, int(reset_s - time.time()))))])
+        headers = [] if place.options["retry_after_s"] else [("Retry-After", str(max(1, int(reset_s - time.time()))))]
+        raise Refusal(429, {"error": "slow down"}, headers)
     body = request.json or {}
     to, text, ref = body.get("to", ""), body.get("text", ""), body.get("reference", "")
     if "@" not in to or not text:

@@ -11,7 +11,7 @@ POST /comment     {"place", "object_id", "text", "person"}: somebody answers a p
 
 Options: slow_ms (before anything), hang (takes nothing, answers nothing), lost_share (not taken, no answer), silent_share (taken,
 no answer), reset_share (taken, connection reset), error_share (not taken, 503), limited_share (429, at random), rate_limit and
-rate_window_s, token_dead, is_restricted, refuses_edit, refuses_delete, refuses_duplicates, window_closed (all, or a list of
+rate_window_s, retry_after_s (said with it; no platform promises that), token_dead, is_restricted, refuses_edit, refuses_delete, refuses_duplicates, window_closed (all, or a list of
 persons), has_human_agent, gone (persons that cannot be reached), characters_max, has_echo, echo_delay_ms, echo_share, seed.
 """
 import argparse
@@ -33,7 +33,7 @@ import urllib.parse
 import outlet_apis as apis
 
 DEFAULTS = {"slow_ms": 0, "hang": False, "lost_share": 0.0, "silent_share": 0.0, "reset_share": 0.0, "error_share": 0.0,
-            "limited_share": 0.0, "rate_limit": 0, "rate_window_s": 1.0, "token_dead": False, "is_restricted": False,
+            "limited_share": 0.0, "rate_limit": 0, "rate_window_s": 1.0, "retry_after_s": 0, "token_dead": False, "is_restricted": False,
             "refuses_edit": False, "refuses_delete": False, "refuses_duplicates": True, "window_closed": False,
             "has_human_agent": True, "gone": [], "characters_max": 500, "has_echo": True, "echo_delay_ms": 5, "echo_share": 1.0,
             "seed": 1}
@@ -126,8 +126,11 @@ class Place:
             self.window = (began, count + 1)
             reset_s = int(began + length) + 1
             if self.draws("limited_share"):
-                return 101, int(time.time()) + 1
-            return (100 * (count + 1) // limit if limit else 1), reset_s
+                used, reset_s = 101, int(time.time()) + 1
+            else:
+                used = 100 * (count + 1) // limit if limit else 1
+            self.current.is_limited = used > 100
+            return used, reset_s
 
     def is_new_nonce(self, nonce):
         with self.lock:
@@ -206,11 +209,13 @@ class Place:
         function, named = apis.find(self.kind, request.method, path)
         if function is None:
             return apis.Answer(404, {"error": "no such path"})
-        self.current.told = "answer"
+        self.current.told, self.current.is_limited = "answer", False
         try:
             answer = function(self, request, **named)
         except apis.Refusal as refusal:
             answer = refusal.answer
+        if self.current.is_limited and self.options["retry_after_s"]:
+            answer.headers.append(("Retry-After", str(self.options["retry_after_s"])))
         if self.current.told != "answer":
             raise Silence(is_reset=self.current.told == "reset")
         return answer
