@@ -54,6 +54,9 @@ local function apply_new(ctx, c, key, e, d)
       c.severity = 1
     end
   end
+  if e.more then
+    Outbox.hear(ctx, e)
+  end
   redis.call('HSET', index_key(ctx.prefix, e.id), index_field(e.id), e.conversation)
   save(ctx, c, key, e, true)
   return e.certainty == UNCLASSIFIED and 'p' or 'n'
@@ -121,6 +124,10 @@ local function read_event(args, at)
   local e = read_header(args[at + 2], 1)
   e.id, e.conversation, e.header = args[at], args[at + 1], args[at + 2]
   e.bytes, e.verdict, e.alerting = args[at + 3], args[at + 4], args[at + 5]
+  if #e.alerting > 8 then -- padded to that, then what Outbox.hear takes
+    e.more = string.sub(e.alerting, 9)
+    e.alerting = string.match(e.alerting, '^%l*')
+  end
   return e
 end
 
@@ -147,7 +154,7 @@ end
 
 -- ARGV: now, context window, unclassified alerts a minute, urgent plan and version of the alert's body,
 -- then six per event: event, conversation, header, event bytes, verdict bytes, how it may alert (live,
--- replayed or not at all). Answers history and one string per event: n(ew) d(uplicate) r(aised)
+-- replayed or not at all; after eight characters what Outbox.hear takes). Answers history and one string per event: n(ew) d(uplicate) r(aised)
 -- p(rovisional), followed by the verdict that stands if it is another than the one offered; or e and the
 -- fault.
 local function desg_apply(keys, args)

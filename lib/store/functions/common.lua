@@ -40,7 +40,7 @@ local function read_header(text, at)
     home_rank = home_rank, allowance = allowance, received = received, written = written, queue = queue,
     grade = grade, category = category, language = language, home_queue = home_queue, channel = channel,
     account = account, alert = alert, header = nil, id = nil, conversation = nil, bytes = nil, verdict = nil,
-    alerting = nil, n = nil }, ends_at
+    alerting = nil, n = nil, more = nil }, ends_at
 end
 
 local function write_header(e)

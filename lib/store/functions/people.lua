@@ -69,13 +69,14 @@ local function desg_queue(keys, args)
   return { history(), encode_list(rows) }
 end
 
--- ARGV: conversation. Answers its state as JSON and the whole hash.
+-- ARGV: conversation. Answers its state as JSON, the whole hash, and what went out of it as JSON by item.
 local function desg_conversation(keys, args)
   local c = read_work(keys[1], args[1])
   if not c then
     return { history(), 'none' }
   end
-  return { history(), cjson.encode(c), redis.call('HGETALL', keys[1] .. 'conv:' .. args[1]) }
+  local flat = redis.call('HGETALL', keys[1] .. 'conv:' .. args[1])
+  return { history(), cjson.encode(c), flat, Outbox.of_conversation(keys[1], args[1], flat) }
 end
 
 -- ARGV: limit. Newest first.
