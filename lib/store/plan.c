@@ -99,6 +99,7 @@ static bool opens_work(Desg__V1__EventKind kind)
     switch (kind) {
     case DESG__V1__EVENT_KIND__EVENT_KIND_READ:
     case DESG__V1__EVENT_KIND__EVENT_KIND_ECHO:
+    case DESG__V1__EVENT_KIND__EVENT_KIND_OUTCOME:
     case DESG__V1__EVENT_KIND__EVENT_KIND_REACTION:
     case DESG__V1__EVENT_KIND__EVENT_KIND_UNSEND:
         return false;

@@ -28,7 +28,7 @@ struct store_plan {
     const char *home_queue; /* where its conversation belongs whenever nothing in it is urgent */
     const char *grade;      /* borrowed from verdict, queues or a literal */
     uint32_t allowance_s;
-    bool opens_work;     /* an agent has to look; READ, ECHO, REACTION and UNSEND do not */
+    bool opens_work;     /* an agent has to look; READ, ECHO, OUTCOME, REACTION, UNSEND do not */
     bool is_provisional; /* unclassified: the first real verdict replaces it */
     bool is_late;        /* older than the tombstones: a person decides, no automatic alert */
     bool may_alert;      /* urgent, or treated as urgent, and not late */

@@ -251,6 +251,7 @@ static void judge_kind(struct triage *self, const Desg__V1__Event *event, struct
     case DESG__V1__EVENT_KIND__EVENT_KIND_REACTION:
     case DESG__V1__EVENT_KIND__EVENT_KIND_READ:
     case DESG__V1__EVENT_KIND__EVENT_KIND_ECHO:
+    case DESG__V1__EVENT_KIND__EVENT_KIND_OUTCOME:
         break; /* opens no work: routine */
     case DESG__V1__EVENT_KIND__EVENT_KIND_NOTICE:
         note(self, &notice);

@@ -109,12 +109,10 @@ static void add_echo(struct builder *builder, const struct exchange *exchange,
     exchange_draft(&draft, builder, exchange, KIND(ECHO));
     draft.event.object_id = TEXT_FIELD(read_text(builder, message, "mid"));
     draft.event.text = TEXT_FIELD(read_text(builder, message, "text"));
-    /* Our own mark on what we sent: by it a reply whose answer got lost is found again. */
+    /* Our own mark on what we sent: by it a reply whose answer got lost is found again. Other
+     * programs of the Page put what they like there. */
     const char *metadata = read_text(builder, message, "metadata");
-    draft.event.raw =
-        (ProtobufCBinaryData){ .len = strlen(metadata), .data = (uint8_t *)TEXT_FIELD(metadata) };
-    if (draft.event.raw.len > EVENT_RAW_MAX_BYTES)
-        draft.event.raw.len = EVENT_RAW_MAX_BYTES;
+    draft.event.outward_ref = TEXT_FIELD(outward_ref(metadata));
     draft.event.raw_kind = TEXT_FIELD("message_echo");
     attach_all(&draft, builder, message);
     builder_add(builder, &draft);

@@ -208,9 +208,14 @@ static void split_message(struct builder *builder, const json_t *contacts, const
     builder_add(builder, &draft);
 }
 
+static const json_t *platform_error(const json_t *status)
+{
+    return json_array_get(read_array(status, "errors"), 0);
+}
+
 static void add_failure(struct builder *builder, const json_t *status, const char *person)
 {
-    const json_t *error = json_array_get(read_array(status, "errors"), 0);
+    const json_t *error = platform_error(status);
     struct draft draft;
     draft_start(&draft, builder, KIND(NOTICE), status);
     draft.event.person = TEXT_FIELD(person);
@@ -223,36 +228,51 @@ static void add_failure(struct builder *builder, const json_t *status, const cha
     builder_add(builder, &draft);
 }
 
-static void add_read(struct builder *builder, const json_t *status, const char *person)
+/* Sent, delivered, read, failed: what became of a message of ours. It may come out of order and
+ * several times; id and status together are the event. */
+static void add_outcome(struct builder *builder, const json_t *status, const char *state,
+                        const char *person)
 {
+    const json_t *error = platform_error(status);
     struct draft draft;
-    draft_start(&draft, builder, KIND(READ), status);
+    draft_start(&draft, builder, KIND(OUTCOME), status);
     draft.event.person = TEXT_FIELD(person);
-    draft.event.target_object_id = TEXT_FIELD(read_text(builder, status, "id"));
+    draft.event.object_id = TEXT_FIELD(read_text(builder, status, "id"));
     draft.event.platform_time_ms = read_time_ms(status, "timestamp");
-    draft.id_object = builder_text(builder, "%s\nread", draft.event.target_object_id);
+    draft.event.raw_kind = TEXT_FIELD(state);
+    draft.event.text = TEXT_FIELD(read_text(builder, error, "code"));
+    draft.event.outward_ref =
+        TEXT_FIELD(outward_ref(read_text(builder, status, "biz_opaque_callback_data")));
+    draft.id_object = builder_text(builder, "%s\n%s", draft.event.object_id, state);
     builder_add(builder, &draft);
+}
+
+static bool is_one_of(const char *state, const char *const *states, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(state, states[i]) == 0)
+            return true;
+    return false;
 }
 
 static void split_status(struct builder *builder, const json_t *status)
 {
-    static const char *const silent[] = { "sent", "delivered", "played", "deleted" };
+    static const char *const outcomes[] = { "sent", "delivered", "read", "failed" };
+    static const char *const silent[] = { "played", "deleted" };
     const char *state = read_text(builder, status, "status");
     const char *person = read_text(builder, status, "recipient_user_id");
     if (person[0] == '\0')
         person = read_text(builder, status, "recipient_id");
-    for (size_t i = 0; i < sizeof silent / sizeof silent[0]; i++) {
-        if (strcmp(state, silent[i]) == 0) {
-            builder_skip(builder, NON_EVENT_STATUS);
-            return;
-        }
-    }
-    if (strcmp(state, "failed") == 0)
-        add_failure(builder, status, person);
-    else if (strcmp(state, "read") == 0)
-        add_read(builder, status, person);
+    bool is_outcome = is_one_of(state, outcomes, sizeof outcomes / sizeof outcomes[0]) &&
+                      read_text(builder, status, "id")[0] != '\0';
+    if (is_outcome)
+        add_outcome(builder, status, state, person);
+    else if (is_one_of(state, silent, sizeof silent / sizeof silent[0]))
+        builder_skip(builder, NON_EVENT_STATUS);
     else
         builder_unknown(builder, status, "status", person);
+    if (is_outcome && strcmp(state, "failed") == 0) /* an agent has to see it, whoever sent it */
+        add_failure(builder, status, person);
 }
 
 static void add_echo(struct builder *builder, const json_t *message)

@@ -11,6 +11,8 @@
 #include "ingest/json_repair.h"
 #include "ingest/platform_time.h"
 
+enum { OUTWARD_REF_MAX_BYTES = 63 };
+
 static const char *const non_event_names[NON_EVENT_COUNT] = {
     [NON_EVENT_DELIVERY] = "delivery", [NON_EVENT_TYPING] = "typing",
     [NON_EVENT_STATUS] = "status",     [NON_EVENT_OWN_POST] = "own_post",
@@ -107,6 +109,13 @@ const char *builder_channel(const struct builder *self)
 const char *builder_account_id(const struct builder *self)
 {
     return self->account;
+}
+
+const char *outward_ref(const char *text)
+{
+    static const char ours[] = "desk:";
+    return strncmp(text, ours, sizeof ours - 1) == 0 && strlen(text) <= OUTWARD_REF_MAX_BYTES ? text
+                                                                                              : "";
 }
 
 uint64_t builder_skipped(const struct builder *self, enum non_event kind)

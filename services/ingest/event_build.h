@@ -86,6 +86,9 @@ void builder_lost(struct builder *self, const char *what, const char *reason);
 uint64_t builder_skipped(const struct builder *self, enum non_event kind);
 bool builder_is_overflowing(const struct builder *self);
 
+/* text if it is a mark of ours (desk:<item id>/<part>), else "". */
+const char *outward_ref(const char *text);
+
 /* Text that lives as long as the split. */
 const char *builder_text(struct builder *self, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -110,6 +110,7 @@ static void write_event(FILE *out, const Desg__V1__Event *event)
         (void)fprintf(out, " at=%" PRId64, event->platform_time_ms);
     write_text(out, "reaction", event->reaction);
     write_text(out, "as", event->raw_kind);
+    write_text(out, "ref", event->outward_ref);
     write_text(out, "language", event->language_hint);
     write_text(out, "place", event->location_text);
     (void)fprintf(out, "%s%s%s", event->is_public ? " public" : "",

@@ -77,6 +77,14 @@ static void tells_messages(void **state)
     assert_splits("meta", cases, COUNT(cases));
 }
 
+/* What the Page itself wrote, through another program. */
+#define ECHO(metadata)                                                                             \
+    "{\"object\":\"page\",\"entry\":[{\"id\":\"108\",\"time\":1,\"messaging\":[{\"sender\":"       \
+    "{\"id\":\"108\"},\"recipient\":{\"id\":\"62\"},\"timestamp\":1770832920874,\"message\":"      \
+    "{\"is_echo\":true,\"metadata\":" metadata ",\"mid\":\"m_e\",\"text\":\"Diolch\"}}]}]}"
+#define ECHO_TOLD                                                                                  \
+    "ECHO facebook/108 person=62 object=m_e at=1770832920874 as=message_echo \"Diolch\"\n"
+
 static void tells_what_happens_to_messages(void **state)
 {
     (void)state;
@@ -105,11 +113,17 @@ static void tells_what_happens_to_messages(void **state)
         { "echo of our own, with our mark",
           "{\"object\":\"page\",\"entry\":[{\"id\":\"108\",\"time\":1,\"messaging\":[{\"sender\":"
           "{\"id\":\"108\"},\"recipient\":{\"id\":\"62\"},\"timestamp\":1770832920874,\"message\":"
-          "{\"is_echo\":true,\"app_id\":26390203743090,\"metadata\":\"reply-7\",\"mid\":\"m_e\","
+          "{\"is_echo\":true,\"app_id\":26390203743090,\"metadata\":\"desk:0f1e/"
+          "0\",\"mid\":\"m_e\","
           "\"text\":\"Diolch\",\"attachments\":[{\"type\":\"image\",\"payload\":{\"url\":\"u\","
           "\"attachment_id\":5}}]}}]}]}",
-          "ECHO facebook/108 person=62 object=m_e at=1770832920874 as=message_echo raw +image(u) "
-          "\"Diolch\"\n" },
+          "ECHO facebook/108 person=62 object=m_e at=1770832920874 as=message_echo ref=desk:0f1e/0 "
+          "+image(u) \"Diolch\"\n" },
+        { "echo of another program, with what it put there", ECHO("\"reply-7\""), ECHO_TOLD },
+        { "echo with a mark longer than any of ours",
+          ECHO("\"desk:0123456789012345678901234567890123456789012345678901234567890123456789\""),
+          ECHO_TOLD },
+        { "echo whose mark is no text", ECHO("{\"desk:\":1}"), ECHO_TOLD },
         { "delivery receipt, mids absent, timestamp absent",
           "{\"object\":\"page\",\"entry\":[{\"id\":\"108\",\"messaging\":[{\"sender\":{\"id\":"
           "\"62\"},\"recipient\":{\"id\":\"108\"},\"delivery\":{\"watermark\":1}}]}]}",
@@ -131,6 +145,9 @@ static void tells_what_happens_to_messages(void **state)
     };
     assert_splits("meta", cases, COUNT(cases));
 }
+
+#undef ECHO
+#undef ECHO_TOLD
 
 static void tells_instagram(void **state)
 {

@@ -116,19 +116,39 @@ static void tells_statuses_and_notices(void **state)
     (void)state;
     static const struct split_case cases[] = {
         { "on its way",
-          VALUE("\"statuses\":[{\"id\":\"o\",\"status\":\"sent\"},{\"id\":\"o\",\"status\":"
-                "\"delivered\"}]"),
-          "skipped 2\n" },
+          VALUE("\"statuses\":[{\"id\":\"o\",\"status\":\"sent\",\"timestamp\":\"1770833300\","
+                "\"recipient_id\":\"4477\",\"biz_opaque_callback_data\":\"desk:0f1e/"
+                "1\"},{\"id\":\"o\","
+                "\"status\":\"delivered\",\"recipient_id\":\"4477\"}]"),
+          "OUTCOME whatsapp/770 person=4477 object=o at=1770833300000 as=sent ref=desk:0f1e/1\n"
+          "OUTCOME whatsapp/770 person=4477 object=o as=delivered\n" },
         { "read",
           VALUE("\"statuses\":[{\"id\":\"o\",\"status\":\"read\",\"timestamp\":\"1770833300\","
                 "\"recipient_id\":\"4477\"}]"),
-          "READ whatsapp/770 person=4477 target=o at=1770833300000\n" },
-        { "failed",
-          VALUE("\"statuses\":[{\"id\":\"o\",\"status\":\"failed\",\"timestamp\":\"1770833300\","
-                "\"recipient_id\":\"4477\",\"errors\":[{\"code\":131047,\"title\":\"Re-engagement "
-                "message\"}]}]"),
+          "OUTCOME whatsapp/770 person=4477 object=o at=1770833300000 as=read\n" },
+        { "failed: an outcome, and a notice that an agent sees",
+          VALUE(
+              "\"statuses\":[{\"id\":\"o\",\"status\":\"failed\",\"timestamp\":\"1770833300\","
+              "\"recipient_id\":\"4477\",\"biz_opaque_callback_data\":\"desk:0f1e/0\",\"errors\":["
+              "{\"code\":131047,\"title\":\"Re-engagement message\"}]}]"),
+          "OUTCOME whatsapp/770 person=4477 object=o at=1770833300000 as=failed ref=desk:0f1e/0 "
+          "\"131047\"\n"
           "NOTICE whatsapp/770 person=4477 target=o at=1770833300000 as=failed \"131047 "
           "Re-engagement message\"\n" },
+        { "to a person who hides the number",
+          VALUE("\"statuses\":[{\"id\":\"o\",\"status\":\"read\",\"recipient_id\":\"4477\","
+                "\"recipient_user_id\":\"GB.134\"}]"),
+          "OUTCOME whatsapp/770 person=GB.134 object=o as=read\n" },
+        { "another program's mark is not ours",
+          VALUE("\"statuses\":[{\"id\":\"o\",\"status\":\"sent\",\"biz_opaque_callback_data\":"
+                "\"crm\"}]"),
+          "OUTCOME whatsapp/770 object=o as=sent\n" },
+        { "played, deleted",
+          VALUE("\"statuses\":[{\"id\":\"o\",\"status\":\"played\"},{\"id\":\"o\","
+                "\"status\":\"deleted\"}]"),
+          "skipped 2\n" },
+        { "of nothing that has a name", VALUE("\"statuses\":[{\"status\":\"failed\"}]"),
+          "UNKNOWN whatsapp/770 as=status raw\n" },
         { "a status nobody knows", VALUE("\"statuses\":[{\"id\":\"o\",\"status\":\"lost\"}]"),
           "UNKNOWN whatsapp/770 as=status raw\n" },
         { "errors of the account", VALUE("\"errors\":[{\"code\":130429,\"title\":\"Limit\"}]"),
@@ -156,9 +176,26 @@ static void a_message_and_its_status_come_together(void **state)
         "both lists",
         VALUE("\"messages\":[{\"from\":\"4477\",\"id\":\"w\",\"type\":\"text\",\"text\":{\"body\":"
               "\"a\"}}],\"statuses\":[{\"id\":\"o\",\"status\":\"sent\"}]"),
-        "MESSAGE whatsapp/770 person=4477 object=w as=text \"a\"\nskipped 1\n"
+        "MESSAGE whatsapp/770 person=4477 object=w as=text \"a\"\n"
+        "OUTCOME whatsapp/770 object=o as=sent\n"
     };
     assert_splits("meta", &both, 1);
+}
+
+/* Ids are over message and status: the same again is the same, another status another. */
+static void each_status_is_one_event(void **state)
+{
+    (void)state;
+    static const char body[] =
+        VALUE("\"statuses\":[{\"id\":\"o\",\"status\":\"sent\"},{\"id\":"
+              "\"o\",\"status\":\"read\"},{\"id\":\"o\",\"status\":\"sent\","
+              "\"timestamp\":\"1770833300\"},{\"id\":\"p\",\"status\":\"sent\"}]");
+    struct told told = tell("meta", body);
+    assert_int_equal(told.count, 4);
+    assert_memory_equal(told.split.events[0].id.bytes, told.split.events[2].id.bytes, ID_BYTES);
+    assert_memory_not_equal(told.split.events[0].id.bytes, told.split.events[1].id.bytes, ID_BYTES);
+    assert_memory_not_equal(told.split.events[0].id.bytes, told.split.events[3].id.bytes, ID_BYTES);
+    told_clear(&told);
 }
 
 int main(void)
@@ -168,6 +205,7 @@ int main(void)
         cmocka_unit_test(tells_people_who_hide_their_number),
         cmocka_unit_test(tells_statuses_and_notices),
         cmocka_unit_test(a_message_and_its_status_come_together),
+        cmocka_unit_test(each_status_is_one_event),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

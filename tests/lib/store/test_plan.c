@@ -93,8 +93,8 @@ static void reads_echoes_reactions_and_unsends_open_no_work(void **state)
 {
     (void)state;
     Desg__V1__Verdict verdict = verdict_of(SEVERITY(REVIEW));
-    static const Desg__V1__EventKind quiet[] = { KIND(READ), KIND(ECHO), KIND(REACTION),
-                                                 KIND(UNSEND) };
+    static const Desg__V1__EventKind quiet[] = { KIND(READ), KIND(ECHO), KIND(OUTCOME),
+                                                 KIND(REACTION), KIND(UNSEND) };
     static const Desg__V1__EventKind work[] = { KIND(MESSAGE), KIND(EDIT),      KIND(POSTBACK),
                                                 KIND(COMMENT), KIND(MENTION),   KIND(NOTICE),
                                                 KIND(UNKNOWN), KIND(UNREADABLE) };
