@@ -1,5 +1,5 @@
 """check_operations - holds docs/operations.md against the code: metrics, configuration keys and their ranges, exit codes,
-events logged as WARN or ERROR, control paths.
+events logged as WARN or ERROR, control paths, the rights Redis has to give.
 
 Usage: check_operations.py [--programs DIR]
 Each side must name what the other has. With --programs the example configuration goes through --check-config of each
@@ -18,12 +18,16 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 MANUAL = TOP / "docs" / "operations.md"
 EXAMPLE = TOP / "docs" / "desg.example.yaml"
 SERVICES = ("ingest", "classify", "route", "notify", "desk")
-PARTS = ("common", *SERVICES, "client")
+SHARED = ("outward",)  # parts that several services read, from a module of lib
+PARTS = ("common", *SERVICES, *SHARED, "client")
 A_FEW_RULES = TOP / "services" / "classify" / "rules" / "thanks.yaml"
 CHECK_SECONDS = 40
 
 STRING = r'"((?:[^"\\\n]|\\.)*)"'
 METRIC = re.compile(r"(?:desg|process)_[a-z]+(?:_[a-z]+)+")
+WORD = r'"([A-Z]{3,})"'
+CONTAINERS = ("CONFIG", "FUNCTION", "XGROUP")  # commands whose rights are given by subcommand
+NO_MASTER = ("sentinel.c", "fault.c")  # asks the Sentinels; names errors
 ENUM = re.compile(r"enum\s*\w*\s*\{(.*?)\}", re.S)
 
 
@@ -104,8 +108,9 @@ def code_keys(code):
     for path, text in code.items():
         schema = Schema(text)
         for part in PARTS:
-            table = f"{part}_config_fields" if part in SERVICES else f"{part}_fields"
-            if table in schema.tables and (part in SERVICES or path.name in ("config.c", "main.c")):
+            has_file = part in SERVICES or part in SHARED
+            table = f"{part}_config_fields" if has_file else f"{part}_fields"
+            if table in schema.tables and (has_file or path.name in ("config.c", "main.c")):
                 for key, is_required, is_group in schema.keys(table, part):
                     found[key] = (is_required, is_group)
     return found
@@ -174,6 +179,18 @@ def code_events(code):
             found |= set(re.findall(rf"\blog_(?:warn|error)\(\s*{STRING}", text))
             found |= set(re.findall(rf"\blog_write\([^;]*?{STRING}", text))
     return found
+
+
+def code_rights():
+    """What the functions and lib/store call, as an ACL names it: hget, xgroup|create. AUTH needs no right."""
+    calls = set()
+    for path in sources("lib/store/functions/*.lua"):
+        calls |= set(re.findall(r"redis\.p?call\(\s*'([A-Z]+)'(?:,\s*'([A-Z]+)')?", path.read_text("utf-8")))
+    for path, text in read_code("lib/store/*.c").items():
+        if path.name not in NO_MASTER:
+            calls |= set(re.findall(rf"\{{\s*{WORD}(?:,\s*{WORD})?", text))
+            calls |= {(word, "") for word in re.findall(rf"add_text\(\w+, {WORD}\)", text)}
+    return {f"{word}|{sub}".lower() if word in CONTAINERS else word.lower() for word, sub in calls if word != "AUTH"}
 
 
 def code_paths(code):
@@ -320,6 +337,8 @@ def main(argv):
     check_keys(manual, code, faults)
     check_exits(manual, faults)
     faults.compare("log event", code_events(code), manual.named("Log events", r"[a-z]+(?:_[a-z]+)*"))
+    given = re.search(r"^user desg .*$", manual.text, re.M)
+    faults.compare("Redis right", code_rights(), set(re.findall(r"\+(\S+)", given.group() if given else "")))
     faults.compare("control path", code_paths(code), manual.named("Control paths", r"/[a-z]+", column=1))
     if arguments.programs:
         check_example(arguments.programs, faults)
