@@ -12,6 +12,7 @@ import urllib.parse
 import pytest
 
 import outlet_apis as apis
+import outward
 import suite
 from desk import wait_until
 
@@ -286,3 +287,19 @@ def test_echoes_come_signed_and_again_until_they_are_taken(tmp_path):
     finally:
         outlets.process.stop()
         ingest.shutdown()
+
+
+def test_posted_twice_is_told_from_what_only_looks_like_it():
+    def entry(place, ref="", text="t", person="", operation="accept", number=[0], **more):
+        number[0] += 1
+        return {"place": place, "op": operation, "kind": "message" if person else "post", "ref": ref, "object_id": f"o{number[0]}",
+                "person": person, "text_sha256": text, "language": "", "parent": "", **more}
+    assert not outward.posted_twice([entry("facebook", "desk:1/0", person="p"), entry("facebook", "desk:1/1", person="p"),
+                                     entry("facebook", "desk:2/0", person="p")]), "parts, and the same words said anew"
+    assert outward.posted_twice([entry("facebook", "desk:1/0", person="p"), entry("facebook", "desk:1/0", person="p")])
+    assert outward.posted_twice([entry("x", person="p"), entry("x", person="p")])
+    assert not outward.posted_twice([entry("x", person="p"), entry("x", person="q"), entry("x-post"), entry("mastodon")])
+    assert not outward.posted_twice([entry("mastodon", language="en"), entry("mastodon", language="cy")])
+    first = entry("page")
+    assert outward.posted_twice([first, entry("page")])
+    assert not outward.posted_twice([first, {**first, "op": "remove"}, entry("page")]), "removed, then posted anew"
