@@ -132,8 +132,10 @@ static bool find_unrest(struct world *world, char *out, size_t length)
     const struct model_state *state = redis_master(world);
     for (size_t i = 0; i < world->ingests; i++) {
         uint64_t newest = sim_ingest_newest(world->ingest[i]);
-        /* above: of records a restored volume does not have any more */
-        if (sim_ingest_is_idle(world->ingest[i]) && state->marks[i].sequence >= newest)
+        /* above: of records a restored volume does not have any more; or of another past, until a
+         * mark was stored since the faults */
+        if (sim_ingest_is_idle(world->ingest[i]) && state->marks[i].sequence >= newest &&
+            world->marked_us[i] >= world->faults_end_us)
             continue;
         int written = snprintf(out, length, "ingest-%zu (mark %llu in Redis) ", i,
                                (unsigned long long)state->marks[i].sequence);
