@@ -25,6 +25,9 @@ enum {
     EXIT_CONFIG = 78
 };
 
+/* Rows: what desk's API lists at once, what is printed of the audit log (read in pieces). */
+enum { COMMAND_LIST_MAX = 2000, COMMAND_AUDIT_MAX = 10000 };
+
 struct command_line {
     const struct config_common *common;
     bool is_json;

@@ -77,7 +77,7 @@ static void print_help(void)
         "(default: your\n"
         "                     own claim's)\n"
         "  --last-event ID    for close and grade: the last event you saw\n"
-        "  --limit N          rows at most (default 50)\n"
+        "  --limit N          rows at most: 1 to 2000, for audit to 10000 (default 50)\n"
         "  --all              for alerts: acknowledged ones, too\n"
         "  --since TIME       for replay and audit: 2h (ago), '2026-02-11 17:42' or "
         "2026-02-11T17:42:00Z\n"
@@ -119,8 +119,8 @@ static int parse_limit(const char *text, size_t *limit)
 {
     char *end = NULL;
     unsigned long value = strtoul(text, &end, 10);
-    if (*end != '\0' || end == text || value < 1 || value > 10000)
-        return bad_arguments("--limit takes 1 to 10000, not ", text);
+    if (*end != '\0' || end == text || value < 1 || value > COMMAND_AUDIT_MAX)
+        return bad_arguments("--limit takes 1 to 2000 (audit: 1 to 10000), not ", text);
     *limit = value;
     return 0;
 }
@@ -258,6 +258,9 @@ static int parse_words(int argc, char **argv, struct arguments *out)
         return bad_arguments("too many words for ", argv[optind]);
     for (size_t i = 0; i < out->line.word_count; i++)
         out->line.words[i] = argv[optind + 1 + (int)i];
+    if (out->line.limit > COMMAND_LIST_MAX && out->command->run != command_audit)
+        return bad_arguments("--limit takes 1 to 2000 (Redis serves nobody else meanwhile) for ",
+                             argv[optind]);
     return -1;
 }
 

@@ -17,7 +17,14 @@
 #include "projector/projector.h"
 #include "store/store.h"
 
-enum { API_NAME_MAX_BYTES = 64, API_KEY_MAX_BYTES = 128, API_LIMIT_DEFAULT = 50 };
+enum {
+    API_NAME_MAX_BYTES = 64,
+    API_KEY_MAX_BYTES = 128,
+    API_LIMIT_DEFAULT = 50,
+    /* Rows of a list from Redis, which serves nobody else meanwhile: 2,000 take it 17 ms,
+     * 10,000 took 140 to 210. */
+    API_LIST_MAX = 2000
+};
 
 struct api_call;
 typedef void api_handler(struct api_call *call);

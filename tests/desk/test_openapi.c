@@ -171,6 +171,15 @@ static void parameters_keys_and_rights_agree(void **state)
     }
 }
 
+static void a_list_is_as_long_as_it_says(void **state)
+{
+    (void)state;
+    char most[16];
+    (void)snprintf(most, sizeof most, "%d", API_LIST_MAX);
+    const yaml_node_t *schema = child(follow("#/components/parameters/Limit"), "schema");
+    assert_string_equal(text_of(child(schema, "maximum")), most);
+}
+
 static void every_reference_leads_somewhere(void **state)
 {
     (void)state;
@@ -192,6 +201,7 @@ int main(void)
         cmocka_unit_test(each_route_is_described),
         cmocka_unit_test(each_description_has_a_route),
         cmocka_unit_test(parameters_keys_and_rights_agree),
+        cmocka_unit_test(a_list_is_as_long_as_it_says),
         cmocka_unit_test(every_reference_leads_somewhere),
     };
     return cmocka_run_group_tests(tests, load, unload);

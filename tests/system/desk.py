@@ -138,7 +138,7 @@ class Desk(suite.Suite):
         return json.loads(done.stdout)
 
     def queue(self, name):
-        return self.json("queue", name, "--limit", "10000")
+        return self.json("queue", name, "--limit", "2000")
 
     def dispatch_control(self, **options):
         connection = http.client.HTTPConnection("127.0.0.1", self.ports["dispatch"], timeout=5)

@@ -117,6 +117,14 @@ def test_quarantine_is_listed_shown_and_tried_again(desk):
 def test_wrong_use_is_told(desk, tmp_path):
     assert "see desg --help" in run(desk, "dance", code=USAGE)
     assert "--limit" in run(desk, "queue", "--limit", "0", code=USAGE)
+    for words in (("queue", "general"), ("alerts",), ("quarantine", "list")):
+        assert "1 to 2000" in run(desk, *words, "--limit", "2001", code=USAGE)
+        run(desk, *words, "--limit", "2000")
+    token = desk.token_path("control-room").read_text().strip()
+    for path in ("/v1/queues/general?", "/v1/alerts?state=all&", "/v1/quarantine?"):
+        assert desk.ask_desk("GET", f"{path}limit=2000", token)[0] == 200
+        status, answer = desk.ask_desk("GET", f"{path}limit=2001", token)
+        assert status == 400 and b"1 to 2000" in answer
     assert "too many words" in run(desk, "status", "x", code=USAGE)
     assert "Usage: desg" in run(desk, "--help")
     assert run(desk, "--version").startswith("desg 0.")
