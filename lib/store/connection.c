@@ -268,7 +268,8 @@ redisReply *store_command(struct store *self, int argc, const char **argv, const
         store_reply_free(&reply);
         (void)store_lose(self, err,
                          "Redis refused the call with %s: see its log (MISCONF: its disk, OOM: "
-                         "maxmemory, READONLY: a replica, NOREPLICAS: min-replicas-to-write)",
+                         "maxmemory, READONLY: a replica, NOREPLICAS: min-replicas-to-write, "
+                         "ERR: mostly a right missing in its ACL)",
                          code);
         self->was_refused = is_refused;
         if (is_refused)
