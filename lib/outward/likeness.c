@@ -24,10 +24,17 @@ static char *fold(const char *text)
     return (char *)folded;
 }
 
-static bool is_of_word(char c)
+/* Bytes of the letter or digit at text; 0: it is none. */
+static size_t letter_at(const char *text)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (unsigned char)c >= 0x80;
+    utf8proc_int32_t point;
+    utf8proc_ssize_t bytes = utf8proc_iterate((const uint8_t *)text, -1, &point);
+    if (bytes <= 0 || point == 0)
+        return 0;
+    utf8proc_category_t category = utf8proc_category(point);
+    bool is_letter = category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
+    bool is_number = category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO;
+    return is_letter || is_number ? (size_t)bytes : 0;
 }
 
 /* FNV-1a, 64 bits: to compare, not to protect. */
@@ -72,8 +79,8 @@ static bool read_shingles(const char *text, struct shingles *out)
     size_t words = 0;
     for (const char *c = folded; *c;) {
         const char *word = c;
-        while (is_of_word(*c))
-            c++;
+        for (size_t bytes = letter_at(c); bytes > 0; bytes = letter_at(c))
+            c += bytes;
         if (c == word) {
             c++;
             continue;

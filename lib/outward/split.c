@@ -118,10 +118,10 @@ static size_t reach(const char *text, size_t start, const struct ends *ends, siz
  * Then no sentence ends there. */
 static bool is_abbreviation(const char *text, size_t start, size_t dot)
 {
-    static const char *const words[] = { "mr",   "mrs", "ms",  "dr",    "st",  "rd",
-                                         "ave",  "no",  "nos", "tel",   "ff",  "rhif",
-                                         "e.g",  "i.e", "h.y", "a.y.b", "jct", "cyff",
-                                         "insp", "sgt", "nr",  "approx" };
+    static const char *const words[] = { "mr",     "mrs",   "ms",  "dr",   "st",   "rd",  "ave",
+                                         "no",     "nos",   "tel", "ff",   "rhif", "e.g", "i.e",
+                                         "h.y",    "a.y.b", "jct", "cyff", "insp", "sgt", "nr",
+                                         "approx", "a.m",   "p.m", "y.b",  "y.h" };
     size_t from = dot;
     while (from > start && !is_space(text[from - 1]) && text[from - 1] != '(')
         from--;
