@@ -220,13 +220,23 @@ static const char *next_word(const char **text, size_t *length)
     return *length ? word : NULL;
 }
 
-/* Theirs is before + a short link + after; ours is before + a link + after. */
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/* Theirs is before, a short link, after; ours is before, any link, after. */
 static bool same_around_link(const char *ours, size_t our_length, const char *theirs,
-                             const char *link)
+                             size_t their_length, const char *link, size_t link_length)
 {
     size_t before = (size_t)(link - theirs);
-    return our_length > before && memcmp(ours, theirs, before) == 0 &&
-           memchr(ours + before, '.', our_length - before) != NULL;
+    while (before + link_length < their_length && is_letter(link[link_length]))
+        link_length++;
+    size_t after = their_length - before - link_length;
+    return our_length > before + after && memcmp(ours, theirs, before) == 0 &&
+           memcmp(ours + our_length - after, link + link_length, after) == 0 &&
+           is_letter(ours[before]) &&
+           memchr(ours + before, '.', our_length - before - after) != NULL;
 }
 
 /* One byte of ours and how many bytes of theirs say it. */
@@ -250,7 +260,7 @@ static bool same_word(const char *ours, size_t our_length, const char *theirs, s
 {
     const char *link =
         short_link ? memmem(theirs, their_length, short_link, strlen(short_link)) : NULL;
-    if (link && same_around_link(ours, our_length, theirs, link))
+    if (link && same_around_link(ours, our_length, theirs, their_length, link, strlen(short_link)))
         return true;
     for (size_t i = 0; i < our_length; i++) {
         size_t said = same_byte(ours[i], theirs, their_length, short_link != NULL);

@@ -46,6 +46,21 @@ static void hmac_of_rfc_4231(void **state)
                "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 
+static void hmac_sha1_of_rfc_2202(void **state)
+{
+    (void)state;
+    uint8_t digest[CRYPTO_SHA1_BYTES];
+    crypto_hmac_sha1("Jefe", 4, "what do ya want for nothing?", 28, digest);
+    assert_hex(digest, sizeof digest, "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
+    uint8_t long_key[80];
+    memset(long_key, 0xaa, sizeof long_key);
+    crypto_hmac_sha1(long_key, sizeof long_key,
+                     "Test Using Larger Than Block-Size Key - Hash Key First", 54, digest);
+    assert_hex(digest, sizeof digest, "aa4ae5e15272d00e95705637ce8a3b55ed402112");
+    crypto_hmac_sha1("", 0, "", 0, digest);
+    assert_hex(digest, sizeof digest, "fbdb1d1b18aa6c08324b7d64b71fb76370690e1d");
+}
+
 static const char meta_secret[] = "app-secret-for-docs";
 static const char meta_body[] =
     "{\"object\":\"page\",\"entry\":[{\"id\":\"1\",\"time\":1770832921123,\"messaging\":[{"
@@ -197,6 +212,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sha256_of_known_texts),
         cmocka_unit_test(hmac_of_rfc_4231),
+        cmocka_unit_test(hmac_sha1_of_rfc_2202),
         cmocka_unit_test(signs_a_meta_webhook),
         cmocka_unit_test(a_body_in_pieces_signs_like_the_whole),
         cmocka_unit_test(answers_the_x_challenge),
