@@ -46,27 +46,30 @@ static void add_author(struct xml_element *feed_element, const struct outward_fe
     (void)xml_text(author, "name", feed_sender_name(feed, language));
 }
 
-/* What happened, where, what to do. The caller frees it. */
+static void add_line(FILE *out, const char *line)
+{
+    if (line && line[0] != '\0')
+        (void)fprintf(out, "%s%s", ftell(out) > 0 ? "\n\n" : "", line);
+}
+
+/* What happened, what to do, where; or that it is over. The caller frees it. */
 static char *content_of(const struct outward_feed *feed, const Desg__V1__BroadcastNews *news,
                         enum feed_language language)
 {
     const Desg__V1__BroadcastText *text = feed_text(news->broadcast, language);
-    bool is_over = news->state != DESG__V1__BROADCAST_STATE__BROADCAST_STATE_PUBLISHED;
-    char *headline = feed_headline(news->broadcast, news->state, language);
-    const char *const lines[] = { headline, is_over ? NULL : text->text,
-                                  is_over ? NULL : text->instruction,
-                                  feed_area(feed, news->broadcast, language) };
     char *content = NULL;
     size_t length = 0;
+    if (news->state != DESG__V1__BROADCAST_STATE__BROADCAST_STATE_PUBLISHED)
+        return feed_over(news->broadcast, news->state, language);
     FILE *out = open_memstream(&content, &length);
     if (!out)
         abort();
-    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
-        if (lines[i] && lines[i][0] != '\0')
-            (void)fprintf(out, "%s%s", i > 0 ? "\n\n" : "", lines[i]);
+    add_line(out, text->headline);
+    add_line(out, text->text);
+    add_line(out, text->instruction);
+    add_line(out, feed_area(feed, news->broadcast, language));
     if (fclose(out) != 0)
         abort();
-    free(headline);
     return content;
 }
 

@@ -17,11 +17,6 @@ static const char zone[] = "-00:00"; /* CAP 1.2 has no Z */
 
 /* --- identifiers --- */
 
-bool cap_has_end(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState state)
-{
-    return state == CANCELLED || (state == EXPIRED && broadcast->says_ended);
-}
-
 static void write_identifier(const Desg__V1__Broadcast *broadcast, uint32_t version,
                              const char *suffix, char out[static CAP_IDENTIFIER_BYTES])
 {
@@ -34,7 +29,7 @@ static void write_identifier(const Desg__V1__Broadcast *broadcast, uint32_t vers
 void cap_identifier(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState state,
                     char out[static CAP_IDENTIFIER_BYTES])
 {
-    write_identifier(broadcast, broadcast->version, cap_has_end(broadcast, state) ? "-end" : "",
+    write_identifier(broadcast, broadcast->version, feed_has_end(broadcast, state) ? "-end" : "",
                      out);
 }
 
@@ -78,7 +73,7 @@ static char *references_of(const struct message *message)
         abort();
     for (size_t i = 0; i < broadcast->n_earlier_ms && i + 1 < broadcast->version; i++)
         add_reference(out, message, (uint32_t)i + 1, broadcast->earlier_ms[i]);
-    if (cap_has_end(broadcast, message->state))
+    if (feed_has_end(broadcast, message->state))
         add_reference(out, message, broadcast->version, broadcast->written_at_ms);
     if (fclose(out) != 0)
         abort();
@@ -115,6 +110,10 @@ static void add_area(struct xml_element *info, const struct message *message,
 {
     const Desg__V1__Area *drawn = message->broadcast->area;
     struct xml_element *area = xml_child(info, "area");
+    if (feed_is_withdrawn(message->broadcast, message->state)) {
+        (void)xml_text(area, "areaDesc", feed_sender_name(message->feed, language));
+        return;
+    }
     (void)xml_text(area, "areaDesc", feed_area(message->feed, message->broadcast, language));
     if (drawn && drawn->n_polygon > 0)
         add_polygon(area, drawn);
@@ -142,9 +141,36 @@ static void add_urgency(struct xml_element *info, const struct message *message)
 
 static const char *response_of(const struct message *message)
 {
-    if (message->state == EXPIRED)
-        return "AllClear";
-    return message->state == CANCELLED ? "None" : feed_response(message->broadcast->kind);
+    if (message->state == CANCELLED || feed_is_withdrawn(message->broadcast, message->state))
+        return "None";
+    return message->state == EXPIRED ? "AllClear" : feed_response(message->broadcast->kind);
+}
+
+static void add_times(struct xml_element *info, const struct message *message)
+{
+    const Desg__V1__Broadcast *broadcast = message->broadcast;
+    bool is_ended = message->state == EXPIRED;
+    if (broadcast->starts_at_ms > 0 && !is_ended)
+        add_time(info, "onset", broadcast->starts_at_ms);
+    /* Readers pass over what has expired: the word that it is over holds while the feed shows it.
+     */
+    add_time(info, "expires",
+             is_ended ? message->at_ms + (int64_t)message->feed->keep_hours * MS_PER_HOUR
+                      : broadcast->expires_at_ms);
+}
+
+static void add_words(struct xml_element *info, const struct message *message,
+                      const Desg__V1__BroadcastText *text, enum feed_language language)
+{
+    bool is_over = feed_has_end(message->broadcast, message->state);
+    char *headline = feed_headline(message->broadcast, message->state, language);
+    char *over = is_over ? feed_over(message->broadcast, message->state, language) : NULL;
+    (void)xml_text(info, "headline", headline);
+    xml_text_if(info, "description", is_over ? over : text->text);
+    if (!is_over)
+        xml_text_if(info, "instruction", text->instruction);
+    free(headline);
+    free(over);
 }
 
 /* The order is the schema's. */
@@ -153,31 +179,19 @@ static void add_info(struct xml_element *alert, const struct message *message,
 {
     const Desg__V1__Broadcast *broadcast = message->broadcast;
     const Desg__V1__BroadcastText *text = feed_text(broadcast, language);
-    bool is_ended = message->state == EXPIRED;
     if (!text)
         return;
-    char *headline = feed_headline(broadcast, message->state, language);
     struct xml_element *info = xml_child(alert, "info");
     (void)xml_text(info, "language", feed_tag(language));
     (void)xml_text(info, "category", feed_category(broadcast->kind));
-    (void)xml_text(info, "event", feed_event(broadcast, language, is_ended));
+    (void)xml_text(info, "event", feed_event(broadcast, language, message->state == EXPIRED));
     (void)xml_text(info, "responseType", response_of(message));
     add_urgency(info, message);
-    if (broadcast->starts_at_ms > 0 && !is_ended)
-        add_time(info, "onset", broadcast->starts_at_ms);
-    /* The word that it is over holds as long as the feed shows it: an expired one is passed over.
-     */
-    add_time(info, "expires",
-             is_ended ? message->at_ms + (int64_t)message->feed->keep_hours * MS_PER_HOUR
-                      : broadcast->expires_at_ms);
+    add_times(info, message);
     (void)xml_text(info, "senderName", feed_sender_name(message->feed, language));
-    (void)xml_text(info, "headline", headline);
-    xml_text_if(info, "description", is_ended ? headline : text->text);
-    if (message->state != CANCELLED && !is_ended)
-        xml_text_if(info, "instruction", text->instruction);
+    add_words(info, message, text, language);
     add_parameter(info, "desk:road", broadcast->road);
     add_area(info, message, language);
-    free(headline);
 }
 
 static const char *type_of(const struct message *message, const char *references)
@@ -187,26 +201,10 @@ static const char *type_of(const struct message *message, const char *references
     return references[0] != '\0' ? "Update" : "Alert";
 }
 
-/* A name with white space in it stands in quotes. */
-static void add_incident(struct xml_element *alert, const char *incident)
-{
-    char quoted[160];
-    if (!incident || incident[0] == '\0')
-        return;
-    if (strpbrk(incident, " \t\n\"") == NULL) {
-        (void)xml_text(alert, "incidents", incident);
-        return;
-    }
-    if (strchr(incident, '"') ||
-        snprintf(quoted, sizeof quoted, "\"%s\"", incident) >= (int)sizeof quoted)
-        return; /* no way to write it */
-    (void)xml_text(alert, "incidents", quoted);
-}
-
 char *cap_document(const struct outward_feed *feed, const Desg__V1__Broadcast *broadcast,
                    Desg__V1__BroadcastState state, int64_t ended_at_ms)
 {
-    bool is_over = cap_has_end(broadcast, state);
+    bool is_over = feed_has_end(broadcast, state);
     struct message message = {
         .feed = feed,
         .broadcast = broadcast,
@@ -227,7 +225,6 @@ char *cap_document(const struct outward_feed *feed, const Desg__V1__Broadcast *b
     if (message.state == CANCELLED)
         (void)xml_text(alert, "note", "Cancelled by the sender / Canslwyd gan yr anfonwr");
     xml_text_if(alert, "references", references);
-    add_incident(alert, broadcast->incident);
     for (int language = FEED_EN; language < FEED_LANGUAGES; language++)
         add_info(alert, &message, (enum feed_language)language);
     free(references);

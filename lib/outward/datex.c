@@ -105,11 +105,17 @@ static void add_comment(struct xml_element *record, const Desg__V1__BroadcastNew
     }
 }
 
-static void add_location(struct xml_element *record, double latitude, double longitude)
+static void add_location(struct xml_element *record, const char *road, double latitude,
+                         double longitude)
 {
     char text[32];
     struct xml_element *location = xml_child(record, "sit:locationReference");
     xml_attribute(location, "xsi:type", "loc:PointLocation");
+    if (road && road[0] != '\0') {
+        struct xml_element *description =
+            xml_child(location, "loc:supplementaryPositionalDescription");
+        (void)xml_text(xml_child(description, "loc:roadInformation"), "loc:roadName", road);
+    }
     struct xml_element *point =
         xml_child(xml_child(location, "loc:pointByCoordinates"), "loc:pointCoordinates");
     (void)snprintf(text, sizeof text, "%.6f", latitude);
@@ -173,7 +179,7 @@ static void add_situation(struct xml_element *root, const Desg__V1__BroadcastNew
     (void)xml_text(record, "sit:severity", severity_of(broadcast));
     add_validity(record, news, now_ms);
     add_comment(record, news);
-    add_location(record, latitude, longitude);
+    add_location(record, broadcast->road, latitude, longitude);
     (void)xml_text(record, "sit:complianceOption", "mandatory");
     (void)xml_text(record, "sit:roadOrCarriagewayOrLaneManagementType", management_of(news));
 }

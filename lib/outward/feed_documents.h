@@ -1,11 +1,11 @@
 /* feed_documents - broadcasts as documents others read: CAP 1.2, Atom, DATEX II v3. Written with
  * Mini-XML. Pure. Sources: OASIS CAP 1.2 schema, RFC 4287, DATEX II v3 Situation publication. What
  * is returned is freed by the caller and never NULL: a want of memory ends the program. Text that
- * XML cannot carry (control characters, what is not UTF-8) becomes U+FFFD. */
+ * XML cannot carry (control characters, what is not UTF-8) becomes U+FFFD.
+ * Author, incident number and outlets are nobody's business but ours: they are in none of them. */
 #ifndef DESG_OUTWARD_FEED_DOCUMENTS_H
 #define DESG_OUTWARD_FEED_DOCUMENTS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,11 +14,10 @@
 
 /* CAP identifier of a version: 32 hex digits of the id, '-', the version; of its end "-end".
  * A broadcast that expires without a word ("now reopened") has no end of its own: CAP's expires
- * says it, and nobody said that the danger is over. */
+ * says it, and nobody said that the danger is over. An appeal always has one. */
 enum { CAP_IDENTIFIER_BYTES = 48 };
 void cap_identifier(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState state,
                     char out[static CAP_IDENTIFIER_BYTES]);
-bool cap_has_end(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState state);
 
 /* One message: Alert for the first version that went out, Update after it, Cancel for one that is
  * cancelled, Update that says AllClear for one that has ended with a word; references to all

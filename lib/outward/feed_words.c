@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outward/said.h"
+
 struct event_words {
     const char *now[FEED_LANGUAGES];
     const char *over[FEED_LANGUAGES];
@@ -125,17 +127,44 @@ const char *feed_area(const struct outward_feed *feed, const Desg__V1__Broadcast
     return first_given(areas, COUNT(areas));
 }
 
-static char *joined(const char *before, const char *after)
+#define EXPIRED   DESG__V1__BROADCAST_STATE__BROADCAST_STATE_EXPIRED
+#define CANCELLED DESG__V1__BROADCAST_STATE__BROADCAST_STATE_CANCELLED
+
+static bool is_appeal(const Desg__V1__Broadcast *broadcast)
 {
+    return broadcast->kind == DESG__V1__BROADCAST_KIND__BROADCAST_KIND_APPEAL;
+}
+
+bool feed_has_end(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState state)
+{
+    return state == CANCELLED ||
+           (state == EXPIRED && (broadcast->says_ended || is_appeal(broadcast)));
+}
+
+bool feed_is_withdrawn(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState state)
+{
+    return is_appeal(broadcast) && (state == CANCELLED || state == EXPIRED);
+}
+
+static char *expired_text(const char *headline, enum feed_language language)
+{
+    static const char *const words[] = { "No longer current", "Ddim yn gyfredol bellach" };
     char *out = NULL;
-    if (asprintf(&out, "%s: %s", before, after) < 0)
+    if (asprintf(&out, "%s: %s", words[language], headline) < 0)
         abort();
     return out;
 }
 
-static char *copied(const char *text)
+char *feed_over(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState state,
+                enum feed_language language)
 {
-    char *out = strdup(text);
+    if (!feed_has_end(broadcast, state))
+        return expired_text(feed_text(broadcast, language)->headline, language);
+    const struct said_how how = {
+        .action = state == CANCELLED ? DESG__V1__BROADCAST_ACTION__BROADCAST_ACTION_CANCEL
+                                     : DESG__V1__BROADCAST_ACTION__BROADCAST_ACTION_END,
+    };
+    char *out = said_text(broadcast, language == FEED_CY ? SAID_CY : SAID_EN, &how);
     if (!out)
         abort();
     return out;
@@ -144,17 +173,11 @@ static char *copied(const char *text)
 char *feed_headline(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState state,
                     enum feed_language language)
 {
-    static const char *const cancelled[] = { "Cancelled", "Canslwyd" };
-    static const char *const expired[] = { "No longer current", "Ddim yn gyfredol bellach" };
-    const Desg__V1__BroadcastText *text = feed_text(broadcast, language);
-    if (state == DESG__V1__BROADCAST_STATE__BROADCAST_STATE_CANCELLED)
-        return joined(cancelled[language], text->headline);
-    if (state != DESG__V1__BROADCAST_STATE__BROADCAST_STATE_EXPIRED)
-        return copied(text->headline);
-    if (!broadcast->says_ended)
-        return joined(expired[language], text->headline);
-    if (is_given(text->ended))
-        return copied(text->ended);
-    return joined(feed_event(broadcast, language, true),
-                  is_given(text->area) ? text->area : text->headline);
+    char *out = state == CANCELLED || state == EXPIRED
+                    ? feed_over(broadcast, state, language)
+                    : strdup(feed_text(broadcast, language)->headline);
+    if (!out)
+        abort();
+    out[strcspn(out, "\n")] = '\0';
+    return out;
 }

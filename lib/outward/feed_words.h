@@ -24,8 +24,14 @@ const char *feed_sender_name(const struct outward_feed *feed, enum feed_language
 /* Where, in words; never empty. */
 const char *feed_area(const struct outward_feed *feed, const Desg__V1__Broadcast *broadcast,
                       enum feed_language language);
-/* The headline as things stand now: "Cancelled: …", the words for its end. language is one that was
- * given. The caller frees it. */
+/* A word is said once it is over: cancelled, "now reopened", an appeal that has ended. */
+bool feed_has_end(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState state);
+/* An appeal that is over names nobody and no place any more. */
+bool feed_is_withdrawn(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState state);
+/* All that is said now that it is over; its first line, or the headline of one that holds. language
+ * is one that was given. The caller frees it. */
+char *feed_over(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState state,
+                enum feed_language language);
 char *feed_headline(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState state,
                     enum feed_language language);
 
