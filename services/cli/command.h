@@ -28,6 +28,13 @@ enum {
 /* Rows: what desk's API lists at once, what is printed of the audit log (read in pieces). */
 enum { COMMAND_LIST_MAX = 2000, COMMAND_AUDIT_MAX = 10000 };
 
+/* An option that may come more than once, or says a member of a broadcast. */
+enum { COMMAND_GIVEN_MAX = 128 };
+struct command_given {
+    const char *name;  /* without the dashes */
+    const char *value; /* NULL: it takes none */
+};
+
 struct command_line {
     const struct config_common *common;
     bool is_json;
@@ -52,7 +59,16 @@ struct command_line {
     const char *into;          /* --into */
     const char *name;          /* --name */
     const char *limit_seconds; /* --for */
-    const char *words[3];      /* after the command's name */
+    const char *event;         /* --event */
+    const char *minutes;       /* --minutes */
+    const char *state;         /* --state */
+    const char *file;          /* --file */
+    const char *secret_file;   /* --secret-file */
+    const char *timestamp;     /* --timestamp */
+    const char *signature;     /* --signature */
+    struct command_given given[COMMAND_GIVEN_MAX];
+    size_t given_count;
+    const char *words[3]; /* after the command's name */
     size_t word_count;
 };
 

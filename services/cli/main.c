@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/help_pages.h"
+#include "cli/options.h"
 #include "log/log.h"
 
 struct command {
@@ -14,90 +16,50 @@ struct command {
     int (*run)(const struct command_line *line);
     const char *usage;
     size_t most_words;
+    bool is_alone; /* needs no configuration */
 };
 
 static const struct command commands[] = {
-    { "queue", command_queue, "queue [NAME]                 the queues, or what waits in one", 1 },
+    { "queue", command_queue, "queue [NAME]                 the queues, or what waits in one", 1,
+      false },
     { "show", command_show,
-      "show CONVERSATION            all of a conversation, with why it was judged so", 1 },
+      "show CONVERSATION            all of a conversation, with why it was judged so", 1, false },
     { "claim", command_claim,
-      "claim [CONVERSATION]         the most pressing one (of --queue Q), or this one", 1 },
+      "claim [CONVERSATION]         the most pressing one (of --queue Q), or this one", 1, false },
     { "heartbeat", command_heartbeat,
-      "heartbeat CONVERSATION       keeps your claim for another lease", 1 },
+      "heartbeat CONVERSATION       keeps your claim for another lease", 1, false },
     { "release", command_release,
-      "release CONVERSATION         back into its queue at its original age", 1 },
+      "release CONVERSATION         back into its queue at its original age", 1, false },
     { "close", command_close,
-      "close CONVERSATION           done; refused if something newer came than --last-event", 1 },
+      "close CONVERSATION           done; refused if something newer came than --last-event", 1,
+      false },
     { "grade", command_grade,
-      "grade CONVERSATION SEVERITY  how bad it is, by your word; needs --reason", 2 },
+      "grade CONVERSATION SEVERITY  how bad it is, by your word; needs --reason", 2, false },
     { "note", command_note,
-      "note CONVERSATION            a remark for colleagues: --text, or standard input", 1 },
+      "note CONVERSATION            a remark for colleagues: --text, or standard input", 1, false },
     { "alerts", command_alerts,
-      "alerts [--all]               alerts not acknowledged by dispatch, or all", 0 },
+      "alerts [--all]               alerts not acknowledged by dispatch, or all", 0, false },
     { "ack", command_ack,
-      "ack ALERT                    dispatch knows: needs --dispatcher and --log-number", 1 },
+      "ack ALERT                    dispatch knows: needs --dispatcher and --log-number", 1,
+      false },
     { "trace", command_trace,
-      "trace ID                     the story of an event, alert or conversation", 1 },
+      "trace ID                     the story of an event, alert or conversation", 1, false },
     { "status", command_status,
-      "status                       every process and queue, and what is degraded", 0 },
+      "status                       every process and queue, and what is degraded", 0, false },
     { "quarantine", command_quarantine,
-      "quarantine list|show|retry [EVENT]   what could not be handled", 2 },
+      "quarantine list|show|retry [EVENT]   what could not be handled", 2, false },
     { "audit", command_audit,
-      "audit [verify]               who did and saw what; verify: is the log whole?", 1 },
+      "audit [verify]               who did and saw what; verify: is the log whole?", 1, false },
     { "replay", command_replay,
-      "replay --since TIME          has ingest offer again what it stored since then", 0 },
+      "replay --since TIME          has ingest offer again what it stored since then", 0, false },
     { "adopt", command_adopt,
-      "adopt                        hands on what the journal of an ingest that is gone holds", 0 },
+      "adopt                        hands on what the journal of an ingest that is gone holds", 0,
+      false },
 };
 
-static void print_help(void)
-{
-    (void)puts("Usage: desg [--config FILE] [--json] COMMAND …\n\n"
-               "Commands:");
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        (void)printf("  %s\n", commands[i].usage);
-    (void)puts(
-        "\nOptions:\n"
-        "  --config FILE      configuration (default $DESG_CONFIG, then /etc/desg/desg.yaml)\n"
-        "  --json             JSON on one line, for programs\n"
-        "  --agent NAME       whose token: NAME.token in client.tokens_directory (default "
-        "$DESG_AGENT);\n"
-        "                     for audit: by this agent\n"
-        "  --token-file FILE  your token (default $DESG_TOKEN_FILE, client.token_file)\n"
-        "  --desk URL         the desk to ask (default client.url, then those that run here)\n"
-        "  --insecure         the address may be plain http to another machine; https is checked "
-        "all "
-        "the same\n"
-        "  --reason TEXT      for close and grade\n"
-        "  --text TEXT        for note\n"
-        "  --dispatcher NAME  for ack: to whom it was told\n"
-        "  --log-number N     for ack: dispatch's incident number\n"
-        "  --queue NAME       for claim: from this queue only\n"
-        "  --fence N          for heartbeat, release, close, grade: the claim's fence "
-        "(default: your\n"
-        "                     own claim's)\n"
-        "  --last-event ID    for close and grade: the last event you saw\n"
-        "  --limit N          rows at most: 1 to 2000, for audit to 10000 (default 50)\n"
-        "  --all              for alerts: acknowledged ones, too\n"
-        "  --since TIME       for replay and audit: 2h (ago), '2026-02-11 17:42' or "
-        "2026-02-11T17:42:00Z\n"
-        "  --until TIME       for replay: no later than this (default: now)\n"
-        "  --ingest NAME      for replay: this one only (default: all that run here)\n"
-        "  --archive DIR      for replay: what the journals' archive DIR holds of that time\n"
-        "  --into DIR         with --archive: an empty directory to work in\n"
-        "  --name NAME        for adopt and --archive: of the process (default ingest)\n"
-        "  --for SECONDS      for adopt and --archive: give up after so long\n"
-        "  --help, --version\n\n"
-        "Exit codes: 0 done, 1 nothing there, 64 bad arguments, 65 refused, 71 the machine "
-        "failed,\n"
-        "75 something needed is away (try again), 78 configuration.");
-}
-
 struct arguments {
-    const char *config_path;
-    const char *token_file;
+    struct options options;
     char token_path[PATH_MAX];
-    struct command_line line;
     const struct command *command;
 };
 
@@ -115,152 +77,57 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-static int parse_limit(const char *text, size_t *limit)
+static void print_help(void)
 {
-    char *end = NULL;
-    unsigned long value = strtoul(text, &end, 10);
-    if (*end != '\0' || end == text || value < 1 || value > COMMAND_AUDIT_MAX)
-        return bad_arguments("--limit takes 1 to 2000 (audit: 1 to 10000), not ", text);
-    *limit = value;
+    (void)puts(help_page("beginning"));
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        (void)printf("  %s\n", commands[i].usage);
+    (void)puts(help_page("end"));
+}
+
+/* The page of the command named, or the list of all. */
+static int help_for(const char *name)
+{
+    if (!name) {
+        print_help();
+        return 0;
+    }
+    if (!find_command(name) || !help_page(name))
+        return bad_arguments("there is no command ", name);
+    (void)puts(help_page(name));
     return 0;
 }
 
-static int take_option(int option, struct arguments *out)
-{
-    switch (option) {
-    case 'c':
-        out->config_path = optarg;
-        return 0;
-    case 'j':
-        out->line.is_json = true;
-        return 0;
-    case 'a':
-        out->line.agent = optarg;
-        return 0;
-    case 'q':
-        out->line.queue = optarg;
-        return 0;
-    case 'f':
-        out->line.fence = optarg;
-        return 0;
-    case 'e':
-        out->line.last_event = optarg;
-        return 0;
-    case 'A':
-        out->line.is_all = true;
-        return 0;
-    case 'p':
-        out->line.is_insecure = true;
-        return 0;
-    case 's':
-        out->line.since = optarg;
-        return 0;
-    case 'u':
-        out->line.until = optarg;
-        return 0;
-    case 'i':
-        out->line.ingest = optarg;
-        return 0;
-    case 'R':
-        out->line.archive = optarg;
-        return 0;
-    case 'I':
-        out->line.into = optarg;
-        return 0;
-    case 'n':
-        out->line.name = optarg;
-        return 0;
-    case 'F':
-        out->line.limit_seconds = optarg;
-        return 0;
-    case 't':
-        out->token_file = optarg;
-        return 0;
-    case 'd':
-        out->line.desk = optarg;
-        return 0;
-    case 'r':
-        out->line.reason = optarg;
-        return 0;
-    case 'T':
-        out->line.text = optarg;
-        return 0;
-    case 'D':
-        out->line.dispatcher = optarg;
-        return 0;
-    case 'N':
-        out->line.log_number = optarg;
-        return 0;
-    case 'l':
-        return parse_limit(optarg, &out->line.limit);
-    default:
-        return bad_arguments("this option is not known", "");
-    }
-}
-
 /* Returns -1 to go on, or the exit code. */
-static int parse_options(int argc, char **argv, struct arguments *out)
-{
-    static const struct option options[] = {
-        { "config", required_argument, NULL, 'c' },
-        { "json", no_argument, NULL, 'j' },
-        { "agent", required_argument, NULL, 'a' },
-        { "queue", required_argument, NULL, 'q' },
-        { "fence", required_argument, NULL, 'f' },
-        { "last-event", required_argument, NULL, 'e' },
-        { "limit", required_argument, NULL, 'l' },
-        { "all", no_argument, NULL, 'A' },
-        { "since", required_argument, NULL, 's' },
-        { "until", required_argument, NULL, 'u' },
-        { "ingest", required_argument, NULL, 'i' },
-        { "archive", required_argument, NULL, 'R' },
-        { "into", required_argument, NULL, 'I' },
-        { "name", required_argument, NULL, 'n' },
-        { "token-file", required_argument, NULL, 't' },
-        { "desk", required_argument, NULL, 'd' },
-        { "insecure", no_argument, NULL, 'p' },
-        { "reason", required_argument, NULL, 'r' },
-        { "text", required_argument, NULL, 'T' },
-        { "dispatcher", required_argument, NULL, 'D' },
-        { "log-number", required_argument, NULL, 'N' },
-        { "for", required_argument, NULL, 'F' },
-        { "help", no_argument, NULL, 'h' },
-        { "version", no_argument, NULL, 'V' },
-        { NULL, 0, NULL, 0 },
-    };
-    for (int option; (option = getopt_long(argc, argv, "hV", options, NULL)) != -1;) {
-        if (option == 'h') {
-            print_help();
-            return 0;
-        }
-        if (option == 'V') {
-            (void)puts("desg " DESG_VERSION);
-            return 0;
-        }
-        int code = take_option(option, out);
-        if (code != 0)
-            return code;
-    }
-    return -1;
-}
-
 static int parse_words(int argc, char **argv, struct arguments *out)
 {
+    struct command_line *line = &out->options.line;
+    if (out->options.wants_help)
+        return help_for(optind < argc ? argv[optind] : NULL);
+    if (out->options.wants_version) {
+        (void)puts("desg " DESG_VERSION);
+        return 0;
+    }
     if (optind == argc) {
         print_help();
         return EXIT_USAGE;
     }
-    out->command = find_command(argv[optind]);
+    const char *name = argv[optind];
+    if (strcmp(name, "help") == 0)
+        return help_for(optind + 1 < argc ? argv[optind + 1] : NULL);
+    out->command = find_command(name);
     if (!out->command)
-        return bad_arguments("there is no command ", argv[optind]);
-    out->line.word_count = (size_t)(argc - optind - 1);
-    if (out->line.word_count > out->command->most_words)
-        return bad_arguments("too many words for ", argv[optind]);
-    for (size_t i = 0; i < out->line.word_count; i++)
-        out->line.words[i] = argv[optind + 1 + (int)i];
-    if (out->line.limit > COMMAND_LIST_MAX && out->command->run != command_audit)
+        return bad_arguments("there is no command ", name);
+    line->word_count = (size_t)(argc - optind - 1);
+    if (line->word_count > out->command->most_words)
+        return bad_arguments("too many words for ", name);
+    for (size_t i = 0; i < line->word_count; i++)
+        line->words[i] = argv[optind + 1 + (int)i];
+    if (options_check(&out->options, name) != 0)
+        return EXIT_USAGE;
+    if (line->limit > COMMAND_LIST_MAX && out->command->run != command_audit)
         return bad_arguments("--limit takes 1 to 2000 (Redis serves nobody else meanwhile) for ",
-                             argv[optind]);
+                             name);
     return -1;
 }
 
@@ -291,8 +158,9 @@ static const cyaml_schema_field_t client_fields[] = {
 /* The file with the caller's token: named outright, or of the agent named, or the usual one. */
 static const char *find_token_file(struct arguments *arguments, const struct client_part *client)
 {
-    const char *named = first_given(arguments->token_file, getenv("DESG_TOKEN_FILE"), NULL);
-    const char *agent = first_given(arguments->line.agent, getenv("DESG_AGENT"), NULL);
+    const char *named =
+        first_given(arguments->options.line.token_file, getenv("DESG_TOKEN_FILE"), NULL);
+    const char *agent = first_given(arguments->options.line.agent, getenv("DESG_AGENT"), NULL);
     if (arguments->command->run == command_audit)
         agent = getenv("DESG_AGENT"); /* --agent says whose deeds are asked for */
     if (named)
@@ -309,26 +177,28 @@ static const char *find_token_file(struct arguments *arguments, const struct cli
 
 int main(int argc, char **argv)
 {
-    struct arguments arguments = { .line = { .limit = 50 } };
-    int code = parse_options(argc, argv, &arguments);
-    if (code < 0)
+    struct arguments arguments = { .options.line.limit = 50 };
+    struct command_line *line = &arguments.options.line;
+    int code = options_parse(argc, argv, &arguments.options);
+    if (code == 0)
         code = parse_words(argc, argv, &arguments);
     if (code >= 0)
         return code;
-    const char *path =
-        first_given(arguments.config_path, getenv("DESG_CONFIG"), "/etc/desg/desg.yaml");
+    if (arguments.command->is_alone)
+        return arguments.command->run(line);
+    line->config_path =
+        first_given(line->config_path, getenv("DESG_CONFIG"), "/etc/desg/desg.yaml");
     log_setup("desg", LOG_LEVEL_ERROR, STDERR_FILENO);
     struct error err = { 0 };
     AUTO(config_destroy)
     struct config *config =
-        config_load(path, "client", client_fields, sizeof(struct client_part), &err);
+        config_load(line->config_path, "client", client_fields, sizeof(struct client_part), &err);
     if (!config)
         return command_fail(&err);
     const struct client_part *client = config->service;
-    arguments.line.common = &config->common;
-    arguments.line.config_path = path;
-    arguments.line.token_file = find_token_file(&arguments, client);
-    if (!arguments.line.desk)
-        arguments.line.desk = client->url;
-    return arguments.command->run(&arguments.line);
+    line->common = &config->common;
+    line->token_file = find_token_file(&arguments, client);
+    if (!line->desk)
+        line->desk = client->url;
+    return arguments.command->run(line);
 }
