@@ -10,13 +10,16 @@
 #include "clock/clock.h"
 #include "store/functions.h"
 #include "store/internal.h"
+#include "store/outward_facts.h"
 #include "store/plan.h"
 
 enum {
     HEAD_ARGS = 8,  /* FCALL, name, 1, prefix, now, context, rate, urgent plan */
     EVENT_ARGS = 6, /* event, conversation, header, event bytes, verdict bytes, alerting */
     HEADER_NUMBER_BYTES = 26,
-    HEADER_BYTES = 640
+    HEADER_BYTES = 640,
+    ALERTING_BYTES = 2048,
+    PADDED_BYTES = 8 /* alerting, where more follows */
 };
 
 /* What one event needs beyond the caller's buffers. */
@@ -25,6 +28,7 @@ struct event_args {
     char conversation[ID_TEXT_BYTES];
     uint8_t header[HEADER_BYTES];
     size_t header_length;
+    uint8_t alerting[ALERTING_BYTES]; /* where it says more than how it may alert */
 };
 
 struct store_scratch {
@@ -147,6 +151,109 @@ static const char *alerting(const struct store_plan *plan, const struct store_ev
     return given->is_replayed ? "replayed" : "live";
 }
 
+/* --- what an event says of what went out, or makes go out: Outbox.hear of functions/outbox.lua ---
+ */
+
+/* The word of receipt, should this be the first in a while: id, least time between two, place,
+ * item.
+ */
+static size_t write_receipt(uint8_t *out, size_t room, const struct store_plan *plan,
+                            const struct store_event *given, const struct store_queues *queues)
+{
+    static const struct id kind = { "receipt" }; /* so that no other id comes from these bytes */
+    const Desg__V1__Event *event = given->event;
+    struct id ids[2] = { kind };
+    memcpy(ids[1].bytes, event->id.data, ID_BYTES);
+    struct id id = id_of_digest(ids, 2);
+    char text[ID_TEXT_BYTES], place[STORE_PLACE_BYTES];
+    id_text(id.bytes, text);
+    store_place_of(event->channel, event->account, place);
+    Desg__V1__ReceiptItem receipt = DESG__V1__RECEIPT_ITEM__INIT;
+    receipt.conversation_id = event->conversation_id;
+    receipt.event_id = event->id;
+    receipt.channel = event->channel;
+    receipt.account = event->account;
+    receipt.person = event->person;
+    receipt.object_id = event->object_id;
+    receipt.language = given->verdict->language;
+    receipt.is_sensitive = plan->is_sensitive;
+    receipt.received_at_ms = event->received_at_ms;
+    receipt.contact = event->contact;
+    Desg__V1__OutboxItem item = DESG__V1__OUTBOX_ITEM__INIT;
+    item.id = (ProtobufCBinaryData){ ID_BYTES, id.bytes };
+    item.place = place;
+    item.decided_at_ms = clock_unix_ms();
+    item.what_case = DESG__V1__OUTBOX_ITEM__WHAT_RECEIPT;
+    item.receipt = &receipt;
+    int head = snprintf((char *)out, room, "R%s %lld %s\n", text,
+                        store_receipt_after_hours(queues) * 3600000LL, place);
+    if (head < 0 || (size_t)head + desg__v1__outbox_item__get_packed_size(&item) >= room)
+        return 0; /* no platform has names as long as that */
+    return (size_t)head + desg__v1__outbox_item__pack(&item, out + head);
+}
+
+/* "desk:<item>/<part>", as notify sent it along. */
+static bool read_mark(const char *mark, char item[static ID_TEXT_BYTES], unsigned *part)
+{
+    struct id id;
+    char end = '\0';
+    (void)snprintf(item, ID_TEXT_BYTES, "%s", strncmp(mark, "desk:", 5) == 0 ? mark + 5 : "");
+    return id_parse(item, &id) == 0 &&
+           sscanf(mark + 5 + ID_TEXT_BYTES - 1, "/%2u%c", part, &end) == 1;
+}
+
+/* An echo of ours, or what became of a message of ours. */
+static size_t write_fate(uint8_t *out, size_t room, const Desg__V1__Event *event)
+{
+    bool is_echo = event->kind == DESG__V1__EVENT_KIND__EVENT_KIND_ECHO;
+    char item[ID_TEXT_BYTES], word[STORE_WORD_BYTES];
+    unsigned part = 0;
+    bool is_ours = read_mark(event->outward_ref, item, &part);
+    const char *message =
+        event->target_object_id[0] != '\0' ? event->target_object_id : event->object_id;
+    if (is_echo)
+        message = event->object_id;
+    if ((!is_ours && is_echo) || message[0] == '\0' || strchr(message, '\n'))
+        return 0;
+    int length = snprintf((char *)out, room, "O%s %u %s\n%s\n%s", is_ours ? item : "-",
+                          is_ours ? part : 0, is_echo ? "sent" : store_word(event->raw_kind, word),
+                          message, is_ours ? message : "");
+    return length > 0 && (size_t)length < room ? (size_t)length : 0;
+}
+
+static size_t write_more(uint8_t *out, size_t room, const struct store_plan *plan,
+                         const struct store_event *given, const struct store_queues *queues)
+{
+    const Desg__V1__Event *event = given->event;
+    if (plan->may_be_receipted && !given->is_replayed && !given->quarantine_reason)
+        return write_receipt(out, room, plan, given, queues);
+    if (event->kind == DESG__V1__EVENT_KIND__EVENT_KIND_ECHO ||
+        event->kind == DESG__V1__EVENT_KIND__EVENT_KIND_OUTCOME)
+        return write_fate(out, room, event);
+    size_t length = strlen(event->target_object_id);
+    if (!event->is_public || length == 0 || length + 1 > room)
+        return 0;
+    out[0] = 'T';
+    memcpy(out + 1, event->target_object_id, length);
+    return length + 1;
+}
+
+static void add_alerting(struct store_scratch *self, struct event_args *args,
+                         const struct store_plan *plan, const struct store_event *given,
+                         const struct store_queues *queues)
+{
+    const char *word = alerting(plan, given);
+    size_t more = write_more(args->alerting + PADDED_BYTES, sizeof args->alerting - PADDED_BYTES,
+                             plan, given, queues);
+    if (more == 0) {
+        add_text(self, word);
+        return;
+    }
+    memset(args->alerting, ' ', PADDED_BYTES);
+    memcpy(args->alerting, word, strlen(word));
+    add(self, args->alerting, PADDED_BYTES + more);
+}
+
 static void add_event(struct store_scratch *self, struct event_args *args,
                       const struct store_event *given, const struct store_queues *queues)
 {
@@ -170,7 +277,7 @@ static void add_event(struct store_scratch *self, struct event_args *args,
     add(self, args->header, args->header_length);
     add(self, given->event_bytes, given->event_length);
     add(self, given->verdict_bytes, given->verdict_length);
-    add_text(self, alerting(&plan, given));
+    add_alerting(self, args, &plan, given, queues);
 }
 
 static void begin(struct store *store, const char *function, int64_t now_ms)

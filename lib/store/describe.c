@@ -111,6 +111,7 @@ json_t *describe_event(const void *bytes, size_t length)
     set_text(object, "language_hint", event->language_hint);
     set_text(object, "location_text", event->location_text);
     set_text(object, "contact", event->contact);
+    set_text(object, "outward_ref", event->outward_ref);
     set_number(object, "raw_bytes", (int64_t)event->raw.len);
     (void)json_object_set_new(object, "is_standby", json_boolean(event->is_standby));
     (void)json_object_set_new(object, "is_public", json_boolean(event->is_public));
@@ -196,6 +197,13 @@ static void describe_what(json_t *object, const Desg__V1__Fact *fact)
         set_id(object, "alert", &fact->alert_taken->alert_id);
         set_text(object, "dispatcher", fact->alert_taken->dispatcher);
         set_text(object, "log_number", fact->alert_taken->log_number);
+        break;
+    case DESG__V1__FACT__WHAT_REPLIED:
+        set_text(object, "what", "replied");
+        if (fact->replied->item && fact->replied->item->reply) {
+            set_text(object, "text", fact->replied->item->reply->text);
+            set_id(object, "event", &fact->replied->item->reply->event_id);
+        }
         break;
     default:
         break; /* the rest never comes here */

@@ -10,6 +10,7 @@
 #include "clock/clock.h"
 #include "store/functions.h"
 #include "store/internal.h"
+#include "store/outward_facts.h"
 #include "store/plan.h"
 
 enum {
@@ -316,6 +317,8 @@ int store_fact_decide(struct store *self, const Desg__V1__Fact *fact, const stru
                       struct store_fact_done *done, struct error *err)
 {
     assert(self && fact && done);
+    if (store_outward_word(fact))
+        return store_outward_decide(self, fact, true, done, err);
     bool is_removal = fact->what_case == DESG__V1__FACT__WHAT_QUARANTINE_TAKEN;
     if (!kind_word(fact) || is_removal) { /* nothing to ask */
         done->is_repeat = false;
@@ -376,6 +379,33 @@ static int read_faults(const redisReply *reply, struct refusals *refusals, struc
     return 0;
 }
 
+/* Those about what goes out, by a call of their own under the same history. */
+static int apply_outward(struct store *self, const Desg__V1__Fact *const *facts, size_t count,
+                         const char *history, struct refusals *refusals, struct error *err)
+{
+    size_t sendable = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct error why = { 0 };
+        if (!store_outward_word(facts[i]))
+            continue;
+        if (store_outward_check(facts[i], &why) == 0)
+            sendable++;
+        else
+            refuse(refusals, 1, "", why.text);
+    }
+    if (sendable == 0)
+        return 0;
+    char found[STORE_HISTORY_BYTES];
+    AUTO(store_reply_free)
+    redisReply *reply = store_outward_send(self, facts, count, found, err);
+    if (!reply || read_faults(reply, refusals, err) != 0)
+        return -1;
+    if (memcmp(found, history, STORE_HISTORY_BYTES) != 0)
+        return error_set(err, ERROR_UNAVAILABLE,
+                         "Redis's history changed between two calls: apply all again");
+    return 0;
+}
+
 /* One call. -1 and was_refused: the call as a whole failed over something in it. */
 static int apply_some(struct store *self, const Desg__V1__Fact *const *facts, size_t count,
                       char *history, struct refusals *refusals, struct error *err)
@@ -391,9 +421,12 @@ static int apply_some(struct store *self, const Desg__V1__Fact *const *facts, si
         else
             refuse(&found, 1, "", why.text);
     }
-    AUTO(store_reply_free) redisReply *reply = send_call(self, call, history, err);
-    if (!reply || read_faults(reply, &found, err) != 0)
+    char live[STORE_HISTORY_BYTES];
+    AUTO(store_reply_free) redisReply *reply = send_call(self, call, live, err);
+    if (!reply || read_faults(reply, &found, err) != 0 ||
+        apply_outward(self, facts, count, live, &found, err) != 0)
         return -1;
+    memcpy(history, live, sizeof live);
     *refusals = found;
     return 0;
 }

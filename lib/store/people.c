@@ -8,6 +8,7 @@
 
 #include "store/describe.h"
 #include "store/internal.h"
+#include "store/outward_facts.h"
 #include "store/plan.h"
 
 enum { NUMBER_BYTES = 24 };
@@ -225,6 +226,72 @@ static json_t *describe_facts(const redisReply *flat)
     return list;
 }
 
+/* What became of what went out, where it belongs. */
+static void add_items(json_t *conversation, json_t *items)
+{
+    size_t at = 0;
+    json_t *fact = NULL, *row = NULL;
+    const char *id = NULL;
+    json_array_foreach(json_object_get(conversation, "facts"), at, fact)
+    {
+        row = json_object_get(items, json_string_value(json_object_get(fact, "fact")));
+        if (row)
+            (void)json_object_set(fact, "item", row);
+    }
+    json_object_foreach(items, id, row)
+    {
+        const char *kind = json_string_value(json_object_get(row, "kind"));
+        store_mend_row(row);
+        if (kind && strcmp(kind, "receipt") == 0)
+            (void)json_object_set(conversation, "receipt", row);
+    }
+}
+
+/* When the person last wrote privately: what the time to answer is counted from. */
+static void add_last_person(json_t *conversation)
+{
+    json_int_t newest_ms = 0;
+    size_t at = 0;
+    json_t *event = NULL;
+    json_array_foreach(json_object_get(conversation, "events"), at, event)
+    {
+        const char *kind = json_string_value(json_object_get(event, "kind"));
+        bool is_word = kind && (strcmp(kind, "message") == 0 || strcmp(kind, "postback") == 0);
+        json_int_t at_ms = json_integer_value(json_object_get(event, "platform_time_ms"));
+        if (at_ms == 0)
+            at_ms = json_integer_value(json_object_get(event, "received_at_ms"));
+        if (is_word && at_ms > newest_ms)
+            newest_ms = at_ms;
+    }
+    (void)json_object_set_new(conversation, "last_person_at_ms", json_integer(newest_ms));
+}
+
+/* The broadcast whose post it was said under, if it was one. */
+static int add_broadcast(struct store *self, json_t *conversation, struct error *err)
+{
+    const char *args[STORE_FUNCTION_ARGS_MAX];
+    size_t count = 0, at = 0;
+    json_t *event = NULL;
+    json_array_foreach(json_object_get(conversation, "events"), at, event)
+    {
+        const char *target = json_string_value(json_object_get(event, "target_object_id"));
+        if (target && json_is_true(json_object_get(event, "is_public")) &&
+            count < STORE_FUNCTION_ARGS_MAX)
+            args[count++] = target;
+    }
+    if (count == 0)
+        return 0;
+    AUTO(store_reply_free)
+    redisReply *reply = store_call(self, "posted", args, count, 1 + count, NULL, err);
+    if (!reply)
+        return -1;
+    for (at = 0; at < count; at++)
+        if (store_text(reply->element[1 + at])[0] != '\0')
+            (void)json_object_set_new(conversation, "broadcast",
+                                      json_string(store_text(reply->element[1 + at])));
+    return 0;
+}
+
 static json_t *describe_events(const redisReply *flat)
 {
     AUTO(json_free) json_t *events = json_object();
@@ -259,6 +326,14 @@ int store_conversation(struct store *self, const struct id *conversation, json_t
     (void)json_object_set_new(object, "conversation", json_string(text));
     (void)json_object_set_new(object, "events", describe_events(reply->element[2]));
     (void)json_object_set_new(object, "facts", describe_facts(reply->element[2]));
+    AUTO(json_free) json_t *items = NULL;
+    if (reply->elements > 3 && parse(self, reply->element[3], &items, err) == 0)
+        add_items(object, items);
+    add_last_person(object);
+    if (add_broadcast(self, object, err) != 0) {
+        json_decref(object);
+        return -1;
+    }
     *out = object;
     return 0;
 }

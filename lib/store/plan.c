@@ -43,6 +43,11 @@ uint32_t store_archive_after_hours(const struct store_queues *queues)
     return queues && queues->archive_after_hours ? queues->archive_after_hours : 168;
 }
 
+uint32_t store_receipt_after_hours(const struct store_queues *queues)
+{
+    return queues ? queues->receipt_after_hours : 0;
+}
+
 static const struct store_grade *configured_grade(const struct store_queues *queues,
                                                   uint32_t severity)
 {
@@ -221,6 +226,28 @@ static void find_home(struct store_plan *plan, const Desg__V1__Verdict *verdict,
     plan->home_queue = queue ? queue : home.queue;
 }
 
+/* Whether a word of receipt is to say nothing of what it is about: also where nobody knows yet. */
+static bool is_sensitive(const struct store_plan *plan, const Desg__V1__Verdict *verdict,
+                         const struct store_queues *queues)
+{
+    if (plan->is_provisional ||
+        verdict->restricted != DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_NONE)
+        return true;
+    for (unsigned i = 0; queues && i < queues->sensitive_categories_count; i++)
+        if (strcmp(queues->sensitive_categories[i], verdict->category) == 0)
+            return true;
+    return false;
+}
+
+/* A person wrote privately to an account that answers. */
+static bool may_be_receipted(const struct store_plan *plan, const Desg__V1__Event *event,
+                             const struct store_queues *queues)
+{
+    return store_receipt_after_hours(queues) > 0 && !plan->is_late &&
+           event->kind == DESG__V1__EVENT_KIND__EVENT_KIND_MESSAGE && !event->is_public &&
+           !event->is_standby && (event->person[0] != '\0' || strchr(event->contact, '@'));
+}
+
 void store_plan_make(struct store_plan *out, const Desg__V1__Event *event,
                      const Desg__V1__Verdict *verdict, const struct store_queues *queues)
 {
@@ -244,4 +271,6 @@ void store_plan_make(struct store_plan *out, const Desg__V1__Event *event,
                                     ? DESG__V1__SEVERITY__SEVERITY_URGENT
                                     : DESG__V1__SEVERITY__SEVERITY_REVIEW;
     out->may_alert = out->opens_work && !out->is_late && out->severity >= lowest;
+    out->may_be_receipted = may_be_receipted(out, event, queues);
+    out->is_sensitive = is_sensitive(out, verdict, queues);
 }

@@ -28,10 +28,12 @@ struct store_plan {
     const char *home_queue; /* where its conversation belongs whenever nothing in it is urgent */
     const char *grade;      /* borrowed from verdict, queues or a literal */
     uint32_t allowance_s;
-    bool opens_work;     /* an agent has to look; READ, ECHO, OUTCOME, REACTION, UNSEND do not */
-    bool is_provisional; /* unclassified: the first real verdict replaces it */
-    bool is_late;        /* older than the tombstones: a person decides, no automatic alert */
-    bool may_alert;      /* urgent, or treated as urgent, and not late */
+    bool opens_work;       /* an agent has to look; READ, ECHO, OUTCOME, REACTION, UNSEND do not */
+    bool is_provisional;   /* unclassified: the first real verdict replaces it */
+    bool is_late;          /* older than the tombstones: a person decides, no automatic alert */
+    bool may_alert;        /* urgent, or treated as urgent, and not late */
+    bool may_be_receipted; /* a private message; receipts are on */
+    bool is_sensitive;     /* its receipt does not say what it is about */
 };
 
 /* queues may be NULL: the built-in rules and grades. Never fails. */
@@ -44,6 +46,7 @@ uint32_t store_context_hours(const struct store_queues *queues);
 uint32_t store_unclassified_per_minute(const struct store_queues *queues);
 uint32_t store_tombstone_days(const struct store_queues *queues);
 uint32_t store_archive_after_hours(const struct store_queues *queues);
+uint32_t store_receipt_after_hours(const struct store_queues *queues); /* 0: receipts are off */
 /* Name and allowance of the grade of a severity. */
 const char *store_grade_name(const struct store_queues *queues, uint32_t severity);
 uint32_t store_grade_allowance_s(const struct store_queues *queues, uint32_t severity);

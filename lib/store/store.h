@@ -224,8 +224,10 @@ int store_queues_list(struct store *self, json_t **out, struct error *err) MUST_
 int store_queue_list(struct store *self, const char *queue, size_t limit, json_t **out,
                      struct error *err) MUST_USE;
 /* The whole conversation: events (decoded), verdicts, facts [{"fact","what","agent","at_ms","text",
- * "reason","severity","covered":[{"event","severity"}]…}], state (open, claimed, closed, quiet,
- * archived), owner, fence, clocks. ERROR_INVALID: no such one. */
+ * "reason","severity","covered":[{"event","severity"}]…}] (of "replied" with its "item" as
+ * store_item_get has it), state (open, claimed, closed, quiet, archived), owner, fence, clocks,
+ * "last_person_at_ms" (newest private message, by the platform's clock), "receipt" (an item),
+ * "broadcast" (it answers one). ERROR_INVALID: no such one. */
 int store_conversation(struct store *self, const struct id *conversation, json_t **out,
                        struct error *err) MUST_USE;
 /* Claims the best conversation of queue ("" = by the order urgent, urgent-review, needs-review,
@@ -272,6 +274,10 @@ struct store_queues {
     uint32_t unclassified_alerts_per_minute; /* per account; default 5, above: digest members */
     uint32_t tombstone_days;                 /* default 30 */
     uint32_t archive_after_hours;            /* conversations at rest; default 168 */
+    uint32_t receipt_after_hours; /* the first message of a person, and the first after so many
+                                     hours, is acknowledged automatically; 0: none is */
+    char **sensitive_categories;  /* whose receipt says nothing of what it is about */
+    unsigned sensitive_categories_count;
 };
 
 #endif

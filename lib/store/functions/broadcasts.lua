@@ -273,17 +273,27 @@ local function settle(ctx, id)
   end
 end
 
--- Those that a call touched; what settling one does to its items may touch it once more.
-function Broadcasts.settle_all(ctx)
+-- Those that a call touched; what settling one does to its items may touch it once more. Answers the first fault
+-- and whose it is.
+function Broadcasts.settle_each(ctx)
+  local fault, whose
   for _ = 1, 3 do
     local touched = ctx.broadcasts
     ctx.broadcasts = {}
-    if not next(touched) then
-      return
-    end
     for id in pairs(touched) do
-      settle(ctx, id)
+      local is_done, why = pcall(settle, ctx, id)
+      if not is_done then
+        fault, whose = fault or why, whose or 'broadcast ' .. id
+      end
     end
+  end
+  return fault, whose
+end
+
+function Broadcasts.settle_all(ctx)
+  local fault = Broadcasts.settle_each(ctx)
+  if fault then
+    error(fault, 0)
   end
 end
 

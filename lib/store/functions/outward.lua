@@ -63,29 +63,39 @@ local function apply_outward(ctx, f)
   remember(ctx, f)
 end
 
--- ARGV: now, then ten per fact: fact, kind, at, agent, what it is of, words, text, list, bytes, serialised fact.
--- Answers history, then the first fault or "".
-function Outward.facts(keys, args)
-  local ctx, fault = { prefix = keys[1], now = tonumber(args[1]), broadcasts = {}, unsettled = {}, is_replayed = true }, nil
-  for at = 2, #args, FACT_ARGS do
-    local is_done, why = pcall(function() apply_outward(ctx, read_outward(args, at)) end)
-    fault = fault or not is_done and 'fact ' .. args[at] .. ': ' .. fault_text(why) or nil
+-- Calls apply for each; one that fails does not touch its neighbours. Answers as desg_facts.
+local function each_apart(ctx, args, step, what, apply)
+  local fault, whose, count = nil, nil, 0
+  for at = 2, #args, step do
+    local is_done, why = pcall(apply, at)
+    if not is_done then
+      count = count + 1
+      fault, whose = fault or why, whose or what .. args[at]
+    end
   end
-  local is_done, why = pcall(Broadcasts.settle_all, ctx)
-  return { history(), fault or not is_done and fault_text(why) or '' }
+  local why, broadcast = Broadcasts.settle_each(ctx)
+  if why then
+    count = count + 1
+    fault, whose = fault or why, whose or broadcast
+  end
+  return { history(), fault and fault_text(fault) or '', whose or '', count }
+end
+
+-- ARGV: now, then ten per fact: fact, kind, at, agent, what it is of, words, text, list, bytes, serialised fact.
+function Outward.facts(keys, args)
+  local ctx = { prefix = keys[1], now = tonumber(args[1]), broadcasts = {}, unsettled = {}, is_replayed = true }
+  return each_apart(ctx, args, FACT_ARGS, 'fact ', function(at)
+    apply_outward(ctx, read_outward(args, at))
+  end)
 end
 
 -- ARGV: name of who says so, then seven per fact: item, kind, at, words, text, object id, bytes.
 function Outward.notes(keys, args)
-  local ctx, fault = { prefix = keys[1], now = clock_ms(), broadcasts = {}, is_replayed = true }, nil
-  for at = 2, #args, NOTE_ARGS do
-    local f = { id = args[at], kind = args[at + 1], at = tonumber(args[at + 2]), words = args[at + 3],
-      text = args[at + 4], object = args[at + 5], bytes = args[at + 6] }
-    local is_done, why = pcall(Outbox.note, ctx, f, args[1])
-    fault = fault or not is_done and 'item ' .. f.id .. ': ' .. fault_text(why) or nil
-  end
-  local is_done, why = pcall(Broadcasts.settle_all, ctx)
-  return { history(), fault or not is_done and fault_text(why) or '' }
+  local ctx = { prefix = keys[1], now = clock_ms(), broadcasts = {}, is_replayed = true }
+  return each_apart(ctx, args, NOTE_ARGS, 'item ', function(at)
+    Outbox.note(ctx, { id = args[at], kind = args[at + 1], at = tonumber(args[at + 2]), words = args[at + 3],
+      text = args[at + 4], object = args[at + 5], bytes = args[at + 6] }, args[1])
+  end)
 end
 
 -- --- live ---
