@@ -20,8 +20,8 @@
 struct feed;
 struct link_security;
 
-struct feed_options { /* all borrowed, until feed_destroy */
-    const struct outward_feed *config;
+struct feed_options {                     /* all borrowed, until feed_destroy */
+    const struct outward_config *config;  /* its feed, and which outlet that is */
     const struct config_common *common;   /* Redis and the force's name */
     const char *directory;                /* of the outbox journal: feed.state lies beside it */
     void *context;                        /* ZeroMQ; not needed without endpoints */
@@ -29,8 +29,9 @@ struct feed_options { /* all borrowed, until feed_destroy */
     struct metrics *metrics;
 };
 
-/* Serves what the configuration names: listen, publish_endpoint, snapshot_endpoint; none of them: a
- * feed that does nothing. ERROR_CONFIG: an address or endpoint that cannot be bound. What lies on
+/* Serves what config->feed names: listen, publish_endpoint, snapshot_endpoint; none of them: a feed
+ * that does nothing. Told are broadcasts that go to the outlet of kind feed, all where there is
+ * none. ERROR_CONFIG: an address or endpoint that cannot be bound. What lies on
  * disk is served at once; a state that cannot be read is a warning. */
 struct feed *feed_new(const struct feed_options *options, struct error *err) MUST_USE;
 
