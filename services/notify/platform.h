@@ -68,7 +68,7 @@ struct platform_result {
     char error[PLATFORM_ERROR_BYTES];      /* short words of our own, never the platform's text */
     int32_t code;                          /* the platform's own; 0: none */
     int64_t after_ms;                      /* LATER: not before this long; 0: not said */
-    bool is_token_dead;                    /* BLOCKED: the whole account is */
+    bool is_token_dead;                    /* with BLOCKED: the whole account is, always */
     bool is_window_closed;                 /* REFUSED: the platform says so */
     bool is_duplicate;                     /* UNKNOWN: it says that it has this already: look */
     uint32_t used_percent;                 /* of the account's limit, by its headers; 0: not said */

@@ -36,7 +36,7 @@ void platform_result_fault(struct platform_result *out, const struct platform_fa
     set(out, fault->outcome, fault->word);
     out->code = code;
     out->after_ms = (int64_t)fault->after_s * 1000;
-    out->is_token_dead = fault->flags & FAULT_ACCOUNT;
+    out->is_token_dead = fault->outcome == OUTCOME(BLOCKED);
     out->is_window_closed = fault->flags & FAULT_WINDOW;
     out->is_duplicate = fault->flags & FAULT_DUPLICATE;
 }
@@ -46,18 +46,13 @@ void platform_result_fault(struct platform_result *out, const struct platform_fa
 static const struct {
     unsigned status;
     Desg__V1__SendOutcome outcome;
-    bool is_account;
     const char *word;
 } statuses[] = {
-    { 401, OUTCOME(BLOCKED), true, "token-dead" },
-    { 403, OUTCOME(REFUSED), false, "forbidden" },
-    { 404, OUTCOME(REFUSED), false, "no-such-object" },
-    { 408, OUTCOME(LATER), false, "not-all-received" },
-    { 409, OUTCOME(REFUSED), false, "conflict" },
-    { 410, OUTCOME(REFUSED), false, "gone" },
-    { 413, OUTCOME(REFUSED), false, "too-large" },
-    { 425, OUTCOME(LATER), false, "too-early" },
-    { 429, OUTCOME(LATER), false, "rate-limit" },
+    { 401, OUTCOME(BLOCKED), "token-dead" },     { 403, OUTCOME(REFUSED), "forbidden" },
+    { 404, OUTCOME(REFUSED), "no-such-object" }, { 408, OUTCOME(LATER), "not-all-received" },
+    { 409, OUTCOME(REFUSED), "conflict" },       { 410, OUTCOME(REFUSED), "gone" },
+    { 413, OUTCOME(REFUSED), "too-large" },      { 425, OUTCOME(LATER), "too-early" },
+    { 429, OUTCOME(LATER), "rate-limit" },
 };
 
 void platform_result_status(struct platform_result *out, const struct platform_answer *answer)
@@ -66,7 +61,7 @@ void platform_result_status(struct platform_result *out, const struct platform_a
     for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
         if (statuses[i].status == status) {
             set(out, statuses[i].outcome, statuses[i].word);
-            out->is_token_dead = statuses[i].is_account;
+            out->is_token_dead = statuses[i].outcome == OUTCOME(BLOCKED);
             return;
         }
     }

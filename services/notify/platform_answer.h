@@ -12,19 +12,19 @@
 #define OUTCOME(name) DESG__V1__SEND_OUTCOME__SEND_OUTCOME_##name
 
 enum {
-    FAULT_ACCOUNT = 1,  /* the whole account or outlet is blocked, not this message alone */
-    FAULT_WINDOW = 2,   /* the reply window is closed */
-    FAULT_DUPLICATE = 4 /* it says that it has this already */
+    FAULT_WINDOW = 1,   /* the reply window is closed */
+    FAULT_DUPLICATE = 2 /* it says that it has this already */
 };
 enum { FAULT_ANY = -1 };
 
-/* One row of a platform's error table. */
+/* One row of a platform's error table. BLOCKED: the whole account or outlet is, not this message
+ * alone. */
 struct platform_fault {
     int32_t code;    /* FAULT_ANY: whatever it is */
     int32_t subcode; /* FAULT_ANY likewise */
     Desg__V1__SendOutcome outcome;
     unsigned flags;
-    uint32_t after_s; /* LATER: where the platform says nothing itself */
+    uint32_t after_s; /* LATER: where the platform says nothing itself; 0: as the sender sees fit */
     const char *word;
 };
 /* The row of both, else of the code alone, else of the subcode alone; NULL: none. */

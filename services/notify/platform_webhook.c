@@ -74,9 +74,9 @@ static const struct {
     unsigned status;
     struct platform_fault fault;
 } faults[] = {
-    { 401, { 0, 0, OUTCOME(BLOCKED), FAULT_ACCOUNT, 0, "signature-refused" } },
-    { 403, { 0, 0, OUTCOME(BLOCKED), FAULT_ACCOUNT, 0, "signature-refused" } },
-    { 410, { 0, 0, OUTCOME(BLOCKED), FAULT_ACCOUNT, 0, "subscriber-gone" } },
+    { 401, { 0, 0, OUTCOME(BLOCKED), 0, 0, "signature-refused" } },
+    { 403, { 0, 0, OUTCOME(BLOCKED), 0, 0, "signature-refused" } },
+    { 410, { 0, 0, OUTCOME(BLOCKED), 0, 0, "subscriber-gone" } },
     { 409, { 0, 0, OUTCOME(LATER), 0, 5, "in-progress" } }, /* the first one is still worked on */
     { 503, { 0, 0, OUTCOME(LATER), 0, 0, "over-capacity" } },
 };

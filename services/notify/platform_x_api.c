@@ -13,12 +13,12 @@ enum { NONCE_BYTES = 16 };
 
 static const struct platform_fault faults[] = {
     { 187, FAULT_ANY, OUTCOME(UNKNOWN), FAULT_DUPLICATE, 0, "duplicate" },
-    { 32, FAULT_ANY, OUTCOME(BLOCKED), FAULT_ACCOUNT, 0, "not-authenticated" },
-    { 89, FAULT_ANY, OUTCOME(BLOCKED), FAULT_ACCOUNT, 0, "token-dead" },
-    { 261, FAULT_ANY, OUTCOME(BLOCKED), FAULT_ACCOUNT, 0, "app-not-allowed" },
-    { 326, FAULT_ANY, OUTCOME(BLOCKED), FAULT_ACCOUNT, 0, "account-locked" },
-    { 453, FAULT_ANY, OUTCOME(BLOCKED), FAULT_ACCOUNT, 0, "access-level" },
-    { 226, FAULT_ANY, OUTCOME(BLOCKED), 0, 0, "looks-automated" },
+    { 32, FAULT_ANY, OUTCOME(BLOCKED), 0, 0, "not-authenticated" },
+    { 89, FAULT_ANY, OUTCOME(BLOCKED), 0, 0, "token-dead" },
+    { 261, FAULT_ANY, OUTCOME(BLOCKED), 0, 0, "app-not-allowed" },
+    { 326, FAULT_ANY, OUTCOME(BLOCKED), 0, 0, "account-locked" },
+    { 453, FAULT_ANY, OUTCOME(BLOCKED), 0, 0, "access-level" },
+    { 226, FAULT_ANY, OUTCOME(REFUSED), 0, 0, "looks-automated" },
     { 349, FAULT_ANY, OUTCOME(REFUSED), 0, 0, "person-unavailable" },
     { 150, FAULT_ANY, OUTCOME(REFUSED), 0, 0, "person-unavailable" },
     { 186, FAULT_ANY, OUTCOME(REFUSED), 0, 0, "too-long" },
@@ -26,7 +26,7 @@ static const struct platform_fault faults[] = {
     { 151, FAULT_ANY, OUTCOME(UNKNOWN), 0, 0, "error-sending" },
     { 131, FAULT_ANY, OUTCOME(UNKNOWN), 0, 0, "internal-error" },
     { 130, FAULT_ANY, OUTCOME(LATER), 0, 0, "over-capacity" },
-    { 88, FAULT_ANY, OUTCOME(LATER), 0, 60, "rate-limit" },
+    { 88, FAULT_ANY, OUTCOME(LATER), 0, 0, "rate-limit" },
     { 185, FAULT_ANY, OUTCOME(LATER), 0, 3600, "daily-limit" }, /* asked again each hour */
 };
 
@@ -34,8 +34,8 @@ static const struct {
     const char *type; /* behind the last '/' */
     struct platform_fault fault;
 } problems[] = {
-    { "client-forbidden", { 0, 0, OUTCOME(BLOCKED), FAULT_ACCOUNT, 0, "app-not-allowed" } },
-    { "unsupported-authentication", { 0, 0, OUTCOME(BLOCKED), FAULT_ACCOUNT, 0, "token-unfit" } },
+    { "client-forbidden", { 0, 0, OUTCOME(BLOCKED), 0, 0, "app-not-allowed" } },
+    { "unsupported-authentication", { 0, 0, OUTCOME(BLOCKED), 0, 0, "token-unfit" } },
     { "usage-capped", { 0, 0, OUTCOME(LATER), 0, 3600, "usage-cap" } },
     { "resource-not-found", { 0, 0, OUTCOME(REFUSED), 0, 0, "no-such-object" } },
     { "not-authorized-for-resource", { 0, 0, OUTCOME(REFUSED), 0, 0, "forbidden" } },

@@ -47,7 +47,8 @@ static void check_result(const struct platform_result *result, unsigned status)
          (status >= 200 && status < 300));
     must(result->after_ms >= 0 && result->after_ms <= 86400000 && result->reset_ms >= 0);
     must(result->used_percent <= 100 && result->code >= 0);
-    must(!result->is_token_dead || result->outcome == DESG__V1__SEND_OUTCOME__SEND_OUTCOME_BLOCKED);
+    must(result->is_token_dead ==
+         (result->outcome == DESG__V1__SEND_OUTCOME__SEND_OUTCOME_BLOCKED));
 }
 
 static void read_answer(const struct platform *platform, struct platform_answer *answer,
