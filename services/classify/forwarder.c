@@ -247,8 +247,19 @@ static void expire(struct forwarder *self, struct lane *lane, int64_t now_ms)
     answers_send_busy(self->answers, reason);
 }
 
+static void forget_unanswered(struct forwarder *self, struct lane *lane, int64_t now_ms)
+{
+    size_t events = lane_forget_unanswered(lane, now_ms);
+    if (events == 0)
+        return;
+    tally_unanswered(self->tally, lane->number, events);
+    log_warn("route_answers_lost", KV("lane", (int)lane->number), KV("events", events));
+}
+
 void forwarder_tick(struct forwarder *self, int64_t now_ms)
 {
+    for (size_t i = 0; i < LANES; i++)
+        forget_unanswered(self, &self->lanes[i], now_ms);
     send_held(self);
     for (size_t i = 0; i < LANES; i++)
         expire(self, &self->lanes[i], now_ms);

@@ -33,7 +33,26 @@ void lane_answered(struct lane *self, link_peer peer, size_t events)
         return;
     uint32_t returned = events < entry->in_flight ? (uint32_t)events : entry->in_flight;
     entry->in_flight -= returned;
+    entry->old -= returned < entry->old ? returned : entry->old;
     self->outlets->credit_return(self->outlets->arg, self->outlet, peer, returned);
+}
+
+size_t lane_forget_unanswered(struct lane *self, int64_t now_ms)
+{
+    size_t forgotten = 0;
+    if (now_ms - self->looked_at_ms < LANE_UNANSWERED_MS)
+        return 0;
+    self->looked_at_ms = now_ms;
+    for (size_t i = 0; i < self->peer_count; i++) {
+        struct lane_peer *entry = &self->peers[i];
+        uint32_t lost = entry->old;
+        entry->in_flight -= lost;
+        entry->old = entry->in_flight;
+        forgotten += lost;
+        if (lost > 0)
+            self->outlets->credit_return(self->outlets->arg, self->outlet, entry->peer, lost);
+    }
+    return forgotten;
 }
 
 /* The peer with the most credit, so that load spreads; NULL if none has any. */

@@ -22,6 +22,7 @@ struct tally {
     struct counter *refused;
     struct counter *forwarded[LANES];
     struct counter *no_route[LANES];
+    struct counter *unanswered[LANES];
     struct gauge *held[LANES];
     struct counter *alerts;
     struct counter *answers_lost;
@@ -47,6 +48,9 @@ struct tally *tally_new(struct metrics *metrics, struct error *err)
                                              lane_labels[i], "Events sent to route");
         self->no_route[i] = metrics_counter(metrics, "desg_classify_no_route_total", lane_labels[i],
                                             "Events given back because no route took them");
+        self->unanswered[i] =
+            metrics_counter(metrics, "desg_classify_unanswered_total", lane_labels[i],
+                            "Events a route took and never answered for");
         self->held[i] = metrics_gauge(metrics, "desg_classify_held_events", lane_labels[i],
                                       "Events judged that wait for a route");
     }
@@ -108,6 +112,11 @@ void tally_refused(struct tally *self)
 void tally_forwarded(struct tally *self, Desg__V1__Lane lane, size_t events)
 {
     counter_add(self->forwarded[lane_index(lane)], events);
+}
+
+void tally_unanswered(struct tally *self, Desg__V1__Lane lane, size_t events)
+{
+    counter_add(self->unanswered[lane_index(lane)], events);
 }
 
 void tally_no_route(struct tally *self, Desg__V1__Lane lane, size_t events)

@@ -22,6 +22,7 @@ void tally_verdict(struct tally *self, const char *channel, const Desg__V1__Verd
 void tally_refused(struct tally *self); /* cannot be decoded */
 void tally_forwarded(struct tally *self, Desg__V1__Lane lane, size_t events);
 void tally_no_route(struct tally *self, Desg__V1__Lane lane, size_t events);
+void tally_unanswered(struct tally *self, Desg__V1__Lane lane, size_t events); /* by route */
 void tally_held(struct tally *self, Desg__V1__Lane lane, size_t events);
 void tally_alerts(struct tally *self, size_t alerts); /* asked of notify */
 void tally_answer_lost(struct tally *self);           /* no ingest to pass it to */

@@ -11,6 +11,7 @@
 
 #include "classify/forwarder.h"
 #include "classify/hold.h"
+#include "classify/lane.h"
 #include "ids/ids.h"
 #include "scarce_memory.h"
 
@@ -168,6 +169,18 @@ static void offer(struct fixture *f, uint64_t sequence, const ProtobufCBinaryDat
     forwarder_ingest_packet(f->forwarder, INGEST, &packet, f->now_ms);
 }
 
+static void route_says_done(struct fixture *f)
+{
+    Desg__V1__Done done = DESG__V1__DONE__INIT;
+    Desg__V1__DoneItem item = DESG__V1__DONE_ITEM__INIT;
+    Desg__V1__DoneItem *items[] = { &item };
+    done.source = (ProtobufCBinaryData){ ID_BYTES, (uint8_t *)source.bytes };
+    done.n_items = 1;
+    done.items = items;
+    Desg__V1__Packet packet = link_packet_done(&done);
+    forwarder_route_packet(f->forwarder, OUTLET_BULK, ROUTE, &packet, f->now_ms);
+}
+
 static const struct sent *last(const struct fixture *f, int kind)
 {
     for (size_t i = f->sent_count; i > 0; i--)
@@ -254,14 +267,7 @@ static void never_sends_more_than_the_credit(void **state)
         offer(f, i, NULL, true);
     assert_int_equal(f->credit[OUTLET_BULK], 0);
     assert_true(forwarder_is_holding(f->forwarder));
-    Desg__V1__Done done = DESG__V1__DONE__INIT;
-    Desg__V1__DoneItem item = DESG__V1__DONE_ITEM__INIT;
-    Desg__V1__DoneItem *items[] = { &item };
-    done.source = (ProtobufCBinaryData){ ID_BYTES, (uint8_t *)source.bytes };
-    done.n_items = 1;
-    done.items = items;
-    Desg__V1__Packet packet = link_packet_done(&done);
-    forwarder_route_packet(f->forwarder, OUTLET_BULK, ROUTE, &packet, f->now_ms);
+    route_says_done(f);
     assert_int_equal(last(f, DESG__V1__PACKET__KIND_DONE)->peer, INGEST); /* passed on */
     assert_int_equal(last(f, DESG__V1__PACKET__KIND_BATCH)->sequence, 3);
     assert_false(forwarder_is_holding(f->forwarder));
@@ -342,6 +348,34 @@ static void idle_when_route_has_answered_or_is_silent_for_long(void **state)
     assert_true(forwarder_is_idle(f->forwarder, f->now_ms + 2000));
 }
 
+/* A route may swallow an answer and live on: its credit is not gone for ever with it. */
+static void credit_of_what_was_never_answered_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    route_up(f, 1);
+    offer(f, 1, NULL, true);
+    assert_int_equal(f->credit[OUTLET_BULK], 0);
+    pass(f, LANE_UNANSWERED_MS - FORWARDER_TICK_MS);
+    assert_int_equal(f->credit[OUTLET_BULK], 0);
+    pass(f, LANE_UNANSWERED_MS + FORWARDER_TICK_MS);
+    assert_int_equal(f->credit[OUTLET_BULK], 1);
+    offer(f, 3, NULL, true);
+    assert_int_equal(last(f, DESG__V1__PACKET__KIND_BATCH)->sequence, 3);
+}
+
+static void what_is_answered_in_time_is_not_taken_for_lost(void **state)
+{
+    struct fixture *f = *state;
+    route_up(f, 8);
+    for (int i = 0; i < 8; i++) {
+        offer(f, 1, NULL, true);
+        pass(f, LANE_UNANSWERED_MS - FORWARDER_TICK_MS);
+        route_says_done(f);
+        assert_int_equal(f->credit[OUTLET_BULK], 8);
+        f->sent_count = 0;
+    }
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -356,6 +390,8 @@ int main(void)
         T(a_silent_notify_does_not_keep_it_for_ever),
         T(a_route_that_comes_takes_what_is_held),
         T(holds_a_bounded_number_and_gives_back_the_rest_at_once),
+        T(credit_of_what_was_never_answered_comes_back),
+        T(what_is_answered_in_time_is_not_taken_for_lost),
         T(idle_when_route_has_answered_or_is_silent_for_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
