@@ -159,11 +159,11 @@ static bool is_unsent(CURL *curl, CURLcode code)
            curl_easy_getinfo(curl, CURLINFO_REQUEST_SIZE, &written) == CURLE_OK && written == 0;
 }
 
-static void append(struct outbound_call *call, const char *text)
+static void append(struct outbound_call *call, const char *text, size_t length)
 {
-    size_t length = strlen(text) + 1;
     memcpy(call->answer_headers + call->answer_headers_bytes, text, length);
     call->answer_headers_bytes += length;
+    call->answer_headers[call->answer_headers_bytes++] = '\0';
 }
 
 /* Name, NUL, value, NUL, … */
@@ -175,11 +175,12 @@ static void keep_headers(const struct exchange *exchange)
         abort();
     for (struct curl_header *header = NULL;
          (header = curl_easy_nextheader(exchange->curl, CURLH_HEADER, -1, header)) != NULL;) {
-        size_t length = strlen(header->name) + strlen(header->value) + 2;
-        if (length > OUTBOUND_ANSWER_HEADERS_MAX_BYTES - call->answer_headers_bytes)
+        size_t name = strlen(header->name);
+        size_t value = strcspn(header->value, "\r\n"); /* libcurl leaves one where it is empty */
+        if (name + value + 2 > OUTBOUND_ANSWER_HEADERS_MAX_BYTES - call->answer_headers_bytes)
             return; /* more than any platform sends */
-        append(call, header->name);
-        append(call, header->value);
+        append(call, header->name, name);
+        append(call, header->value, value);
     }
 }
 
