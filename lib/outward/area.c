@@ -11,6 +11,7 @@ refuse(char problem[static AREA_PROBLEM_BYTES], const char *format, ...)
 {
     va_list args;
     va_start(args, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start is above, clang 14 errs */
     (void)vsnprintf(problem, AREA_PROBLEM_BYTES, format, args);
     va_end(args);
     return false;

@@ -27,6 +27,7 @@ say(struct broadcast_problems *out, const char *format, ...)
         return;
     va_list args;
     va_start(args, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start is above, clang 14 errs */
     (void)vsnprintf(out->lines[out->count++], BROADCAST_PROBLEM_BYTES, format, args);
     va_end(args);
 }

@@ -116,6 +116,7 @@ static int add_thread(const struct outlet_limits *limits, const char *text, cons
 static int too_long(const struct outward_outlet *outlet, const struct outlet_limits *limits,
                     const struct texts *texts, size_t length, struct error *err)
 {
+    assert(texts->count > 0 && texts->language[0]);
     const char *remedy = limits->has_threads ? "shorten it, or allow a thread" : "shorten it";
     if (texts->count < SAID_LANGUAGES)
         return error_set(err, ERROR_INVALID, "outlet '%s': %s is %zu long and may be %zu: %s",

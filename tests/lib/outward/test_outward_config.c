@@ -252,8 +252,10 @@ static void takes_the_example(void **state)
     config_destroy(&f->config);
     f->config =
         config_load(EXAMPLE, "outward", outward_config_fields, sizeof(struct outward_config), &err);
-    if (!f->config || outward_config_check(f->config->service, &err) != 0)
+    if (!f->config)
         fail_msg("%s", err.text);
+    assert_non_null(f->config);
+    assert_int_equal(outward_config_check(f->config->service, &err), 0);
     const struct outward_config *config = f->config->service;
     assert_int_equal(config->accounts_count, 5);
     assert_int_equal(config->outlets_count, 5);
