@@ -13,45 +13,45 @@
 
 enum { HEARTBEAT_DEFAULT_MS = 5000 };
 
-static void open_metrics(struct journal_metrics *out, struct metrics *metrics)
+static void open_metrics(struct journal_metrics *out, struct metrics *metrics, const char *labels)
 {
     *out = (struct journal_metrics){
-        .appended_records =
-            metrics_counter(metrics, "desg_journal_appended_records_total", "", "Records on disk"),
-        .appended_bytes = metrics_counter(metrics, "desg_journal_appended_bytes_total", "",
+        .appended_records = metrics_counter(metrics, "desg_journal_appended_records_total", labels,
+                                            "Records on disk"),
+        .appended_bytes = metrics_counter(metrics, "desg_journal_appended_bytes_total", labels,
                                           "Bytes of record bodies on disk"),
-        .commits = metrics_counter(metrics, "desg_journal_commits_total", "", "Synced commits"),
-        .commit_seconds = metrics_histogram(metrics, "desg_journal_commit_seconds", "",
+        .commits = metrics_counter(metrics, "desg_journal_commits_total", labels, "Synced commits"),
+        .commit_seconds = metrics_histogram(metrics, "desg_journal_commit_seconds", labels,
                                             "Time to write and sync one group"),
-        .group_records =
-            metrics_gauge(metrics, "desg_journal_group_records", "", "Records in the last group"),
-        .failed_groups = metrics_counter(metrics, "desg_journal_failed_groups_total", "",
+        .group_records = metrics_gauge(metrics, "desg_journal_group_records", labels,
+                                       "Records in the last group"),
+        .failed_groups = metrics_counter(metrics, "desg_journal_failed_groups_total", labels,
                                          "Groups with a record that was refused or not written"),
-        .dropped_notes = metrics_counter(metrics, "desg_journal_dropped_notes_total", "",
+        .dropped_notes = metrics_counter(metrics, "desg_journal_dropped_notes_total", labels,
                                          "Notes not written: full, failed or no such record"),
-        .deleted_records = metrics_counter(metrics, "desg_journal_deleted_records_total", "",
+        .deleted_records = metrics_counter(metrics, "desg_journal_deleted_records_total", labels,
                                            "Released records deleted"),
-        .damaged_records = metrics_counter(metrics, "desg_journal_damaged_records_total", "",
+        .damaged_records = metrics_counter(metrics, "desg_journal_damaged_records_total", labels,
                                            "Records or notes that failed their check"),
-        .reopened = metrics_counter(metrics, "desg_journal_reopened_total", "",
+        .reopened = metrics_counter(metrics, "desg_journal_reopened_total", labels,
                                     "Times the file was reopened after a failed write"),
-        .used_bytes =
-            metrics_gauge(metrics, "desg_journal_used_bytes", "", "Bytes of pages that hold data"),
-        .max_bytes = metrics_gauge(metrics, "desg_journal_max_bytes", "", "Size of the file"),
-        .reusable_bytes = metrics_gauge(metrics, "desg_journal_reusable_bytes", "",
+        .used_bytes = metrics_gauge(metrics, "desg_journal_used_bytes", labels,
+                                    "Bytes of pages that hold data"),
+        .max_bytes = metrics_gauge(metrics, "desg_journal_max_bytes", labels, "Size of the file"),
+        .reusable_bytes = metrics_gauge(metrics, "desg_journal_reusable_bytes", labels,
                                         "Bytes of pages the next commit may use"),
-        .state = metrics_gauge(metrics, "desg_journal_state", "",
+        .state = metrics_gauge(metrics, "desg_journal_state", labels,
                                "0 roomy, 1 getting full, 2 full, 3 dead"),
-        .oldest_sequence = metrics_gauge(metrics, "desg_journal_oldest_sequence", "",
+        .oldest_sequence = metrics_gauge(metrics, "desg_journal_oldest_sequence", labels,
                                          "Oldest record kept; 0 if none"),
-        .newest_sequence = metrics_gauge(metrics, "desg_journal_newest_sequence", "",
+        .newest_sequence = metrics_gauge(metrics, "desg_journal_newest_sequence", labels,
                                          "Newest record on disk; 0 if none ever"),
-        .archived_records = metrics_counter(metrics, "desg_journal_archived_records_total", "",
+        .archived_records = metrics_counter(metrics, "desg_journal_archived_records_total", labels,
                                             "Records written to archive files"),
         .deleted_unarchived =
-            metrics_counter(metrics, "desg_journal_deleted_unarchived_total", "",
+            metrics_counter(metrics, "desg_journal_deleted_unarchived_total", labels,
                             "Records deleted without being archived, as configured"),
-        .archive_failing = metrics_gauge(metrics, "desg_journal_archive_failing", "",
+        .archive_failing = metrics_gauge(metrics, "desg_journal_archive_failing", labels,
                                          "1 while the archive does not take what is due"),
     };
 }
@@ -151,7 +151,8 @@ struct journal *journal_open(const struct journal_options *options, struct error
     if (self->options.heartbeat_ms == 0)
         self->options.heartbeat_ms = HEARTBEAT_DEFAULT_MS;
     int n = snprintf(self->directory, sizeof self->directory, "%s", options->directory);
-    open_metrics(&self->metrics, options->metrics);
+    open_metrics(&self->metrics, options->metrics,
+                 options->metrics_labels ? options->metrics_labels : "");
     if (n < 0 || (size_t)n >= sizeof self->directory)
         (void)error_set(err, ERROR_CONFIG, "the journal directory's name is too long");
     else if (start(self, err) == 0) {

@@ -40,6 +40,9 @@ struct journal_options {
     int64_t heartbeat_ms;  /* an idle journal commits this often; 0 = 5000 */
     const struct keyring *keyring; /* NULL: not sealed. Borrowed */
     struct metrics *metrics;       /* borrowed */
+    /* A literal for all its series, such as journal="outbox", where a process has two. NULL: none.
+     */
+    const char *metrics_labels;
     /* Called on the committer thread after each group that stored records; last_sequence is
      * readable now. May be NULL. */
     void (*committed)(void *arg, uint64_t last_sequence);

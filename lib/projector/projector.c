@@ -433,6 +433,7 @@ static void *projector_thread(void *arg)
 static int start(struct projector *self, struct error *err)
 {
     struct metrics *metrics = self->options.metrics;
+    const char *labels = self->options.metrics_labels ? self->options.metrics_labels : "";
     const struct store_options options = {
         .redis = self->options.redis,
         .force = self->options.force,
@@ -448,18 +449,18 @@ static int start(struct projector *self, struct error *err)
     self->view.next = 1;
     self->view.newest = stats.newest_sequence;
     self->source = journal_source(self->options.journal);
-    self->rewinds_total = metrics_counter(metrics, "desg_projector_rewinds_total", "",
+    self->rewinds_total = metrics_counter(metrics, "desg_projector_rewinds_total", labels,
                                           "Times Redis had lost what was applied, or another "
                                           "history, and the journal was applied again.");
-    self->applied_total =
-        metrics_counter(metrics, "desg_projector_applied_total", "", "Records applied to Redis.");
-    self->behind = metrics_gauge(metrics, "desg_projector_behind_records", "",
+    self->applied_total = metrics_counter(metrics, "desg_projector_applied_total", labels,
+                                          "Records applied to Redis.");
+    self->behind = metrics_gauge(metrics, "desg_projector_behind_records", labels,
                                  "Records of the journal not applied to Redis yet.");
-    self->caught_up = metrics_gauge(metrics, "desg_projector_caught_up", "",
+    self->caught_up = metrics_gauge(metrics, "desg_projector_caught_up", labels,
                                     "1 while all the journal held is applied to Redis.");
-    self->put_aside_total = metrics_counter(metrics, "desg_projector_put_aside_total", "",
+    self->put_aside_total = metrics_counter(metrics, "desg_projector_put_aside_total", labels,
                                             "Records put aside because Redis refuses them.");
-    self->put_aside = metrics_gauge(metrics, "desg_projector_put_aside_records", "",
+    self->put_aside = metrics_gauge(metrics, "desg_projector_put_aside_records", labels,
                                     "Records put aside that Redis still does not have.");
     self->store = store_new(&options, err);
     if (!self->store)

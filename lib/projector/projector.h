@@ -30,6 +30,7 @@ struct projector_options {
     const char *kind;                  /* desk, notify: literal */
     const char *name;                  /* of the process */
     struct metrics *metrics;
+    const char *metrics_labels;  /* literal, where a process has two of them; NULL: none */
     struct heartbeat *heartbeat; /* may be NULL (tests) */
     /* Applies records, in order. 0: all of them are in Redis under history. ERROR_INVALID, or any
      * failure with store_was_refused: it is the records' own fault; the text names no content.

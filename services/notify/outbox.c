@@ -1,0 +1,555 @@
+#include "notify/outbox.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <czmq.h>
+
+#include "clock/clock.h"
+#include "crypto/crypto.h"
+#include "journal/journal.h"
+#include "log/log.h"
+#include "notify/inbox.h"
+#include "notify/outbound.h"
+#include "notify/outbox_flow.h"
+#include "notify/outbox_journal.h"
+#include "notify/outbox_places.h"
+#include "projector/projector.h"
+
+enum { TICK_MS = 250, LIST_MAX = 1000, PROBLEM_BYTES = 512, SHORT_ID_DIGITS = 8 };
+
+struct outbox {
+    struct outbox_options options;
+    char owner[OUTBOX_OWNER_BYTES];
+    struct keyring *keyring;
+    struct journal *journal;
+    struct inbox *inbox;
+    struct outbound *replies;
+    struct outbound *broadcasts;
+    struct outbox_places *places;
+    struct outbox_flow *flow;
+    pthread_mutex_t hook_lock; /* the journal's committer outlives the projector on the way down */
+    struct projector *projector;
+    zloop_t *loop;
+    struct heartbeat *heartbeat;
+    int timer; /* 0: none armed */
+    int64_t timer_due_ms;
+    pthread_t thread;
+    bool has_thread;
+    bool is_stopping; /* the loop's own */
+    atomic_bool is_draining;
+    atomic_bool has_left;
+};
+
+/* --- the loop --- */
+
+static int on_due(zloop_t *loop, int timer, void *arg);
+
+/* Does what is due and arms a timer for what will be before the next tick. */
+static void go_on(struct outbox *self)
+{
+    int64_t due_ms = outbox_flow_run(self->flow);
+    int64_t now_ms = clock_monotonic_ms();
+    if (self->timer != 0 && self->timer_due_ms == due_ms)
+        return;
+    if (self->timer != 0)
+        (void)zloop_timer_end(self->loop, self->timer); /* it is there, or has just run */
+    self->timer = 0;
+    if (due_ms > now_ms + TICK_MS)
+        return;
+    size_t delay_ms = due_ms > now_ms ? (size_t)(due_ms - now_ms) : 1;
+    self->timer = zloop_timer(self->loop, delay_ms, 1, on_due, self);
+    self->timer_due_ms = due_ms;
+    if (self->timer < 0)
+        self->timer = 0; /* no memory: the tick does it */
+}
+
+static int on_due(zloop_t *loop, int timer, void *arg)
+{
+    (void)loop;
+    struct outbox *self = arg;
+    if (timer == self->timer)
+        self->timer = 0;
+    go_on(self);
+    return 0;
+}
+
+static int on_tick(zloop_t *loop, int timer, void *arg)
+{
+    (void)loop;
+    (void)timer;
+    struct outbox *self = arg;
+    struct projector_status status;
+    heartbeat_beat(self->heartbeat);
+    projector_status(self->projector, &status);
+    outbox_flow_projected(self->flow, status.is_redis_away ? 0 : status.marked);
+    outbox_flow_tick(self->flow);
+    go_on(self);
+    if (atomic_load(&self->is_draining) && outbox_flow_is_drained(self->flow) &&
+        !atomic_exchange(&self->has_left, true))
+        outbox_places_drain(self->places, true);
+    return 0;
+}
+
+static int on_inbox(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+{
+    (void)loop;
+    (void)item;
+    struct outbox *self = arg;
+    inbox_run(self->inbox);
+    go_on(self);
+    return self->is_stopping ? -1 : 0;
+}
+
+static void *loop_thread(void *arg)
+{
+    struct outbox *self = arg;
+    (void)pthread_setname_np(pthread_self(), "outbox");
+    (void)zloop_start(self->loop); /* ends when on_inbox says so */
+    return NULL;
+}
+
+/* --- what other threads hand over --- */
+
+enum news_kind { NEWS_OWNED, NEWS_LOST, NEWS_ITEM, NEWS_READ_THROUGH, NEWS_STRAY, NEWS_STOP };
+
+struct news {
+    struct inbox_item item;
+    struct outbox *outbox;
+    enum news_kind kind;
+    size_t place;
+    uint64_t fence;
+    int64_t until_ms;
+    char text[OUTBOX_NAME_BYTES]; /* stream id, name */
+    size_t length;
+    uint8_t bytes[];
+};
+
+static void discard_news(struct inbox_item *item)
+{
+    free(item);
+}
+
+static void run_news(struct inbox_item *item)
+{
+    struct news *news = (struct news *)item;
+    struct outbox_flow *flow = news->outbox->flow;
+    switch (news->kind) {
+    case NEWS_OWNED:
+        outbox_flow_owned(flow, news->place, news->fence, news->until_ms);
+        break;
+    case NEWS_LOST:
+        outbox_flow_lost(flow, news->place);
+        break;
+    case NEWS_ITEM:
+        outbox_flow_take(flow, news->place, news->text, news->bytes, news->length);
+        break;
+    case NEWS_READ_THROUGH:
+        outbox_flow_read_through(flow, news->place);
+        break;
+    case NEWS_STRAY:
+        outbox_flow_stray(flow, news->text);
+        break;
+    case NEWS_STOP:
+        news->outbox->is_stopping = true;
+        break;
+    }
+    free(news);
+}
+
+static struct news *news_new(struct outbox *self, enum news_kind kind, size_t place, size_t length)
+{
+    struct news *news = calloc(1, sizeof *news + length);
+    if (!news)
+        abort();
+    news->item.run = run_news;
+    news->item.discard = discard_news;
+    news->outbox = self;
+    news->kind = kind;
+    news->place = place;
+    news->length = length;
+    return news;
+}
+
+static void on_owned(void *arg, size_t place, uint64_t fence, int64_t until_ms)
+{
+    struct outbox *self = arg;
+    struct news *news = news_new(self, NEWS_OWNED, place, 0);
+    news->fence = fence;
+    news->until_ms = until_ms;
+    inbox_post(self->inbox, &news->item);
+}
+
+static void on_lost(void *arg, size_t place)
+{
+    struct outbox *self = arg;
+    inbox_post(self->inbox, &news_new(self, NEWS_LOST, place, 0)->item);
+}
+
+static void on_read_through(void *arg, size_t place)
+{
+    struct outbox *self = arg;
+    inbox_post(self->inbox, &news_new(self, NEWS_READ_THROUGH, place, 0)->item);
+}
+
+static void on_item(void *arg, size_t place, const char *stream_id, const uint8_t *bytes,
+                    size_t length)
+{
+    struct outbox *self = arg;
+    struct news *news = news_new(self, NEWS_ITEM, place, length);
+    (void)snprintf(news->text, sizeof news->text, "%s", stream_id);
+    memcpy(news->bytes, bytes, length);
+    inbox_post(self->inbox, &news->item);
+}
+
+static void on_stray(void *arg, const char *name)
+{
+    struct outbox *self = arg;
+    struct news *news = news_new(self, NEWS_STRAY, 0, 0);
+    (void)snprintf(news->text, sizeof news->text, "%s", name);
+    inbox_post(self->inbox, &news->item);
+}
+
+struct settled_news {
+    struct inbox_item item;
+    struct outbox *outbox;
+    Desg__V1__SendSettled *settled;
+};
+
+static void discard_settled(struct inbox_item *item)
+{
+    struct settled_news *news = (struct settled_news *)item;
+    desg__v1__send_settled__free_unpacked(news->settled, NULL);
+    free(news);
+}
+
+static void run_settled(struct inbox_item *item)
+{
+    struct settled_news *news = (struct settled_news *)item;
+    outbox_flow_settled(news->outbox->flow, news->settled);
+    discard_settled(item);
+}
+
+static void on_settled(void *arg, const Desg__V1__SendSettled *settled)
+{
+    struct outbox *self = arg;
+    size_t length = desg__v1__send_settled__get_packed_size(settled);
+    struct settled_news *news = calloc(1, sizeof *news);
+    uint8_t *bytes = malloc(length + 1);
+    if (!news || !bytes)
+        abort();
+    desg__v1__send_settled__pack(settled, bytes);
+    news->item.run = run_settled;
+    news->item.discard = discard_settled;
+    news->outbox = self;
+    news->settled = desg__v1__send_settled__unpack(NULL, length, bytes);
+    free(bytes);
+    if (!news->settled)
+        abort();
+    inbox_post(self->inbox, &news->item);
+}
+
+/* --- what the flow wants --- */
+
+static void flow_ask(void *arg, struct outbox_ask *ask)
+{
+    struct outbox *self = arg;
+    outbox_places_ask(self->places, ask);
+}
+
+static void flow_done(void *arg, size_t place, const char *stream_id)
+{
+    struct outbox *self = arg;
+    outbox_places_done(self->places, place, stream_id);
+}
+
+static size_t flow_add_place(void *arg, const char *name)
+{
+    struct outbox *self = arg;
+    return outbox_places_add(self->places, name);
+}
+
+static void flow_failed(void *arg, const struct error *err)
+{
+    struct outbox *self = arg;
+    service_fail(self->options.service, err);
+}
+
+/* --- the journal and Redis --- */
+
+static void on_committed(void *arg, uint64_t last_sequence)
+{
+    struct outbox *self = arg;
+    (void)pthread_mutex_lock(&self->hook_lock);
+    if (self->projector)
+        projector_committed(self->projector, last_sequence);
+    (void)pthread_mutex_unlock(&self->hook_lock);
+}
+
+static int project(void *arg, struct store *store, const struct journal_record *records,
+                   size_t count, char history[STORE_HISTORY_BYTES], struct error *err)
+{
+    struct outbox *self = arg;
+    Desg__V1__OutwardFact *facts[STORE_APPLY_MAX] = { NULL };
+    size_t known = 0;
+    for (size_t i = 0; i < count; i++) {
+        Desg__V1__OutwardFact *fact =
+            records[i].kind == OUTBOX_JOURNAL_KIND
+                ? desg__v1__outward_fact__unpack(NULL, records[i].body_bytes, records[i].body)
+                : NULL; /* of a later version: kept in the journal */
+        if (fact)
+            facts[known++] = fact;
+    }
+    if (known == 0)
+        return 0; /* history stays as the projector gave it */
+    int rc = store_outward_apply(store, (const Desg__V1__OutwardFact *const *)facts, known,
+                                 self->owner, history, err);
+    for (size_t i = 0; i < known; i++)
+        desg__v1__outward_fact__free_unpacked(facts[i], NULL);
+    return rc;
+}
+
+/* --- start --- */
+
+static int open_journal(struct outbox *self, struct error *err)
+{
+    const struct notify_journal_config *config = self->options.journal;
+    if (config->keys_file) {
+        self->keyring = keyring_load(config->keys_file, err);
+        if (!self->keyring)
+            return -1;
+    }
+    const struct journal_options options = {
+        .directory = config->directory,
+        .max_bytes = (uint64_t)config->size_mib << 20,
+        .retention_ms = (int64_t)config->retention_hours * 3600000,
+        .keyring = self->keyring,
+        .metrics = service_metrics(self->options.service),
+        .metrics_labels = "journal=\"outbox\"",
+        .committed = on_committed,
+        .committed_arg = self,
+    };
+    self->journal = journal_open(&options, err);
+    return self->journal ? 0 : -1;
+}
+
+/* Unlike that of any other replica, and of one with this name but another journal: what was begun
+ * under it is in this journal. */
+static void name_owner(struct outbox *self)
+{
+    char source[ID_TEXT_BYTES];
+    const struct id id = journal_source(self->journal);
+    id_text(id.bytes, source);
+    (void)snprintf(self->owner, sizeof self->owner, "%.*s.%.*s",
+                   (int)(sizeof self->owner - SHORT_ID_DIGITS - 2),
+                   service_name(self->options.service), SHORT_ID_DIGITS, source);
+}
+
+static int open_outbounds(struct outbox *self, struct error *err)
+{
+    self->replies = outbound_open(self->options.service, "replies", err);
+    if (!self->replies)
+        return -1;
+    self->broadcasts = outbound_open(self->options.service, "broadcasts", err);
+    return self->broadcasts ? 0 : -1;
+}
+
+static int open_places(struct outbox *self, struct error *err)
+{
+    const struct outbox_places_options options = {
+        .service = self->options.service,
+        .owner = self->owner,
+        .lease_ms = self->options.outward->lease_ms,
+        .sinks = { .owned = on_owned,
+                   .lost = on_lost,
+                   .item = on_item,
+                   .read_through = on_read_through,
+                   .settled = on_settled,
+                   .stray = on_stray,
+                   .arg = self },
+    };
+    self->places = outbox_places_new(&options, err);
+    return self->places ? 0 : -1;
+}
+
+static int open_flow(struct outbox *self, struct error *err)
+{
+    struct outbox_flow_options options = {
+        .config = self->options.outward,
+        .journal = self->journal,
+        .inbox = self->inbox,
+        .metrics = service_metrics(self->options.service),
+        .replies = self->replies,
+        .broadcasts = self->broadcasts,
+        .retention_ms = (int64_t)self->options.journal->retention_hours * 3600000,
+        .ask = flow_ask,
+        .done = flow_done,
+        .add_place = flow_add_place,
+        .failed = flow_failed,
+        .arg = self,
+    };
+    crypto_random(&options.seed, sizeof options.seed);
+    self->flow = outbox_flow_new(&options, err);
+    return self->flow ? 0 : -1;
+}
+
+static int open_projector(struct outbox *self, struct error *err)
+{
+    const struct config_common *common = service_common(self->options.service);
+    const struct projector_options options = {
+        .journal = self->journal,
+        .redis = &common->redis,
+        .force = common->force,
+        .kind = "outbox",
+        .name = service_name(self->options.service),
+        .metrics = service_metrics(self->options.service),
+        .metrics_labels = "journal=\"outbox\"",
+        .heartbeat = service_heartbeat_new(self->options.service, "outbox-projector"),
+        .apply = project,
+        .arg = self,
+    };
+    struct projector *projector = projector_new(&options, err);
+    (void)pthread_mutex_lock(&self->hook_lock);
+    self->projector = projector;
+    (void)pthread_mutex_unlock(&self->hook_lock);
+    return projector ? 0 : -1;
+}
+
+static int open_loop(struct outbox *self, struct error *err)
+{
+    zmq_pollitem_t inbox = { .fd = inbox_descriptor(self->inbox), .events = ZMQ_POLLIN };
+    self->loop = zloop_new();
+    if (!self->loop || zloop_poller(self->loop, &inbox, on_inbox, self) != 0 ||
+        zloop_timer(self->loop, TICK_MS, 0, on_tick, self) < 0)
+        return error_set(err, ERROR_SYSTEM, "cannot start the outbox's loop");
+    zloop_poller_set_tolerant(self->loop, &inbox);
+    return 0;
+}
+
+static void handle_outbox(void *arg, const struct admin_request *request,
+                          struct admin_answer *answer)
+{
+    struct outbox *self = arg;
+    (void)request;
+    json_t *list = outbox_flow_list(self->flow, LIST_MAX);
+    answer->body = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+}
+
+static int start(struct outbox *self, struct error *err)
+{
+    admin_handle(service_admin(self->options.service), "/outbox", ADMIN_CONTROL, handle_outbox,
+                 self);
+    self->heartbeat = service_heartbeat_new(self->options.service, "outbox");
+    if (pthread_create(&self->thread, NULL, loop_thread, self) != 0)
+        return error_set(err, ERROR_SYSTEM, "cannot start the outbox's thread");
+    self->has_thread = true;
+    return outbox_places_start(self->places, err);
+}
+
+static int open_all(struct outbox *self, struct error *err)
+{
+    self->inbox = inbox_new(err);
+    if (!self->inbox || open_journal(self, err) != 0)
+        return -1;
+    name_owner(self);
+    if (open_outbounds(self, err) != 0 || open_places(self, err) != 0 ||
+        open_flow(self, err) != 0 || open_projector(self, err) != 0 || open_loop(self, err) != 0)
+        return -1;
+    return start(self, err);
+}
+
+struct outbox *outbox_new(const struct outbox_options *options, struct error *err)
+{
+    struct outbox *self = calloc(1, sizeof *self);
+    if (!self) {
+        (void)error_set(err, ERROR_SYSTEM, "no memory for the outbox");
+        return NULL;
+    }
+    self->options = *options;
+    (void)pthread_mutex_init(&self->hook_lock, NULL); /* cannot fail without attributes */
+    if (open_all(self, err) != 0)
+        outbox_destroy(&self);
+    return self;
+}
+
+static void stop_loop(struct outbox *self)
+{
+    if (!self->has_thread)
+        return;
+    inbox_post(self->inbox, &news_new(self, NEWS_STOP, 0, 0)->item);
+    (void)pthread_join(self->thread, NULL);
+    self->has_thread = false;
+}
+
+/* The loop first: it asks the others. The inbox outlives all threads that post. */
+void outbox_destroy(struct outbox **self_p)
+{
+    struct outbox *self = *self_p;
+    if (!self)
+        return;
+    stop_loop(self);
+    outbox_places_destroy(&self->places);
+    outbound_destroy(&self->replies);
+    outbound_destroy(&self->broadcasts);
+    (void)pthread_mutex_lock(&self->hook_lock);
+    struct projector *projector = self->projector;
+    self->projector = NULL;
+    (void)pthread_mutex_unlock(&self->hook_lock);
+    projector_destroy(&projector);
+    journal_close(&self->journal);
+    zloop_destroy(&self->loop);
+    inbox_destroy(&self->inbox);
+    outbox_flow_destroy(&self->flow);
+    keyring_destroy(&self->keyring);
+    (void)pthread_mutex_destroy(&self->hook_lock);
+    free(self);
+    *self_p = NULL;
+}
+
+/* --- any thread --- */
+
+void outbox_drain(struct outbox *self)
+{
+    if (atomic_exchange(&self->is_draining, true))
+        return;
+    outbox_places_drain(self->places, false);
+    outbox_flow_drain(self->flow);
+}
+
+bool outbox_is_drained(struct outbox *self)
+{
+    return atomic_load(&self->has_left);
+}
+
+static void put(json_t *object, const char *name, json_t *value)
+{
+    if (!value || json_object_set_new(object, name, value) != 0)
+        abort();
+}
+
+void outbox_describe(struct outbox *self, json_t *detail)
+{
+    struct journal_stats stats;
+    char problem[PROBLEM_BYTES] = "";
+    json_t *outbox = json_object();
+    outbox_flow_describe(self->flow, outbox);
+    journal_stats(self->journal, &stats);
+    json_t *journal = json_object();
+    put(journal, "state", json_string(journal_state_name(stats.state)));
+    put(journal, "oldest_sequence", json_integer((json_int_t)stats.oldest_sequence));
+    put(journal, "newest_sequence", json_integer((json_int_t)stats.newest_sequence));
+    put(journal, "released_sequence", json_integer((json_int_t)stats.released_sequence));
+    put(journal, "damaged_records", json_integer((json_int_t)stats.damaged_records));
+    put(outbox, "journal", journal);
+    json_t *redis = json_object();
+    put(redis, "state",
+        json_string(outbox_places_condition(self->places, problem, sizeof problem)));
+    put(redis, "problem", json_string(problem));
+    put(outbox, "redis", redis);
+    projector_describe(self->projector, outbox);
+    put(detail, "outbox", outbox);
+}
