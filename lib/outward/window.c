@@ -127,12 +127,8 @@ static void say_left(int64_t left_ms, char *out, size_t bytes)
 static const char *other_ways(const char *channel)
 {
     if (strcmp(channel, "whatsapp") == 0)
-        return "send an approved template from WhatsApp Manager, telephone them, or wait until "
-               "they write again";
-    if (strcmp(channel, "facebook") == 0 || strcmp(channel, "instagram") == 0)
-        return "telephone or e-mail them if they left a number or address, visit them, or wait "
-               "until they write again";
-    return "telephone or e-mail them if they left a number or address, or visit them";
+        return "send an approved template, telephone, or wait until they write again";
+    return "telephone, e-mail or visit them, or wait until they write again";
 }
 
 void window_explain(const struct window *window, const char *channel, int64_t now_ms, char *out,
@@ -151,6 +147,6 @@ void window_explain(const struct window *window, const char *channel, int64_t no
                        "as a human agent's",
                        left);
     else
-        (void)snprintf(out, bytes, "closed: the time in which %s lets them be answered is over: %s",
-                       channel, other_ways(channel));
+        (void)snprintf(out, bytes, "closed: %s lets nobody answer so late: %s", channel,
+                       other_ways(channel));
 }
