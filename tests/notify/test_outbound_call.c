@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -445,6 +446,7 @@ static void what_waits_at_the_end_is_unsent(void **state)
 
 int main(void)
 {
+    (void)signal(SIGPIPE, SIG_IGN); /* as services do */
     const struct CMUnitTest tests[] = {
         T(sends_each_method_with_headers_and_body),
         T(keeps_body_and_headers_of_the_answer),
