@@ -297,6 +297,15 @@ function Broadcasts.settle_all(ctx)
   end
 end
 
+-- A fact of a journal came late: what was put by those before it is looked at once more.
+local function doubt(ctx, id)
+  local key = broadcast_key(ctx.prefix, id)
+  for version in pairs(Broadcasts.read(ctx.prefix, id).put) do
+    redis.call('HSET', key, 'q:' .. version, '0')
+  end
+  redis.call('HSET', key, 'again', '1')
+end
+
 -- f: id, kind, subject, at, agent, words, text, list, bytes.
 function Broadcasts.note(ctx, f)
   local key = broadcast_key(ctx.prefix, f.subject)
@@ -319,7 +328,7 @@ function Broadcasts.note(ctx, f)
     is_known = stood
   end
   if ctx.is_replayed and not is_known then
-    redis.call('HSET', key, 'again', '1')
+    doubt(ctx, f.subject)
   end
   redis.call('EXPIRE', key, KEEP_S)
   ctx.broadcasts[f.subject] = true

@@ -175,16 +175,28 @@ local function enter(prefix, id, it, is_again)
   redis.call('HSET', item_key(prefix, id), 'stream', it.stream)
 end
 
+-- Facts in any order may make a post first of what turns out to be an update.
+local function more_exact(old, new)
+  local action, other = tonumber(string.match(old, '^broadcast %x+ %d+ ([12])')), string.match(new, ' ([12]) %d+$')
+  return action and other and tonumber(other) > action and new or old
+end
+
 -- Puts an item at its place, once. given: id, place, head, bytes. is_again: from a journal, so that others may
 -- know more of it than is here.
 function Outbox.put(ctx, given, is_again)
   local prefix, key = ctx.prefix, item_key(ctx.prefix, given.id)
   local it = Outbox.read(prefix, given.id)
-  if it.stream and it.head then
+  local head = it.head and more_exact(it.head, given.head) or given.head
+  local is_changed = it.head and head ~= it.head
+  if it.stream and it.head and not is_changed then
     return
   end
-  it.place, it.head = given.place, given.head
-  redis.call('HSET', key, 'place', it.place, 'head', it.head)
+  it.place, it.head = given.place, head
+  redis.call('HSET', key, 'place', it.place, 'head', head)
+  if is_changed and it.state == 'queued' and it.stream and it.stream ~= '-' then
+    redis.call('XDEL', prefix .. 'outbox:' .. it.place, it.stream)
+    it.stream = nil
+  end
   if it.over ~= '1' and not it.stream then
     it.bytes = given.bytes
     redis.call('HSET', key, 'bytes', it.bytes)
@@ -195,7 +207,7 @@ function Outbox.put(ctx, given, is_again)
     enter(prefix, given.id, it, is_again)
   end
   if given.broadcast then
-    redis.call('HSET', prefix .. 'broadcast:' .. given.broadcast, 'o:' .. given.id, given.head)
+    redis.call('HSET', prefix .. 'broadcast:' .. given.broadcast, 'o:' .. given.id, head)
   end
   Outbox.settle(ctx, given.id, it)
 end
