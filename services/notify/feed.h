@@ -38,7 +38,7 @@ struct feed *feed_new(const struct feed_options *options, struct error *err) MUS
 /* Closes the ports, joins the threads. */
 void feed_destroy(struct feed **self_p);
 
-/* For /status: {"listen","port","state":"live"|"from-disk"|"empty"|"off","epoch","sequence",
+/* For /status: {"listen","port","state":"live"|"last-known"|"empty"|"off","epoch","sequence",
  * "broadcasts","read_at_ms"}. */
 void feed_describe(struct feed *self, json_t *detail);
 
