@@ -20,7 +20,9 @@
 #include "notify/inbox.h"
 #include "notify/notify_config.h"
 #include "notify/outbound.h"
+#include "notify/outbox.h"
 #include "notify/stream.h"
+#include "outward/outward_config.h"
 #include "projector/projector.h"
 
 enum { TICK_MS = 500, ALERTED_MAX = 64, LIST_MAX = 1000, SOURCE_BYTES = 256, PROBLEM_BYTES = 512 };
@@ -44,6 +46,7 @@ struct notifier {
     struct callback_server *callbacks;
     struct rebuild known; /* the sources of facts our journal names */
     struct alert_flow *flow;
+    struct outbox *outbox; /* NULL: nothing but alerts goes out */
     struct alert_projection projection;
     pthread_mutex_t hook_lock; /* the journal's committer outlives the projector on the way down */
     struct projector *projector;
@@ -599,6 +602,23 @@ static void handle_alerts(void *arg, const struct admin_request *request,
     json_decref(list);
 }
 
+/* Apart from the alerts in all it has. */
+static int open_outbox(struct notifier *self, struct error *err)
+{
+    const struct outward_config *outward = service_shared(self->service);
+    const struct outbox_options options = { .service = self->service,
+                                            .outward = outward,
+                                            .journal = self->config->outbox_journal };
+    if (outward->accounts_count == 0 && outward->outlets_count == 0)
+        return 0;
+    if (!options.journal)
+        return error_set(err, ERROR_CONFIG,
+                         "notify.outbox_journal is missing: outward names accounts or outlets, and "
+                         "what goes out is journalled first; write its directory");
+    self->outbox = outbox_new(&options, err);
+    return self->outbox ? 0 : -1;
+}
+
 /* In this order: whoever is opened later uses those before. */
 static int open_all(struct notifier *self, struct error *err)
 {
@@ -606,7 +626,8 @@ static int open_all(struct notifier *self, struct error *err)
     if (!self->inbox || open_security(self, err) != 0 || open_journal(self, err) != 0 ||
         open_outbound(self, err) != 0 || open_flow(self, err) != 0 || open_loop(self, err) != 0 ||
         open_link(self, err) != 0 || open_stream(self, err) != 0 ||
-        open_projector(self, err) != 0 || open_callbacks(self, err) != 0)
+        open_projector(self, err) != 0 || open_callbacks(self, err) != 0 ||
+        open_outbox(self, err) != 0)
         return -1;
     admin_handle(service_admin(self->service), "/alerts", ADMIN_CONTROL, handle_alerts, self);
     self->heartbeat = service_heartbeat_new(self->service, "alerts");
@@ -624,6 +645,7 @@ static void notifier_stop(void **self_p)
     struct notifier *self = *self_p;
     if (!self)
         return;
+    outbox_destroy(&self->outbox);
     callback_server_destroy(&self->callbacks);
     if (self->has_thread) {
         post_order(self, run_stop);
@@ -674,12 +696,14 @@ static void notifier_drain(void *arg)
         return;
     stream_drain(self->stream);
     post_order(self, run_drain);
+    if (self->outbox)
+        outbox_drain(self->outbox);
 }
 
 static bool notifier_is_drained(void *arg)
 {
     struct notifier *self = arg;
-    return alert_flow_is_drained(self->flow);
+    return alert_flow_is_drained(self->flow) && (!self->outbox || outbox_is_drained(self->outbox));
 }
 
 static bool notifier_is_ready(void *arg)
@@ -714,6 +738,8 @@ static void notifier_describe(void *arg, json_t *detail)
     put(redis, "problem", json_string(problem));
     put(detail, "redis", redis);
     projector_describe(self->projector, detail);
+    if (self->outbox)
+        outbox_describe(self->outbox, detail);
 }
 
 static void notifier_reload(void *arg)
@@ -732,9 +758,14 @@ static const char *admin_listen(const void *arg)
 
 const struct service_spec *notifier_spec(void)
 {
+    static const struct service_part outward = { .name = "outward",
+                                                 .fields = outward_config_fields,
+                                                 .config_bytes = sizeof(struct outward_config),
+                                                 .check = outward_config_check };
     static const struct service_spec spec = {
         .name = "notify",
-        .summary = "Tells the dispatch system of urgent alerts until somebody there has them.",
+        .summary =
+            "Tells the dispatch system of urgent alerts, and the public what people decided.",
         .fields = notify_config_fields,
         .config_bytes = sizeof(struct notify_config),
         .check = notify_config_check,
@@ -746,6 +777,7 @@ const struct service_spec *notifier_spec(void)
         .is_ready = notifier_is_ready,
         .describe = notifier_describe,
         .reload = notifier_reload,
+        .shared = &outward,
     };
     return &spec;
 }

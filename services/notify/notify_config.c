@@ -64,6 +64,8 @@ const cyaml_schema_field_t notify_config_fields[] = {
     CYAML_FIELD_UINT("take_over_s", CYAML_FLAG_OPTIONAL, struct notify_config, take_over_s),
     CYAML_FIELD_MAPPING("journal", CYAML_FLAG_DEFAULT, struct notify_config, journal,
                         journal_fields),
+    CYAML_FIELD_MAPPING_PTR("outbox_journal", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                            struct notify_config, outbox_journal, journal_fields),
     CYAML_FIELD_END
 };
 
@@ -139,15 +141,22 @@ static int fill_test_interval(struct notify_config *config, struct error *err)
     return 0;
 }
 
-int notify_config_check(void *arg, struct error *err)
+static int check_journal(const char *key, struct notify_journal_config *journal, struct error *err)
 {
-    struct notify_config *config = arg;
-    struct notify_journal_config *journal = &config->journal;
-    drop_empty(&config->admin_listen);
-    drop_empty(&config->source);
     drop_empty(&journal->keys_file);
     journal->size_mib = config_default_u32(journal->size_mib, 256);
     journal->retention_hours = config_default_u32(journal->retention_hours, 72);
+    if (config_check_range("size_mib", journal->size_mib, 4, 1 << 20, err) != 0 ||
+        config_check_range("retention_hours", journal->retention_hours, 1, 8760, err) != 0)
+        return error_wrap(err, "%s", key);
+    return 0;
+}
+
+int notify_config_check(void *arg, struct error *err)
+{
+    struct notify_config *config = arg;
+    drop_empty(&config->admin_listen);
+    drop_empty(&config->source);
     if (check_target("notify.dispatch", &config->dispatch, err) != 0 ||
         (config->second_path &&
          check_target("notify.second_path", config->second_path, err) != 0) ||
@@ -159,8 +168,14 @@ int notify_config_check(void *arg, struct error *err)
     config->take_over_s = config_default_u32(config->take_over_s, 60);
     if (config_check_range("notify.take_over_s", config->take_over_s, 10, 3600, err) != 0)
         return -1;
-    if (config_check_range("notify.journal.size_mib", journal->size_mib, 4, 1 << 20, err) != 0)
+    if (check_journal("notify.journal", &config->journal, err) != 0)
         return -1;
-    return config_check_range("notify.journal.retention_hours", journal->retention_hours, 1, 8760,
-                              err);
+    if (!config->outbox_journal)
+        return 0;
+    if (strcmp(config->outbox_journal->directory, config->journal.directory) == 0)
+        return error_set(err, ERROR_CONFIG,
+                         "notify.outbox_journal.directory '%s' is that of notify.journal: write "
+                         "another one",
+                         config->journal.directory);
+    return check_journal("notify.outbox_journal", config->outbox_journal, err);
 }

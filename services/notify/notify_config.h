@@ -42,6 +42,7 @@ struct notify_config {
     uint32_t *test_interval_s; /* default 300; 0 = off */
     uint32_t take_over_s;      /* default 60: another replica silent for so long has gone */
     struct notify_journal_config journal;
+    struct notify_journal_config *outbox_journal; /* NULL: nothing but alerts goes out */
 };
 
 extern const cyaml_schema_field_t notify_config_fields[];

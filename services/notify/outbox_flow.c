@@ -479,6 +479,7 @@ static void add_place(struct outbox_flow *self, const struct outbox_place_option
     assert(place->index < OUTBOX_PLACES_MAX);
     self->spots[place->index].way = *way;
     outflow_spot_init(self, place);
+    (void)self->options.add_place(self->options.arg, place->name);
 }
 
 void outbox_flow_stray(struct outbox_flow *self, const char *name)
@@ -492,7 +493,6 @@ void outbox_flow_stray(struct outbox_flow *self, const char *name)
                   outbox_book_place_at(self->book, OUTBOX_PLACES_MAX - 1) == NULL;
     if (is_new) {
         add_place(self, &options, &way);
-        (void)self->options.add_place(self->options.arg, name);
         log_error("place_not_configured", KV("place", name),
                   KV("remedy", "what waits there is refused: add it to outward.accounts or "
                                "outward.outlets, or remove it where it is named"));
@@ -607,8 +607,10 @@ static void add_old_places(struct outbox_flow *self, size_t first)
 {
     struct outbox_place *place = NULL;
     for (size_t i = first; (place = outbox_book_place_at(self->book, i)) != NULL; i++) {
+        assert(i < OUTBOX_PLACES_MAX);
         self->spots[i].way.config = self->options.config;
         outflow_spot_init(self, place);
+        (void)self->options.add_place(self->options.arg, place->name);
     }
 }
 

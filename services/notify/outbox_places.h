@@ -17,7 +17,7 @@
 #include "service/service.h"
 #include "store/outbox.h"
 
-enum { OUTBOX_PLACES_MAX = 160, OUTBOX_OWNER_BYTES = 64 };
+enum { OUTBOX_PLACES_MAX = 256, OUTBOX_OWNER_BYTES = 64 };
 
 enum outbox_question {
     OUTBOX_ASK_BEGIN, /* may it be sent now? */
