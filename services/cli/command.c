@@ -17,6 +17,12 @@ int command_fail(const struct error *err)
     }
 }
 
+int command_usage(const struct error *err)
+{
+    int code = command_fail(err);
+    return code == EXIT_REFUSED ? EXIT_USAGE : code;
+}
+
 struct api_client *command_open_desk(const struct command_line *line, struct error *err)
 {
     const struct api_options options = {

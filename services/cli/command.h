@@ -87,6 +87,12 @@ int command_audit(const struct command_line *line);
 int command_trace(const struct command_line *line);
 int command_status(const struct command_line *line);
 int command_quarantine(const struct command_line *line);
+int command_reply(const struct command_line *line);
+int command_broadcast(const struct command_line *line);
+int command_freeze(const struct command_line *line);
+int command_unknown(const struct command_line *line);
+int command_tasks(const struct command_line *line);
+int command_places(const struct command_line *line);
 int command_replay(const struct command_line *line);
 int command_adopt(const struct command_line *line);
 /* desg replay --archive: imports what was stored since then into line->into and adopts that. */
@@ -94,6 +100,9 @@ int command_adopt_archive(const struct command_line *line, int64_t since_ms, int
 
 /* Says err on stderr and returns its exit code. */
 int command_fail(const struct error *err);
+
+/* The same for a mistake in the command itself. */
+int command_usage(const struct error *err);
 
 /* Opens desk's API with the caller's token. NULL: err says why and what to do. */
 struct api_client *command_open_desk(const struct command_line *line, struct error *err) MUST_USE;

@@ -14,7 +14,8 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static bool read_ago(const char *text, int64_t now_unix_ms, int64_t *out)
+/* "90s", "2h": how long. */
+static bool read_length(const char *text, int64_t *length_ms)
 {
     static const char units[] = "smhd";
     static const int64_t unit_ms[] = { 1000, 60000, 3600000, 86400000 };
@@ -24,8 +25,42 @@ static bool read_ago(const char *text, int64_t now_unix_ms, int64_t *out)
     const char *unit = *end ? strchr(units, *end) : NULL;
     if (!is_digit(text[0]) || errno != 0 || !unit || end[1] != '\0' || amount > 36500 * 86400LL)
         return false;
-    *out = now_unix_ms - amount * unit_ms[unit - units];
+    *length_ms = amount * unit_ms[unit - units];
+    return true;
+}
+
+static bool read_ago(const char *text, int64_t now_unix_ms, int64_t *out)
+{
+    int64_t length_ms = 0;
+    if (!read_length(text, &length_ms))
+        return false;
+    *out = now_unix_ms - length_ms;
     return *out >= 0;
+}
+
+/* "18:30": the next time a clock on the wall here shows it. */
+static bool read_clock(const char *text, int64_t now_unix_ms, int64_t *out)
+{
+    struct tm parts = { 0 };
+    time_t now = (time_t)(now_unix_ms / 1000);
+    struct tm day = { 0 };
+    const char *rest = strlen(text) == 5 && text[2] == ':' ? strptime(text, "%H:%M", &parts) : NULL;
+    if (!rest || *rest != '\0' || !localtime_r(&now, &day))
+        return false;
+    for (int later = 0; later < 2; later++) {
+        struct tm at = { .tm_year = day.tm_year,
+                         .tm_mon = day.tm_mon,
+                         .tm_mday = day.tm_mday + later,
+                         .tm_hour = parts.tm_hour,
+                         .tm_min = parts.tm_min,
+                         .tm_isdst = -1 };
+        time_t seconds = mktime(&at);
+        if (seconds > now) {
+            *out = (int64_t)seconds * 1000;
+            return true;
+        }
+    }
+    return false;
 }
 
 /* What is behind date and time: nothing, Z or an offset. False: something else. */
@@ -76,6 +111,23 @@ int time_word_parse(const char *text, int64_t now_unix_ms, int64_t *out, struct 
                          text);
     if (found > now_unix_ms)
         return error_set(err, ERROR_INVALID, "'%s' lies in the future", text);
+    *out = found;
+    return 0;
+}
+
+int time_word_ahead(const char *text, int64_t now_unix_ms, bool may_be_past, int64_t *out,
+                    struct error *err)
+{
+    int64_t found = 0, length_ms = 0;
+    if (read_length(text, &length_ms))
+        found = now_unix_ms + length_ms;
+    else if (!read_clock(text, now_unix_ms, &found) && !read_date(text, &found))
+        return error_set(err, ERROR_INVALID,
+                         "'%s' is no time: write such as 18:30, 3h (from now on), '2026-02-11 "
+                         "17:42' or 2026-02-11T17:42:00Z",
+                         text);
+    if (found <= now_unix_ms && !may_be_past)
+        return error_set(err, ERROR_INVALID, "'%s' is not in the future", text);
     *out = found;
     return 0;
 }
