@@ -263,12 +263,10 @@ local function settle(ctx, id)
   end
   keep_in(ctx.prefix .. 'broadcasts-due', id, next_due(b, state))
   keep_in(ctx.prefix .. 'welsh-owed', id, owes_welsh(b, state))
-  for item, head in pairs(b.items) do -- what was overtaken asks nobody any more
-    if not string.find(head, ' ' .. b.in_force .. ' %d %d+$') then
-      local it = Outbox.read(ctx.prefix, item)
-      if it.state == 'refused' or it.state == 'blocked' then
-        Outbox.settle(ctx, item, it)
-      end
+  for item in pairs(b.items) do -- what was overtaken asks nobody any more
+    local it = Outbox.read(ctx.prefix, item)
+    if it.state == 'refused' or it.state == 'blocked' then
+      Outbox.settle(ctx, item, it)
     end
   end
 end

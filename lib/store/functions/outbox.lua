@@ -2,7 +2,7 @@
 -- journals, people and the platforms say of it, in any order and any number of times. item:<id> holds:
 --   head      kind, conversation or broadcast, version, action, decided at
 --   place, owner (who last spoke of it), parts (the most ever named)
---   stream    its entry, or - once that was removed; bytes, as long as it may be sent
+--   stream    its entry, or - once that was removed; bytes, serialised; returned: the word that brought it back
 --   again     when it was put there from a journal: what others know of it may not be here yet
 --   i<part>   newest intent: at, fence of the owner
 --   r<part>   newest result other than sent: at, outcome, http status, code, again at; object id; error
@@ -15,6 +15,7 @@ local Outbox = {}
 ;(function() -- a main chunk has room for 200 names
 
 local KEEP_S = 40 * 86400
+local KEEP_OVER_S = { reply = 8 * 86400, receipt = 3 * 86400 } -- they hold what was said
 local OUTCOMES = { 'sent', 'later', 'unknown', 'refused', 'blocked' }
 local THERE, AGAIN, BY_HAND = 1, 2, 3
 local STATE_OF_PARTS = { 'unknown', 'refused', 'blocked', 'sending', 'later' } -- the first that any part is in
@@ -144,41 +145,57 @@ local function list(prefix, name, id, since, is_in)
   end
 end
 
+local function enter(prefix, id, it)
+  it.stream = redis.call('XADD', prefix .. 'outbox:' .. it.place, '*', 'id', id, 'item', it.bytes, 'again',
+    it.again and '1' or '0')
+  redis.call('SADD', prefix .. 'places', it.place)
+  redis.call('HSET', item_key(prefix, id), 'stream', it.stream)
+end
+
+local function withdraw(prefix, id, it)
+  redis.call('XDEL', prefix .. 'outbox:' .. it.place, it.stream)
+  it.stream = '-'
+  redis.call('HSET', item_key(prefix, id), 'stream', '-')
+end
+
+-- An item that is to be sent waits at its place; once it has left, only a person's word brings it back.
+local function bring_to_place(prefix, id, it, is_over)
+  if is_over and it.stream and it.stream ~= '-' then
+    withdraw(prefix, id, it)
+  elseif not is_over and it.bytes and not it.stream then
+    enter(prefix, id, it)
+  elseif not is_over and it.bytes and it.stream == '-' and word_of_person(it).as == AGAIN and it.returned ~= it.t then
+    enter(prefix, id, it)
+    redis.call('HSET', item_key(prefix, id), 'returned', it.t)
+  end
+end
+
 -- What follows from an item as it stands now; to be called after every change. Writes into it, too.
 function Outbox.settle(ctx, id, it)
   local prefix, key, before = ctx.prefix, item_key(ctx.prefix, id), it.state
   local state, since, is_over = judge(it)
-  local waits = is_task(prefix, it, state)
+  local head = Outbox.head(it)
   list(prefix, 'items-unknown', id, since, state == 'unknown')
-  list(prefix, 'items-task', id, since, waits)
-  if is_over and it.stream and it.stream ~= '-' then
-    redis.call('XDEL', prefix .. 'outbox:' .. it.place, it.stream)
-    it.stream = '-'
-    redis.call('HSET', key, 'stream', '-')
-  end
-  if is_over and not waits and it.bytes then
-    redis.call('HDEL', key, 'bytes')
-  end
+  list(prefix, 'items-task', id, since, is_task(prefix, it, state))
+  bring_to_place(prefix, id, it, is_over)
   it.state, it.over = state, is_over and '1' or '0'
   redis.call('HSET', key, 'state', state, 'over', it.over, 'since', string.format('%.0f', math.max(since, 0)))
-  redis.call('EXPIRE', key, KEEP_S)
-  local head = Outbox.head(it)
+  redis.call('EXPIRE', key, is_over and state ~= 'refused' and KEEP_OVER_S[head.kind] or KEEP_S)
   if state ~= before and head.kind == 'broadcast' and ctx.broadcasts then
     ctx.broadcasts[head.subject] = true
   end
 end
 
-local function enter(prefix, id, it, is_again)
-  it.stream = redis.call('XADD', prefix .. 'outbox:' .. it.place, '*', 'id', id, 'item', it.bytes, 'again',
-    is_again and '1' or '0')
-  redis.call('SADD', prefix .. 'places', it.place)
-  redis.call('HSET', item_key(prefix, id), 'stream', it.stream)
-end
-
--- Facts in any order may make a post first of what turns out to be an update.
+-- Facts in any order may make a post first of what turns out to be an update, or take back an older version than
+-- the one that is to be read.
 local function more_exact(old, new)
-  local action, other = tonumber(string.match(old, '^broadcast %x+ %d+ ([12])')), string.match(new, ' ([12]) %d+$')
-  return action and other and tonumber(other) > action and new or old
+  local version, action = string.match(old, '^broadcast %x+ (%d+) (%d)')
+  local new_version, new_action = string.match(new, '^broadcast %x+ (%d+) (%d)')
+  if not action or not new_action then
+    return old
+  end
+  local higher = tonumber(new_version) - tonumber(version)
+  return (higher > 0 or higher == 0 and tonumber(new_action) > tonumber(action)) and new or old
 end
 
 -- Puts an item at its place, once. given: id, place, head, bytes. is_again: from a journal, so that others may
@@ -187,24 +204,22 @@ function Outbox.put(ctx, given, is_again)
   local prefix, key = ctx.prefix, item_key(ctx.prefix, given.id)
   local it = Outbox.read(prefix, given.id)
   local head = it.head and more_exact(it.head, given.head) or given.head
-  local is_changed = it.head and head ~= it.head
-  if it.stream and it.head and not is_changed then
+  if head == it.head and it.bytes then
     return
   end
-  it.place, it.head = given.place, head
+  it.head = head
+  it.place = given.place
   redis.call('HSET', key, 'place', it.place, 'head', head)
-  if is_changed and it.state == 'queued' and it.stream and it.stream ~= '-' then
-    redis.call('XDEL', prefix .. 'outbox:' .. it.place, it.stream)
-    it.stream = nil
-  end
-  if it.over ~= '1' and not it.stream then
+  if head == given.head then
     it.bytes = given.bytes
     redis.call('HSET', key, 'bytes', it.bytes)
-    if is_again then
-      it.again = string.format('%.0f', clock_ms())
-      redis.call('HSET', key, 'again', it.again)
-    end
-    enter(prefix, given.id, it, is_again)
+  end
+  if it.stream and it.stream ~= '-' then -- what waits there is not exact
+    withdraw(prefix, given.id, it)
+    enter(prefix, given.id, it)
+  elseif is_again and not it.stream and not it.again then
+    it.again = string.format('%.0f', clock_ms())
+    redis.call('HSET', key, 'again', it.again)
   end
   if given.broadcast then
     redis.call('HSET', prefix .. 'broadcast:' .. given.broadcast, 'o:' .. given.id, head)
@@ -276,9 +291,6 @@ function Outbox.note(ctx, f, name)
     redis.call('HSET', key, unpack(changes))
   end
   Outbox.settle(ctx, f.id, it)
-  if it.over ~= '1' and it.stream == '-' and it.bytes and f.kind == 'settled' then
-    enter(prefix, f.id, it, false) -- a person said: send it again
-  end
 end
 
 -- Written down as being sent.
