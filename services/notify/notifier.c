@@ -17,6 +17,7 @@
 #include "notify/alert_flow.h"
 #include "notify/alert_projection.h"
 #include "notify/callback_server.h"
+#include "notify/feed.h"
 #include "notify/inbox.h"
 #include "notify/notify_config.h"
 #include "notify/outbound.h"
@@ -47,6 +48,7 @@ struct notifier {
     struct rebuild known; /* the sources of facts our journal names */
     struct alert_flow *flow;
     struct outbox *outbox; /* NULL: nothing but alerts goes out */
+    struct feed *feed;     /* NULL: none is configured */
     struct alert_projection projection;
     pthread_mutex_t hook_lock; /* the journal's committer outlives the projector on the way down */
     struct projector *projector;
@@ -602,6 +604,15 @@ static void handle_alerts(void *arg, const struct admin_request *request,
     json_decref(list);
 }
 
+static int need_outbox_journal(const struct notifier *self, struct error *err)
+{
+    if (self->config->outbox_journal)
+        return 0;
+    return error_set(err, ERROR_CONFIG,
+                     "notify.outbox_journal is missing: outward names accounts, outlets or a feed, "
+                     "and what goes out is journalled first; write its directory");
+}
+
 /* Apart from the alerts in all it has. */
 static int open_outbox(struct notifier *self, struct error *err)
 {
@@ -611,12 +622,28 @@ static int open_outbox(struct notifier *self, struct error *err)
                                             .journal = self->config->outbox_journal };
     if (outward->accounts_count == 0 && outward->outlets_count == 0)
         return 0;
-    if (!options.journal)
-        return error_set(err, ERROR_CONFIG,
-                         "notify.outbox_journal is missing: outward names accounts or outlets, and "
-                         "what goes out is journalled first; write its directory");
+    if (need_outbox_journal(self, err) != 0)
+        return -1;
     self->outbox = outbox_new(&options, err);
     return self->outbox ? 0 : -1;
+}
+
+static int open_feed(struct notifier *self, struct error *err)
+{
+    const struct outward_config *outward = service_shared(self->service);
+    const struct outward_feed *feed = &outward->feed;
+    if (!feed->listen && !feed->publish_endpoint && !feed->snapshot_endpoint)
+        return 0;
+    if (need_outbox_journal(self, err) != 0)
+        return -1;
+    const struct feed_options options = { .config = outward,
+                                          .common = service_common(self->service),
+                                          .directory = self->config->outbox_journal->directory,
+                                          .context = self->context,
+                                          .security = self->security,
+                                          .metrics = service_metrics(self->service) };
+    self->feed = feed_new(&options, err);
+    return self->feed ? 0 : -1;
 }
 
 /* In this order: whoever is opened later uses those before. */
@@ -627,7 +654,7 @@ static int open_all(struct notifier *self, struct error *err)
         open_outbound(self, err) != 0 || open_flow(self, err) != 0 || open_loop(self, err) != 0 ||
         open_link(self, err) != 0 || open_stream(self, err) != 0 ||
         open_projector(self, err) != 0 || open_callbacks(self, err) != 0 ||
-        open_outbox(self, err) != 0)
+        open_outbox(self, err) != 0 || open_feed(self, err) != 0)
         return -1;
     admin_handle(service_admin(self->service), "/alerts", ADMIN_CONTROL, handle_alerts, self);
     self->heartbeat = service_heartbeat_new(self->service, "alerts");
@@ -645,6 +672,7 @@ static void notifier_stop(void **self_p)
     struct notifier *self = *self_p;
     if (!self)
         return;
+    feed_destroy(&self->feed);
     outbox_destroy(&self->outbox);
     callback_server_destroy(&self->callbacks);
     if (self->has_thread) {
@@ -740,6 +768,8 @@ static void notifier_describe(void *arg, json_t *detail)
     projector_describe(self->projector, detail);
     if (self->outbox)
         outbox_describe(self->outbox, detail);
+    if (self->feed)
+        feed_describe(self->feed, detail);
 }
 
 static void notifier_reload(void *arg)
