@@ -31,6 +31,7 @@ struct api_client {
     size_t chosen;
     bool is_chosen;
     char places[API_DESKS_MAX][API_PLACE_BYTES];
+    json_t *problem; /* of the last refusal */
 };
 
 struct answer {
@@ -102,8 +103,15 @@ void api_client_destroy(struct api_client **self_p)
         explicit_bzero((*self_p)->token, strlen((*self_p)->token));
         free((*self_p)->token);
     }
+    if (*self_p)
+        json_decref((*self_p)->problem);
     free(*self_p);
     *self_p = NULL;
+}
+
+const json_t *api_client_problem(const struct api_client *self)
+{
+    return self->problem;
 }
 
 size_t api_client_desks(const struct api_client *self)
@@ -234,15 +242,18 @@ static int ask(struct api_client *self, struct call *call, json_t **out, long *s
                struct error *err)
 {
     *out = NULL;
+    json_decref(self->problem);
+    self->problem = NULL;
     int rc = send_call(self, call, err);
     if (status)
         *status = call->status;
     json_t *value =
         call->answer.length ? json_loadb(call->answer.text, call->answer.length, 0, NULL) : NULL;
     free(call->answer.text);
-    if (rc == 0 && (call->status < 200 || call->status > 299))
+    if (rc == 0 && (call->status < 200 || call->status > 299)) {
         rc = refuse(call->status, value, err);
-    else if (rc == 0 && call->status != 204 && !value)
+        self->problem = json_incref(value);
+    } else if (rc == 0 && call->status != 204 && !value)
         rc = error_set(err, ERROR_UNAVAILABLE, "desk's answer is not understood");
     if (rc == 0)
         *out = value;

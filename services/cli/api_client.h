@@ -40,6 +40,10 @@ int api_get(struct api_client *self, const char *path, json_t **out, long *statu
 int api_post(struct api_client *self, const char *path, const json_t *body, json_t **out,
              long *status, struct error *err) MUST_USE;
 
+/* What desk answered to the last call it refused: a problem document. NULL: it refused none.
+ * Borrowed until the next call. */
+const json_t *api_client_problem(const struct api_client *self);
+
 /* Text for a path or query, percent-encoded; freed by the caller. */
 char *api_escape(const char *text);
 

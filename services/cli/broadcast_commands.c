@@ -31,6 +31,20 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "";
 }
 
+/* Says why, all of it where a draft has several faults, and returns the exit code. */
+static int fail(const struct api_client *desk, const struct error *err)
+{
+    const json_t *problems = desk ? json_object_get(api_client_problem(desk), "problems") : NULL;
+    size_t index;
+    const json_t *problem;
+    if (json_array_size(problems) < 2)
+        return command_fail(err);
+    (void)fprintf(stderr, "desg: it is not fit to go out:\n");
+    json_array_foreach(problems, index, problem)(void)
+        fprintf(stderr, "  %s\n", json_string_value(problem) ? json_string_value(problem) : "?");
+    return EXIT_REFUSED;
+}
+
 /* GET /v1/broadcasts/{words[1]} */
 static int fetch(const struct command_line *line, struct api_client *desk, json_t **out,
                  struct error *err)
@@ -82,7 +96,7 @@ static int draft(const struct command_line *line)
         return EXIT_USAGE;
     AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
     if (!desk || post_draft(line, desk, "/v1/broadcasts", NULL, &answer, &err) != 0)
-        return command_fail(&err);
+        return fail(desk, &err);
     if (line->is_json)
         return command_print_json(answer);
     say_version(answer, "Drafted");
@@ -101,7 +115,7 @@ static int update(const struct command_line *line)
     (void)snprintf(path, sizeof path, "/v1/broadcasts/%s/versions", line->words[1]);
     if (!desk || fetch(line, desk, &stands, &err) != 0 ||
         post_draft(line, desk, path, json_object_get(stands, "content"), &answer, &err) != 0)
-        return command_fail(&err);
+        return fail(desk, &err);
     if (line->is_json)
         return command_print_json(answer);
     say_version(answer, "Drafted");
@@ -209,8 +223,9 @@ static int decide_version(const struct command_line *line, const char *what, boo
         return command_fail(&err);
     if (line->is_json)
         return command_print_json(answer);
-    (void)printf("%s %s version %" JSON_INTEGER_FORMAT "%s%s\n", done, line->words[1], version,
-                 *text_of(answer, "state") ? ": " : "", text_of(answer, "state"));
+    bool is_scheduled = strcmp(text_of(answer, "state"), "scheduled") == 0;
+    (void)printf("%s %s version %" JSON_INTEGER_FORMAT "%s\n", done, line->words[1], version,
+                 is_scheduled ? ": it goes out at its time" : "");
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* desk_commands - queue, show, claim, alerts, trace: what waits, for the people at the desk. */
+/* desk_commands - queue, claim, alerts, trace: what waits, for the people at the desk. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,100 +92,10 @@ int command_queue(const struct command_line *line)
     return show_rows(line, path, "conversations", queue_columns, "Nothing waits in this queue.");
 }
 
-static void print_marks(const char *text, const json_t *reasons)
-{
-    size_t index;
-    const json_t *reason;
-    json_array_foreach(reasons, index, reason)
-    {
-        size_t offset = (size_t)json_integer_value(json_object_get(reason, "offset_bytes"));
-        size_t length = (size_t)json_integer_value(json_object_get(reason, "length_bytes"));
-        char words[TABLE_CELL_BYTES] = "";
-        if (text && length > 0 && offset + length <= strlen(text))
-            (void)snprintf(words, sizeof words, " \"%.*s\"", (int)(length < 80 ? length : 80),
-                           text + offset);
-        (void)printf("      why: %s", json_string_value(json_object_get(reason, "rule")));
-        table_print_text(words, 0);
-    }
-}
-
-static void print_event(const json_t *event)
-{
-    char when[TABLE_CELL_BYTES];
-    const json_t *verdict = json_object_get(event, "verdict");
-    const char *text = json_string_value(json_object_get(event, "text"));
-    const char *severity = json_string_value(json_object_get(verdict, "severity"));
-    int64_t at_ms = json_integer_value(json_object_get(event, "platform_time_ms"));
-    if (at_ms == 0)
-        at_ms = json_integer_value(json_object_get(event, "received_at_ms"));
-    table_format_time(at_ms, when);
-    (void)printf("\n  %s  %s  %s  %s\n", when, json_string_value(json_object_get(event, "kind")),
-                 severity ? severity : "-", json_string_value(json_object_get(event, "event")));
-    if (text)
-        table_print_text(text, 4);
-    if (json_object_get(event, "reaction"))
-        table_print_text(json_string_value(json_object_get(event, "reaction")), 4);
-    size_t attachments = json_array_size(json_object_get(event, "attachments"));
-    if (attachments > 0)
-        (void)printf("    [%zu attached]\n", attachments);
-    print_marks(text, json_object_get(verdict, "reasons"));
-}
-
 static const char *text_of(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
     return text ? text : "-";
-}
-
-/* What people decided of it, and their notes. */
-static void print_facts(const json_t *facts)
-{
-    size_t index;
-    const json_t *fact;
-    json_array_foreach(facts, index, fact)
-    {
-        char when[TABLE_CELL_BYTES];
-        const char *text = json_string_value(json_object_get(fact, "text"));
-        const char *reason = json_string_value(json_object_get(fact, "reason"));
-        const json_t *severity = json_object_get(fact, "severity");
-        table_format_time(json_integer_value(json_object_get(fact, "at_ms")), when);
-        (void)printf("\n  %s  %s by %s%s%s\n", when, text_of(fact, "what"), text_of(fact, "agent"),
-                     severity ? ": " : "",
-                     severity ? table_severity(json_integer_value(severity)) : "");
-        if (text || reason)
-            table_print_text(text ? text : reason, 4);
-    }
-}
-
-int command_show(const struct command_line *line)
-{
-    struct error err = { 0 };
-    struct id id;
-    char path[PATH_BYTES];
-    AUTO(drop_json) json_t *conversation = NULL;
-    if (command_id(line, 0, "conversation", &id, &err) != 0)
-        return command_fail(&err);
-    AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
-    (void)snprintf(path, sizeof path, "/v1/conversations/%s", line->words[0]);
-    if (!desk || api_get(desk, path, &conversation, NULL, &err) != 0)
-        return command_fail(&err);
-    if (line->is_json)
-        return command_print_json(conversation);
-    (void)printf("Conversation %s\n", text_of(conversation, "conversation"));
-    (void)printf("  channel %s, queue %s, state %s, severity %s, category %s, language %s\n",
-                 text_of(conversation, "channel"), text_of(conversation, "queue"),
-                 text_of(conversation, "state"),
-                 table_severity(json_integer_value(json_object_get(conversation, "severity"))),
-                 text_of(conversation, "category"), text_of(conversation, "language"));
-    const char *owner = json_string_value(json_object_get(conversation, "owner"));
-    if (owner && *owner)
-        (void)printf("  claimed by %s under fence %" JSON_INTEGER_FORMAT "\n", owner,
-                     json_integer_value(json_object_get(conversation, "fence")));
-    size_t index;
-    const json_t *event;
-    json_array_foreach(json_object_get(conversation, "events"), index, event) print_event(event);
-    print_facts(json_object_get(conversation, "facts"));
-    return 0;
 }
 
 int command_claim(const struct command_line *line)

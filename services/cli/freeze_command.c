@@ -10,7 +10,7 @@
 #include "cli/window_words.h"
 #include "clock/clock.h"
 
-enum { MINUTE_MS = 60000, DEFAULT_MINUTES = 60, MINUTES_MAX = 10080, WORD_BYTES = 64 };
+enum { MINUTE_MS = 60000, DEFAULT_MINUTES = 60, MINUTES_MAX = 43200, WORD_BYTES = 64 };
 
 static void drop_json(json_t **value_p)
 {
@@ -32,7 +32,7 @@ static int read_until(const struct command_line *line, int64_t now_ms, int64_t *
         minutes = strtol(line->minutes, &end, 10);
         if (*end != '\0' || end == line->minutes || errno != 0 || minutes < 1 ||
             minutes > MINUTES_MAX)
-            return error_set(err, ERROR_INVALID, "--minutes takes 1 to %d (a week), not '%.20s'",
+            return error_set(err, ERROR_INVALID, "--minutes takes 1 to %d (30 days), not '%.20s'",
                              (int)MINUTES_MAX, line->minutes);
     }
     *until_ms = now_ms + (int64_t)minutes * MINUTE_MS;
@@ -121,7 +121,7 @@ static int freeze_now(const struct command_line *line)
         return command_fail(&err);
     if (line->is_json)
         return command_print_json(answer);
-    say_frozen(body);
+    say_frozen(answer);
     (void)puts("desg freeze lift ends it");
     return 0;
 }

@@ -6,7 +6,9 @@
 #include "cli/command.h"
 #include "cli/control_client.h"
 #include "cli/status_notes.h"
+#include "cli/status_outward.h"
 #include "cli/table.h"
+#include "clock/clock.h"
 
 static const struct column process_columns[] = {
     { "name", "PROCESS", COLUMN_TEXT },
@@ -97,7 +99,9 @@ static void drop_json(json_t **value_p)
     json_decref(*value_p);
 }
 
-static json_t *ask_queues(const struct command_line *line, char *problem, size_t problem_bytes)
+/* What Redis says, as far as it answers. */
+static json_t *ask_redis(const struct command_line *line, json_t **outward, char *problem,
+                         size_t problem_bytes)
 {
     struct error err = { 0 };
     json_t *queues = NULL;
@@ -106,8 +110,19 @@ static json_t *ask_queues(const struct command_line *line, char *problem, size_t
         (void)snprintf(problem, problem_bytes, "%s", err.text);
         return json_array();
     }
-    (void)snprintf(problem, problem_bytes, "%s", store_problem(store));
+    *outward = status_outward_ask(store, &err);
+    (void)snprintf(problem, problem_bytes, "%s", *outward ? store_problem(store) : err.text);
     return queues;
+}
+
+static void print_banner(const json_t *outward)
+{
+    AUTO(drop_json) json_t *lines = status_outward_banner(outward, clock_unix_ms());
+    size_t index;
+    const json_t *text;
+    json_array_foreach(lines, index, text) table_print_text(json_string_value(text), 0);
+    if (json_array_size(lines) > 0)
+        (void)putchar('\n');
 }
 
 static bool is_silent(const json_t *process)
@@ -146,18 +161,20 @@ int command_status(const struct command_line *line)
     if (!names)
         return command_fail(&err);
     AUTO(drop_json) json_t *processes = ask_all(line->common->run_directory, names);
-    AUTO(drop_json) json_t *queues = ask_queues(line, problem, sizeof problem);
-    bool is_whole = json_array_size(processes) > 0;
+    AUTO(drop_json) json_t *outward = NULL;
+    AUTO(drop_json) json_t *queues = ask_redis(line, &outward, problem, sizeof problem);
+    bool is_whole = json_array_size(processes) > 0 && !status_outward_is_blocked(outward);
     size_t index;
     const json_t *process;
     json_array_foreach(processes, index, process) is_whole = is_whole && !is_silent(process);
     if (line->is_json) {
         AUTO(drop_json)
-        json_t *all = json_pack("{s:O, s:O, s:s}", "processes", processes, "queues", queues,
-                                "redis_problem", problem);
+        json_t *all = json_pack("{s:O, s:O, s:O?, s:s}", "processes", processes, "queues", queues,
+                                "outward", outward, "redis_problem", problem);
         (void)command_print_json(all);
         return is_whole ? 0 : EXIT_NOTHING;
     }
+    print_banner(outward);
     if (problem[0])
         (void)printf("Redis: %s\n\n", problem);
     table_print(processes, process_columns);
