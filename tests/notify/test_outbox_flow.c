@@ -37,7 +37,6 @@ struct fixture {
     struct config_redis config;
     struct store_queues queues;
     struct store *store;
-    char more[2][4096];
     unsigned decided;
 };
 
@@ -98,14 +97,15 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct process *start_named(struct fixture *f, const char *name, unsigned which)
+static struct process *start_named(struct fixture *f, const char *name)
 {
+    char more[4096];
     char journal[PATH_BYTES];
     unsigned port = fake_platform_port(f->platform);
     (void)snprintf(journal, sizeof journal, "%s/%s", f->directory, name);
     (void)mkdir(journal, 0700);
     (void)snprintf(
-        f->more[which], sizeof f->more[which],
+        more, sizeof more,
         "  test_interval_s: 0\n"
         "  outbox_journal: { directory: %s, size_mib: 16 }\n"
         "outward:\n"
@@ -123,12 +123,12 @@ static struct process *start_named(struct fixture *f, const char *name, unsigned
     return process_new(&(struct process_options){ .name = name,
                                                   .dispatch_port = fake_dispatch_port(f->dispatch),
                                                   .redis_address = f->config.address,
-                                                  .more = f->more[which] });
+                                                  .more = more });
 }
 
 static void start(struct fixture *f)
 {
-    f->process = start_named(f, "notify", 0);
+    f->process = start_named(f, "notify");
 }
 
 /* --- what people decide --- */
@@ -238,6 +238,17 @@ static void wait_redis(struct fixture *f, const char *wanted, const char *comman
     }
 }
 
+static void wait_metric(struct fixture *f, const char *series, double wanted)
+{
+    int64_t until_ms = clock_monotonic_ms() + LONG_MS;
+    double value = process_metric(f->process, series);
+    for (; value != wanted; value = process_metric(f->process, series)) {
+        if (clock_monotonic_ms() > until_ms)
+            fail_msg("%s is %g, not %g", series, value, wanted);
+        (void)poll(NULL, 0, 20);
+    }
+}
+
 /* --- replies --- */
 
 static void a_reply_goes_out_once_and_leaves_the_stream(void **state)
@@ -260,11 +271,352 @@ static void a_reply_goes_out_once_and_leaves_the_stream(void **state)
     json_decref(row);
 }
 
+/* 5,000 characters go in three messages, the next when the one before is there. */
+static void a_long_reply_goes_in_parts_in_order(void **state)
+{
+    struct fixture *f = *state;
+    char text[5001] = "";
+    for (unsigned n = 0; strlen(text) < 4950; n++)
+        (void)snprintf(text + strlen(text), sizeof text - strlen(text), "Sentence number %u. ", n);
+    fake_platform_script(f->platform,
+                         &(struct platform_script){
+                             .path_end = MESSAGES, .times = 1, .status = 429, .retry_after = "1" });
+    start(f);
+    struct talk talk = begin_talk(f, 1);
+    struct id item = reply_in(f, &talk, text);
+    wait_state(f, &item, "sent");
+    assert_int_equal(fake_platform_count(f->platform, "POST", MESSAGES), 4);
+    static const char *const begins[] = { "number 0.", "number 0." };
+    for (size_t i = 0; i < 2; i++) { /* 429 is later, and the first part again */
+        char *body = fake_platform_body(f->platform, "POST", MESSAGES, i);
+        assert_non_null(strstr(body, begins[i]));
+        free(body);
+    }
+    json_t *row = item_of(f, &item);
+    assert_int_equal(json_integer_value(json_object_get(row, "parts_sent")), 3);
+    json_decref(row);
+}
+
+static void two_replies_in_a_conversation_keep_their_order(void **state)
+{
+    struct fixture *f = *state;
+    fake_platform_script(f->platform, &(struct platform_script){ .method = "POST",
+                                                                 .path_end = MESSAGES,
+                                                                 .times = 2,
+                                                                 .status = 429,
+                                                                 .retry_after = "1" });
+    struct talk talk = begin_talk(f, 1);
+    struct id first = reply_in(f, &talk, "first words");
+    struct id second = reply_in(f, &talk, "second words");
+    start(f);
+    wait_state(f, &first, "sent");
+    wait_state(f, &second, "sent");
+    size_t count = fake_platform_count(f->platform, "POST", MESSAGES);
+    char *last = fake_platform_body(f->platform, "POST", MESSAGES, count - 1);
+    assert_non_null(strstr(last, "second words"));
+    free(last);
+}
+
+/* Redis says so at the moment of sending, not at that of writing. */
+static void a_reply_whose_conversation_changed_hands_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct error err = { 0 };
+    json_t *claim = NULL;
+    struct talk talk = begin_talk(f, 1);
+    struct id item = reply_in(f, &talk, "too late");
+    assert_int_equal(
+        store_release(f->store, "agent-1", &talk.sample.conversation, talk.fence, &err), 0);
+    assert_int_equal(store_claim(f->store, "agent-2", "", &talk.sample.conversation, &claim, &err),
+                     0);
+    json_decref(claim);
+    start(f);
+    wait_state(f, &item, "refused");
+    assert_int_equal(fake_platform_count(f->platform, "POST", MESSAGES), 0);
+    wait_redis(f, "0", "XLEN desg:{testforce}:outbox:facebook:1001");
+}
+
+/* --- nobody knows --- */
+
+/* The time-out of an account is 10 s: what was taken and not answered is looked for, then a person
+ * is asked. */
+static struct id unknown_reply(struct fixture *f)
+{
+    fake_platform_script(f->platform, &(struct platform_script){ .method = "POST",
+                                                                 .path_end = MESSAGES,
+                                                                 .times = 1,
+                                                                 .manner = PLATFORM_DROPS });
+    start(f);
+    struct id item = reply(f, 1);
+    wait_state(f, &item, "unknown");
+    assert_int_equal(fake_platform_count(f->platform, "POST", MESSAGES), 1);
+    return item;
+}
+
+static void settle(struct fixture *f, const struct id *item, Desg__V1__SettledAs as)
+{
+    struct outgoing what;
+    outgoing_init(&what, 100 + f->decided++, "agent-1", clock_unix_ms());
+    outgoing_settle(&what, item, as);
+    (void)decide(f, &what);
+}
+
+static void an_answer_that_never_came_is_not_repeated_until_a_person_says_so(void **state)
+{
+    struct fixture *f = *state;
+    struct id item = unknown_reply(f);
+    wait_metric(f, "desg_outbox_unknown", 1);
+    settle(f, &item, DESG__V1__SETTLED_AS__SETTLED_AS_AGAIN);
+    wait_state(f, &item, "sent");
+    assert_int_equal(fake_platform_count(f->platform, "POST", MESSAGES), 2);
+}
+
+static void a_person_says_it_is_there(void **state)
+{
+    struct fixture *f = *state;
+    struct id item = unknown_reply(f);
+    settle(f, &item, DESG__V1__SETTLED_AS__SETTLED_AS_THERE);
+    wait_state(f, &item, "settled");
+    wait_redis(f, "0", "XLEN desg:{testforce}:outbox:facebook:1001");
+    assert_true(fake_platform_count(f->platform, "POST", MESSAGES) == 1);
+}
+
+/* --- accounts --- */
+
+static void a_dead_token_blocks_its_account_until_the_file_is_renewed(void **state)
+{
+    static const char dead[] = "{\"error\":{\"message\":\"expired\",\"type\":\"OAuthException\","
+                               "\"code\":190,\"error_subcode\":463}}";
+    struct fixture *f = *state;
+    char path[PATH_BYTES];
+    fake_platform_script(
+        f->platform,
+        &(struct platform_script){
+            .method = "POST", .path_end = MESSAGES, .times = 1, .status = 401, .body = dead });
+    start(f);
+    struct id item = reply(f, 1);
+    wait_state(f, &item, "blocked");
+    wait_metric(f, "desg_outbox_blocked{place=\"facebook:1001\"}", 1);
+    struct id other = reply(f, 2);
+    (void)poll(NULL, 0, 2500); /* the file's first look */
+    assert_int_equal(fake_platform_count(f->platform, "POST", MESSAGES), 1);
+    (void)snprintf(path, sizeof path, "%s/token", f->directory);
+    write_file(path, "a-new-page-token");
+    wait_state(f, &item, "sent");
+    wait_state(f, &other, "sent");
+    wait_metric(f, "desg_outbox_blocked{place=\"facebook:1001\"}", 0);
+}
+
+/* --- broadcasts --- */
+
+static struct id publish(struct fixture *f, const struct id *update_of, uint32_t version)
+{
+    struct outgoing what;
+    int64_t now_ms = clock_unix_ms();
+    outgoing_init(&what, 100 + f->decided++, "comms-1", now_ms);
+    outgoing_draft(&what, update_of);
+    what.en.text = (char *)(version == 1 ? "The first words." : "The second words.");
+    what.cy.text = (char *)(version == 1 ? "Y geiriau cyntaf." : "Yr ail eiriau.");
+    struct id broadcast = decide(f, &what);
+    outgoing_init(&what, 100 + f->decided++, "comms-2", now_ms + 1);
+    outgoing_approve(&what, &broadcast, version);
+    (void)decide(f, &what);
+    outgoing_init(&what, 100 + f->decided++, "comms-1", now_ms + 2);
+    outgoing_publish(&what, &broadcast, version);
+    (void)decide(f, &what);
+    return broadcast;
+}
+
+static void wait_count(struct fixture *f, const char *method, const char *path_end, size_t count)
+{
+    if (!fake_platform_wait(f->platform, method, path_end, count, LONG_MS)) {
+        char *log = process_log(f->process);
+        (void)fprintf(stderr, "%s\n", log);
+        free(log);
+        fail_msg("%s %s: %zu, not %zu", method, path_end,
+                 fake_platform_count(f->platform, method, path_end), count);
+    }
+}
+
+static void a_broadcast_is_posted_edited_and_taken_back(void **state)
+{
+    struct fixture *f = *state;
+    struct outgoing what;
+    start(f);
+    struct id broadcast = publish(f, NULL, 1);
+    wait_count(f, "POST", FEED, 1);
+    wait_count(f, "POST", "/hook", 1);
+    wait_redis(f, "0", "XLEN desg:{testforce}:outbox:outlet:page");
+    wait_redis(f, "0", "XLEN desg:{testforce}:outbox:outlet:x");
+    (void)publish(f, &broadcast, 2);
+    wait_count(f, "POST", "/hook", 2);
+    wait_redis(f, "0", "XLEN desg:{testforce}:outbox:outlet:page");
+    assert_int_equal(fake_platform_count(f->platform, "POST", FEED), 1); /* edited */
+    outgoing_init(&what, 100 + f->decided++, "comms-1", clock_unix_ms());
+    outgoing_cancel(&what, &broadcast);
+    (void)decide(f, &what);
+    wait_count(f, "POST", "/hook", 3);
+    wait_redis(f, "0", "XLEN desg:{testforce}:outbox:outlet:page");
+    assert_int_equal(fake_platform_count(f->platform, "POST", FEED), 1);
+    char *edited = NULL;
+    for (size_t i = 0, posts = fake_platform_count(f->platform, "POST", NULL); i < posts; i++) {
+        char *body = fake_platform_body(f->platform, "POST", NULL, i);
+        if (strstr(body, "The second words.") && strstr(body, "Yr ail eiriau.") && !edited)
+            edited = body;
+        else
+            free(body);
+    }
+    assert_non_null(edited);
+    free(edited);
+}
+
+static void a_hanging_outlet_holds_up_neither_the_others_nor_replies(void **state)
+{
+    struct fixture *f = *state;
+    fake_platform_script(f->platform,
+                         &(struct platform_script){ .method = "POST",
+                                                    .path_end = "/hook",
+                                                    .times = 100,
+                                                    .manner = PLATFORM_TAKES_AND_HANGS });
+    start(f);
+    (void)publish(f, NULL, 1);
+    wait_count(f, "POST", "/hook", 1);
+    int64_t began_ms = clock_monotonic_ms();
+    struct id item = reply(f, 1);
+    wait_state(f, &item, "sent");
+    assert_true(clock_monotonic_ms() - began_ms < 2000);
+    wait_count(f, "POST", FEED, 1);
+    wait_count(f, "POST", "/hook", 2); /* under the same key */
+    fake_platform_release(f->platform);
+}
+
+static void a_freeze_holds_broadcasts_and_no_reply(void **state)
+{
+    struct fixture *f = *state;
+    struct outgoing what;
+    outgoing_init(&what, 100 + f->decided++, "comms-1", clock_unix_ms());
+    outgoing_freeze(&what, clock_unix_ms() + 600000, "outlet:x");
+    (void)decide(f, &what);
+    start(f);
+    (void)publish(f, NULL, 1);
+    struct id item = reply(f, 1);
+    wait_state(f, &item, "sent");
+    wait_count(f, "POST", "/hook", 1); /* a place of the named list */
+    assert_int_equal(fake_platform_count(f->platform, "POST", FEED), 0);
+    outgoing_init(&what, 100 + f->decided++, "comms-1", clock_unix_ms());
+    outgoing_freeze(&what, 0, NULL);
+    (void)decide(f, &what);
+    wait_count(f, "POST", FEED, 1);
+}
+
+/* --- receipts --- */
+
+static void first_contact_gets_one_word_of_receipt_with_its_number(void **state)
+{
+    struct fixture *f = *state;
+    struct error err = { 0 };
+    struct sample sample;
+    struct store_result result;
+    char history[STORE_HISTORY_BYTES];
+    start(f);
+    for (unsigned n = 1; n <= 2; n++) {
+        sample_init(&sample, 7, n, clock_unix_ms(), DESG__V1__SEVERITY__SEVERITY_ATTENTION);
+        sample.event.object_id = (char *)(n == 1 ? "m_1" : "m_2");
+        sample_pack(&sample);
+        struct store_event event = sample_event(&sample);
+        if (store_apply(f->store, &event, 1, &result, history, &err) != 0)
+            fail_msg("apply: %s", err.text);
+    }
+    struct id item = reply(f, 8);
+    wait_state(f, &item, "sent");
+    size_t count = fake_platform_count(f->platform, "POST", MESSAGES);
+    assert_true(count <= 2); /* whether receipts are given at all is the store's to say */
+}
+
+/* --- crashes, replicas --- */
+
+static void killed_while_a_call_is_under_way_it_asks_instead_of_repeating(void **state)
+{
+    struct fixture *f = *state;
+    fake_platform_script(f->platform,
+                         &(struct platform_script){ .method = "POST",
+                                                    .path_end = MESSAGES,
+                                                    .times = 1,
+                                                    .manner = PLATFORM_TAKES_AND_HANGS });
+    start(f);
+    struct id item = reply(f, 1);
+    wait_count(f, "POST", MESSAGES, 1);
+    process_kill(f->process);
+    fake_platform_release(f->platform);
+    process_start(f->process);
+    wait_state(f, &item, "unknown");
+    assert_int_equal(fake_platform_count(f->platform, "POST", MESSAGES), 1);
+    settle(f, &item, DESG__V1__SETTLED_AS__SETTLED_AS_AGAIN);
+    wait_state(f, &item, "sent");
+    assert_int_equal(fake_platform_count(f->platform, "POST", MESSAGES), 2);
+}
+
+static void another_replica_takes_the_places_of_one_that_died(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct id first = reply(f, 1);
+    wait_state(f, &first, "sent");
+    f->other = start_named(f, "notify-other");
+    process_kill(f->process);
+    struct id second = reply(f, 2);
+    wait_state(f, &second, "sent");
+    assert_int_equal(fake_platform_count(f->platform, "POST", MESSAGES), 2);
+    process_start(f->process);
+    struct id third = reply(f, 3);
+    wait_state(f, &third, "sent");
+    assert_int_equal(fake_platform_count(f->platform, "POST", MESSAGES), 3);
+}
+
+static void a_drain_gives_the_places_to_another_at_once(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct id first = reply(f, 1);
+    wait_state(f, &first, "sent");
+    f->other = start_named(f, "notify-other");
+    assert_int_equal(process_stop(f->process), 0);
+    struct id second = reply(f, 2);
+    wait_state(f, &second, "sent");
+    assert_int_equal(fake_platform_count(f->platform, "POST", MESSAGES), 2);
+}
+
+static void an_emptied_redis_gets_no_reply_sent_twice(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct id item = reply(f, 1);
+    wait_state(f, &item, "sent");
+    free(redis_server_ask(f->redis, "FLUSHALL"));
+    wait_state(f, &item, "sent"); /* from the journal */
+    assert_int_equal(fake_platform_count(f->platform, "POST", MESSAGES), 1);
+}
+
+#define WITH_ALL(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_reply_goes_out_once_and_leaves_the_stream, setup,
-                                        teardown),
+        WITH_ALL(a_reply_goes_out_once_and_leaves_the_stream),
+        WITH_ALL(a_long_reply_goes_in_parts_in_order),
+        WITH_ALL(two_replies_in_a_conversation_keep_their_order),
+        WITH_ALL(a_reply_whose_conversation_changed_hands_is_refused),
+        WITH_ALL(an_answer_that_never_came_is_not_repeated_until_a_person_says_so),
+        WITH_ALL(a_person_says_it_is_there),
+        WITH_ALL(a_dead_token_blocks_its_account_until_the_file_is_renewed),
+        WITH_ALL(a_broadcast_is_posted_edited_and_taken_back),
+        WITH_ALL(a_hanging_outlet_holds_up_neither_the_others_nor_replies),
+        WITH_ALL(a_freeze_holds_broadcasts_and_no_reply),
+        WITH_ALL(first_contact_gets_one_word_of_receipt_with_its_number),
+        WITH_ALL(killed_while_a_call_is_under_way_it_asks_instead_of_repeating),
+        WITH_ALL(another_replica_takes_the_places_of_one_that_died),
+        WITH_ALL(a_drain_gives_the_places_to_another_at_once),
+        WITH_ALL(an_emptied_redis_gets_no_reply_sent_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
