@@ -43,7 +43,10 @@ size_t percent_decode(char *text, bool is_form)
             i += 2;
             continue;
         }
-        text[at++] = is_form && text[i] == '+' ? ' ' : text[i];
+        char c = text[i];
+        if (is_form && c == '+')
+            c = ' ';
+        text[at++] = c;
     }
     text[at] = '\0';
     return at;

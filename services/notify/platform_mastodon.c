@@ -88,7 +88,7 @@ static void mastodon_sent(const struct platform_answer *answer, int64_t now_ms,
 const struct platform platform_mastodon = {
     .name = "mastodon",
     .has_key = true,
-    .key_lives_ms = 55 * 60 * 1000, /* an hour, less what clocks and queues take */
+    .key_lives_ms = 3300000, /* an hour, less what clocks and queues take */
     .send = mastodon_send,
     .sent = mastodon_sent,
     .edit = mastodon_edit,

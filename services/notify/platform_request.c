@@ -85,6 +85,7 @@ int platform_request_header(struct platform_request *out, struct error *err, con
     char *line = out->headers[out->header_count];
     va_list arguments;
     va_start(arguments, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start is above, clang 14 errs */
     int length = vsnprintf(line, PLATFORM_HEADER_BYTES, format, arguments);
     va_end(arguments);
     if (length < 0 || length >= PLATFORM_HEADER_BYTES || strpbrk(line, "\r\n"))

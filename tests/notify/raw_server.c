@@ -92,7 +92,9 @@ static SSL_CTX *make_tls(const char *ca_file)
     must(key != NULL, "key");
     X509 *certificate = make_certificate(key);
     FILE *file = fopen(ca_file, "we");
-    must(file && PEM_write_X509(file, certificate) == 1 && fclose(file) == 0, "certificate file");
+    must(file != NULL, "certificate file");
+    bool is_written = PEM_write_X509(file, certificate) == 1;
+    must(fclose(file) == 0 && is_written, "certificate file");
     SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
     must(tls && SSL_CTX_use_certificate(tls, certificate) == 1 &&
              SSL_CTX_use_PrivateKey(tls, key) == 1,
