@@ -24,6 +24,9 @@ enum { STORE_PLACE_BYTES = 160 }; /* "facebook:<account>", "outlet:<name>" with 
 
 /* --- places: one replica at a time --- */
 
+/* Where answers of this account wait: "facebook:108800000000001". */
+void store_place_of(const char *channel, const char *account, char out[static STORE_PLACE_BYTES]);
+
 struct store_owner {
     bool is_ours;
     uint64_t fence; /* rises with each change of owner; of the owner that is */

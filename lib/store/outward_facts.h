@@ -24,8 +24,6 @@ redisReply *store_outward_send(struct store *self, const Desg__V1__Fact *const *
 /* kind, conversation or broadcast, version, action, decided at: as functions/outbox.lua has it. */
 int store_item_head(const Desg__V1__OutboxItem *item, char out[static STORE_ITEM_HEAD_BYTES],
                     struct error *err) MUST_USE;
-/* Where answers to this account wait. */
-void store_place_of(const char *channel, const char *account, char out[static STORE_PLACE_BYTES]);
 
 /* outbox.c. null is NULL. */
 int store_json(struct store *self, const redisReply *text, json_t **out,

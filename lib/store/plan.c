@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "store/outbox.h"
+
 static const int64_t day_ms = 24LL * 3600 * 1000;
 
 /* How long may pass until somebody has looked, by severity. A force's configuration replaces it. */
@@ -239,13 +241,24 @@ static bool is_sensitive(const struct store_plan *plan, const Desg__V1__Verdict 
     return false;
 }
 
+static bool can_send_receipts(const struct store_queues *queues, const Desg__V1__Event *event)
+{
+    char place[STORE_PLACE_BYTES];
+    store_place_of(event->channel, event->account, place);
+    for (unsigned i = 0; i < queues->receipt_places_count; i++)
+        if (strcmp(queues->receipt_places[i], place) == 0)
+            return true;
+    return queues->receipt_places_count == 0;
+}
+
 /* A person wrote privately to an account that answers. */
 static bool may_be_receipted(const struct store_plan *plan, const Desg__V1__Event *event,
                              const struct store_queues *queues)
 {
     return store_receipt_after_hours(queues) > 0 && !plan->is_late &&
            event->kind == DESG__V1__EVENT_KIND__EVENT_KIND_MESSAGE && !event->is_public &&
-           !event->is_standby && (event->person[0] != '\0' || strchr(event->contact, '@'));
+           !event->is_standby && (event->person[0] != '\0' || strchr(event->contact, '@')) &&
+           can_send_receipts(queues, event);
 }
 
 void store_plan_make(struct store_plan *out, const Desg__V1__Event *event,

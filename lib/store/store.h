@@ -278,6 +278,8 @@ struct store_queues {
                                      hours, is acknowledged automatically; 0: none is */
     char **sensitive_categories;  /* whose receipt says nothing of what it is about */
     unsigned sensitive_categories_count;
+    char **receipt_places; /* store_place_of those accounts that can send one; none: all can */
+    unsigned receipt_places_count;
 };
 
 #endif

@@ -15,6 +15,7 @@ static void *start(struct service *service, const void *config, struct error *er
 {
     return route_new(&(struct route_options){ .common = service_common(service),
                                               .config = config,
+                                              .outward = service_shared(service),
                                               .name = service_name(service),
                                               .instance = service_instance(service),
                                               .metrics = service_metrics(service),
@@ -49,6 +50,12 @@ static void describe(void *self, json_t *detail)
 
 int main(int argc, char **argv)
 {
+    static const struct service_part outward = {
+        .name = "outward",
+        .fields = outward_config_fields,
+        .config_bytes = sizeof(struct outward_config),
+        .check = outward_config_check,
+    };
     static const struct service_spec spec = {
         .name = "route",
         .summary = "Puts classified events into the queues in Redis and tells notify of alerts "
@@ -63,6 +70,7 @@ int main(int argc, char **argv)
         .stop = stop,
         .is_ready = is_ready,
         .describe = describe,
+        .shared = &outward,
     };
     return service_main(argc, argv, &spec);
 }

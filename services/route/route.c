@@ -2,16 +2,20 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <czmq.h>
 
 #include "link/link.h"
 #include "route/lane.h"
 #include "route/watch.h"
+#include "store/outbox.h"
 
 enum { LANES = 2 };
 
 struct route {
+    struct route_config config; /* as given, with what the queues need to know of receipts */
+    char **receipt_places;
     void *context; /* one I/O thread for both lanes: it moves far more than they can apply */
     struct link_security *security;
     struct watch *watch;
@@ -35,7 +39,7 @@ static int open_context(struct route *self, const struct config_common *common, 
 static struct lane *open_lane(struct route *self, const struct route_options *options,
                               Desg__V1__Lane number, struct error *err)
 {
-    const struct route_config *config = options->config;
+    const struct route_config *config = &self->config;
     bool is_urgent = number == DESG__V1__LANE__LANE_URGENT;
     struct lane_options lane = {
         .lane = number,
@@ -54,12 +58,35 @@ static struct lane *open_lane(struct route *self, const struct route_options *op
     return lane_new(&lane, err);
 }
 
+/* An automatic receipt is ordered where an account can send it, and nowhere else: it would wait for
+ * ever. */
+static int set_receipts(struct route *self, const struct outward_config *outward, struct error *err)
+{
+    struct store_queues *queues = &self->config.queues;
+    if (!outward || outward->accounts_count == 0 || !*outward->receipts.is_on)
+        return 0;
+    self->receipt_places = calloc(outward->accounts_count, sizeof *self->receipt_places);
+    for (unsigned i = 0; self->receipt_places && i < outward->accounts_count; i++) {
+        char place[STORE_PLACE_BYTES];
+        store_place_of(outward->accounts[i].channel, outward->accounts[i].account, place);
+        self->receipt_places[i] = strdup(place);
+        queues->receipt_places_count += self->receipt_places[i] != NULL;
+    }
+    if (queues->receipt_places_count < outward->accounts_count)
+        return error_set(err, ERROR_SYSTEM, "no memory for route");
+    queues->receipt_places = self->receipt_places;
+    queues->receipt_after_hours = outward->receipts.again_after_hours;
+    queues->sensitive_categories = outward->receipts.sensitive_categories;
+    queues->sensitive_categories_count = outward->receipts.sensitive_categories_count;
+    return 0;
+}
+
 static int open_all(struct route *self, const struct route_options *options, struct error *err)
 {
     zsys_init(); /* before any thread: czmq sets itself up on first use */
     if (open_context(self, options->common, err) != 0)
         return -1;
-    self->watch = watch_new(options->common, options->config, options->metrics,
+    self->watch = watch_new(options->common, &self->config, options->metrics,
                             heartbeat_of(options, "watch"), err);
     if (!self->watch)
         return -1;
@@ -76,7 +103,8 @@ struct route *route_new(const struct route_options *options, struct error *err)
         (void)error_set(err, ERROR_SYSTEM, "no memory for route");
         return NULL;
     }
-    if (open_all(self, options, err) != 0)
+    self->config = *options->config;
+    if (set_receipts(self, options->outward, err) != 0 || open_all(self, options, err) != 0)
         route_destroy(&self);
     return self;
 }
@@ -92,6 +120,9 @@ void route_destroy(struct route **self_p)
     link_security_destroy(&self->security);
     if (self->context)
         (void)zmq_ctx_term(self->context);
+    for (unsigned i = 0; i < self->config.queues.receipt_places_count; i++)
+        free(self->receipt_places[i]);
+    free(self->receipt_places);
     free(self);
     *self_p = NULL;
 }

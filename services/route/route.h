@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "outward/outward_config.h"
 #include "route/route_config.h"
 #include "service/service.h"
 
@@ -13,7 +14,8 @@ struct route;
 
 struct route_options {
     const struct config_common *common;
-    const struct route_config *config; /* checked */
+    const struct route_config *config;    /* checked */
+    const struct outward_config *outward; /* for automatic receipts; NULL: none are ordered */
     const char *name;
     const struct id *instance;
     struct metrics *metrics;
