@@ -10,11 +10,11 @@
 #include "ingest/event_build.h"
 #include "ingest/split_json.h"
 
-enum { KIND_COUNT = 13 };
+enum { KIND_COUNT = 14 };
 
 static const char *const kind_names[KIND_COUNT] = {
     "unspecified", "message", "edit",    "unsend", "reaction", "postback",   "read",
-    "echo",        "comment", "mention", "notice", "unknown",  "unreadable",
+    "echo",        "comment", "mention", "notice", "unknown",  "unreadable", "outcome",
 };
 
 /* Channels an adapter may name; the last stands for any other. */

@@ -196,6 +196,8 @@ static void each_status_is_one_event(void **state)
     assert_memory_not_equal(told.split.events[0].id.bytes, told.split.events[1].id.bytes, ID_BYTES);
     assert_memory_not_equal(told.split.events[0].id.bytes, told.split.events[3].id.bytes, ID_BYTES);
     told_clear(&told);
+    assert_true(
+        split_counter("desg_ingest_events_total", "channel=\"whatsapp\",kind=\"outcome\"") >= 4);
 }
 
 int main(void)
