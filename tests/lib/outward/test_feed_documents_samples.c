@@ -161,7 +161,7 @@ static Desg__V1__BroadcastNews *copy_of(const Desg__V1__BroadcastNews *news)
     return copy;
 }
 
-Desg__V1__BroadcastNews *sample_news(enum sample which)
+Desg__V1__BroadcastNews *sample_news(enum feed_sample which)
 {
     static const double corners[][2] = { { 53.2261, -4.1280 },
                                          { 53.2270, -4.1010 },

@@ -12,7 +12,7 @@
 
 extern const struct outward_feed sample_feed;
 
-enum sample {
+enum feed_sample {
     SAMPLE_ROAD,          /* version 1, polygon, both languages */
     SAMPLE_ROAD_UPDATED,  /* version 3; 2 never went out */
     SAMPLE_ROAD_REOPENED, /* expired, and says so */
@@ -26,6 +26,6 @@ enum sample {
 };
 
 /* Freed with desg__v1__broadcast_news__free_unpacked. */
-Desg__V1__BroadcastNews *sample_news(enum sample which);
+Desg__V1__BroadcastNews *sample_news(enum feed_sample which);
 
 #endif

@@ -23,7 +23,7 @@ int main(int argc, char **argv)
     Desg__V1__BroadcastNews *news[SAMPLE_COUNT];
     for (int i = 0; i < SAMPLE_COUNT; i++) {
         char name[64];
-        news[i] = sample_news((enum sample)i);
+        news[i] = sample_news((enum feed_sample)i);
         (void)snprintf(name, sizeof name, "%d.cap.xml", i);
         write_file(argv[1], name,
                    cap_document(&sample_feed, news[i]->broadcast, news[i]->state, news[i]->at_ms));
