@@ -134,10 +134,12 @@ static int preview(const struct command_line *line)
         post_draft(line, desk, "/v1/broadcasts/preview", json_object_get(stands, "content"),
                    &answer, &err) != 0)
         return command_fail(&err);
+    bool is_fit = json_array_size(json_object_get(answer, "problems")) == 0;
     if (line->is_json)
-        return command_print_json(answer);
-    broadcast_print_preview(answer);
-    return 0;
+        (void)command_print_json(answer);
+    else
+        broadcast_print_preview(answer);
+    return is_fit ? 0 : EXIT_REFUSED;
 }
 
 /* --- show, list --- */

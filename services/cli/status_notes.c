@@ -1,6 +1,9 @@
 #include "cli/status_notes.h"
 
+#include <stdio.h>
 #include <string.h>
+
+enum { MINUTE_MS = 60000, OUTBOX_SLOW_MS = 10 * MINUTE_MS };
 
 static int64_t number_at(const json_t *object, const char *key)
 {
@@ -26,7 +29,8 @@ static void note_redis(json_t *notes, const json_t *redis)
         add(notes, "redis-away", json_sprintf("Redis: %s", *problem ? problem : state));
 }
 
-static void note_journal(json_t *notes, const json_t *journal)
+/* prefix: of the states and whose journal it is, "" for a service's own. */
+static void note_journal(json_t *notes, const json_t *journal, const char *prefix)
 {
     static const struct {
         const char *journal_state;
@@ -34,14 +38,18 @@ static void note_journal(json_t *notes, const json_t *journal)
         const char *text;
     } words[] = {
         { "getting-full", "journal-getting-full",
-          "the journal is getting full: what is finished is deleted early" },
-        { "full", "journal-full", "the journal is full: nothing new is kept" },
-        { "dead", "journal-dead",
-          "the journal failed twice: nothing can be stored; look at the disk" },
+          "journal is getting full: what is finished is deleted early" },
+        { "full", "journal-full", "journal is full: nothing new is kept" },
+        { "dead", "journal-dead", "journal failed twice: nothing can be stored; look at the disk" },
     };
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (strcmp(text_at(journal, "state"), words[i].journal_state) == 0)
-            add(notes, words[i].state, json_string(words[i].text));
+        if (strcmp(text_at(journal, "state"), words[i].journal_state) == 0) {
+            char state[48];
+            (void)snprintf(state, sizeof state, "%s%s%s", prefix, *prefix ? "-" : "",
+                           words[i].state);
+            add(notes, state,
+                json_sprintf("the %s%s%s", prefix, *prefix ? " " : "", words[i].text));
+        }
 }
 
 static void note_classify(json_t *notes, const json_t *detail)
@@ -131,6 +139,69 @@ static void note_projection(json_t *notes, const json_t *projector)
                          (json_int_t)number_at(projector, "behind")));
 }
 
+static void note_blocked(json_t *notes, const json_t *blocked)
+{
+    size_t index;
+    const json_t *place;
+    json_array_foreach(blocked, index, place) add(
+        notes, "account-blocked",
+        json_sprintf("%s is blocked%s%s: renew its token, or lift the platform's restriction; it "
+                     "goes on by itself",
+                     text_at(place, "place"), *text_at(place, "problem") ? ": " : "",
+                     text_at(place, "problem")));
+}
+
+static void note_slow(json_t *notes, const json_t *oldest)
+{
+    const char *kind;
+    const json_t *age;
+    json_object_foreach((json_t *)oldest, kind, age) if (json_integer_value(age) > OUTBOX_SLOW_MS)
+        add(notes, "outbox-slow",
+            json_sprintf("what goes out waits: of the kind %s the oldest for %" JSON_INTEGER_FORMAT
+                         " minutes",
+                         kind, json_integer_value(age) / MINUTE_MS));
+}
+
+static void note_down(json_t *notes, const json_t *places)
+{
+    const char *name;
+    const json_t *place;
+    json_object_foreach((json_t *)places, name,
+                        place) if (json_is_true(json_object_get(place, "down")))
+        add(notes, "platform-down",
+            json_sprintf("%s does not answer: what waits for it "
+                         "goes out later",
+                         name));
+}
+
+/* notify: replies and broadcasts. A freeze is told by Redis, at the top. */
+static void note_outbox(json_t *notes, const json_t *outbox)
+{
+    int64_t unknown = number_at(outbox, "unknown");
+    note_journal(notes, json_object_get(outbox, "journal"), "outbox");
+    note_blocked(notes, json_object_get(outbox, "blocked"));
+    note_down(notes, json_object_get(outbox, "places"));
+    note_slow(notes, json_object_get(outbox, "oldest_ms"));
+    if (unknown > 0)
+        add(notes, "unknown-waiting",
+            json_sprintf("%" JSON_INTEGER_FORMAT
+                         " sent or not, nobody knows: a person has to say, see desg unknown",
+                         (json_int_t)unknown));
+    if (outbox)
+        note_projection(notes, json_object_get(outbox, "projector"));
+}
+
+static void note_feed(json_t *notes, const json_t *feed)
+{
+    const char *state = text_at(feed, "state");
+    if (strcmp(state, "last-known") == 0)
+        add(notes, "feed-stale",
+            json_string("the public feed shows what it knew last: Redis has not been read since"));
+    else if (strcmp(state, "empty") == 0)
+        add(notes, "feed-empty",
+            json_string("the public feed has nothing to show: Redis could not be read yet"));
+}
+
 json_t *status_notes(const json_t *status)
 {
     const json_t *detail = json_object_get(status, "detail");
@@ -140,14 +211,17 @@ json_t *status_notes(const json_t *status)
     if (json_is_array(own))
         return notes;
     note_redis(notes, json_object_get(detail, "redis"));
-    note_journal(notes, json_object_get(detail, "journal"));
+    note_journal(notes, json_object_get(detail, "journal"), "");
     note_projection(notes, json_object_get(detail, "projector"));
     if (strcmp(service, "classify") == 0)
         note_classify(notes, detail);
     if (strcmp(service, "route") == 0)
         note_route(notes, detail);
-    if (strcmp(service, "notify") == 0)
+    if (strcmp(service, "notify") == 0) {
         note_notify(notes, detail);
+        note_outbox(notes, json_object_get(detail, "outbox"));
+        note_feed(notes, json_object_get(detail, "feed"));
+    }
     if (strcmp(text_at(status, "state"), "draining") == 0)
         add(notes, "draining", json_string("draining: it finishes what is in hand and ends"));
     return notes;
