@@ -95,6 +95,7 @@ int command_tasks(const struct command_line *line);
 int command_places(const struct command_line *line);
 int command_replay(const struct command_line *line);
 int command_adopt(const struct command_line *line);
+int command_verify(const struct command_line *line);
 /* desg replay --archive: imports what was stored since then into line->into and adopts that. */
 int command_adopt_archive(const struct command_line *line, int64_t since_ms, int64_t until_ms);
 

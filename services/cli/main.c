@@ -70,6 +70,9 @@ static const struct command commands[] = {
     { "adopt", command_adopt,
       "adopt                        hands on what the journal of an ingest that is gone holds", 0,
       false },
+    { "verify", command_verify,
+      "verify [BODY]                is a webhook of ours genuine? needs no configuration", 1,
+      true },
 };
 
 struct arguments {
