@@ -342,6 +342,9 @@ static int bind_socket(const struct feed_publisher *self, void *socket, const ch
                          zmq_strerror(zmq_errno()));
     if (zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, bound, &size) != 0)
         bound[0] = '\0';
+    if (!self->options.security && !endpoint_is_local(&endpoint))
+        log_warn("link_unprotected", KV("link", "feed"), KV("endpoint", bound),
+                 KV("remedy", "configure curve"));
     return 0;
 }
 
