@@ -59,8 +59,8 @@ static void print_words(const char *language, const json_t *words)
     (void)printf("\n  %s\n", language);
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         if (*text_of(words, parts[i])) {
-            (void)printf("    %-12s", parts[i]);
-            table_print_text(text_of(words, parts[i]), 0);
+            (void)printf("    %s\n", parts[i]);
+            table_print_text(text_of(words, parts[i]), 6);
         }
 }
 
@@ -115,6 +115,18 @@ static void print_who(const json_t *broadcast)
     print_line("reason  ", text_of(broadcast, "reason"));
 }
 
+/* Where the newest version is not the one that is out. */
+static void print_public(const json_t *broadcast)
+{
+    json_int_t newest = json_integer_value(json_object_get(broadcast, "version"));
+    json_int_t public = json_integer_value(json_object_get(broadcast, "published_version"));
+    json_int_t scheduled = json_integer_value(json_object_get(broadcast, "scheduled_version"));
+    if (public > 0 && public != newest)
+        (void)printf("  PUBLIC: version %" JSON_INTEGER_FORMAT " is what people read\n", public);
+    if (scheduled > 0)
+        (void)printf("  scheduled: version %" JSON_INTEGER_FORMAT "\n", scheduled);
+}
+
 void broadcast_print(const json_t *broadcast, int64_t now_unix_ms)
 {
     const json_t *content = json_object_get(broadcast, "content");
@@ -126,7 +138,8 @@ void broadcast_print(const json_t *broadcast, int64_t now_unix_ms)
         json_integer_value(json_object_get(broadcast, "version")), text_of(broadcast, "state"));
     print_line("kind    ", text_of(content, "kind"));
     print_line("road    ", text_of(content, "road"));
-    print_line("         ", text_of(content, "road_state"));
+    print_line("state   ", text_of(content, "road_state"));
+    print_public(broadcast);
     print_who(broadcast);
     print_when("starts  ", content, "starts_at_ms", now_unix_ms);
     print_when("expires ", content, "expires_at_ms", now_unix_ms);
