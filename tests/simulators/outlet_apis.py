@@ -106,7 +106,7 @@ def meta_allow(place, request, code=613):
     if place.options["is_restricted"]:
         raise meta_refusal(400, 10, 1893063)
     used, _reset_s = place.use()
-    usage = json.dumps({"call_count": min(used, 100), "total_time": 1, "total_cputime": 1})
+    usage = json.dumps({"call_count": place.usage(), "total_time": 1, "total_cputime": 1})
     headers = [("X-Page-Usage", usage)] if place.kind == "facebook" else [("X-App-Usage", usage)]
     if used > 100:
         raise meta_refusal(429 if code == 613 else 400, code, headers=headers)

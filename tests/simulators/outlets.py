@@ -132,6 +132,11 @@ class Place:
             self.current.is_limited = used > 100
             return used, reset_s
 
+    def usage(self):
+        """Percent of Meta's long windows, as its headers tell it: at 100 a sender had better wait for minutes. Our windows are short."""
+        limit, count = self.options["rate_limit"], self.window[1]
+        return min(100, 100 * count // limit) if limit and not self.options["retry_after_s"] else 1
+
     def is_new_nonce(self, nonce):
         with self.lock:
             is_new = nonce != "" and nonce not in self.nonces
