@@ -207,7 +207,7 @@ static void answer_again(struct api_call *call, const Desg__V1__Fact *asked, con
     } else if (!fact_is_same(asked, stored))
         api_key_used(call);
     else
-        api_answer(call, 200, answer_of(stored));
+        api_answer(call, 200, answer_of(call, stored));
     desg__v1__fact__free_unpacked(stored, NULL);
 }
 
@@ -242,6 +242,37 @@ void api_fact_drop(struct api_call *call, const struct id *id)
     fact_index_drop(call->api->index, id);
 }
 
+json_t *api_fact_plain(struct api_call *call, const Desg__V1__Fact *fact)
+{
+    (void)call;
+    return fact_describe(fact);
+}
+
+/* Redis may know the key where this desk does not: is it the same change? */
+static bool is_asked_for(const Desg__V1__Fact *asked, const struct store_fact_done *done)
+{
+    if (!done->is_repeat)
+        return true;
+    Desg__V1__Fact *stored =
+        unpack_or_end(&desg__v1__fact__descriptor, done->fact, done->fact_length);
+    bool is_same = stored && fact_is_same(asked, stored);
+    desg__v1__fact__free_unpacked(stored, NULL);
+    return is_same;
+}
+
+void api_fact_store_done(struct api_call *call, const struct id *id, const Desg__V1__Fact *asked,
+                         struct store_fact_done *done, api_fact_answer *answer_of)
+{
+    if (is_asked_for(asked, done)) {
+        api_fact_store(call, id, done->fact, done->fact_length, answer_of);
+    } else {
+        api_fact_drop(call, id);
+        api_key_used(call);
+    }
+    free(done->fact);
+    done->fact = NULL;
+}
+
 void api_fact_store(struct api_call *call, const struct id *id, const void *bytes, size_t length,
                     api_fact_answer *answer_of)
 {
@@ -259,7 +290,7 @@ void api_fact_store(struct api_call *call, const struct id *id, const void *byte
     id_text(id->bytes, text);
     log_info("fact_stored", KV("fact", text), KV("kind", fact_kind(fact)),
              KV("sequence", sequence));
-    api_answer(call, 200, answer_of(fact));
+    api_answer(call, 200, answer_of(call, fact));
     desg__v1__fact__free_unpacked(fact, NULL);
 }
 

@@ -14,7 +14,9 @@
 #include "desk/http_server.h"
 #include "desk/tokens.h"
 #include "ids/ids.h"
+#include "outward/outward_config.h"
 #include "projector/projector.h"
+#include "store/outbox.h"
 #include "store/store.h"
 
 enum {
@@ -36,7 +38,7 @@ enum api_kind {
 };
 
 /* What a {name} in a path is. */
-enum api_place { PLACE_NONE, PLACE_ID, PLACE_QUEUE };
+enum api_place { PLACE_NONE, PLACE_ID, PLACE_QUEUE, PLACE_REFERENCE };
 
 struct route {
     const char *method;
@@ -61,6 +63,7 @@ struct api {
     struct id source;
     const char *name; /* of this desk */
     uint32_t lease_s;
+    const struct outward_config *outward;
 };
 
 struct api_call {
@@ -70,9 +73,10 @@ struct api_call {
     const struct http_request *request;
     struct token_holder holder;
     struct id id;                      /* PLACE_ID */
-    char name[API_NAME_MAX_BYTES + 1]; /* PLACE_QUEUE */
+    char name[API_NAME_MAX_BYTES + 1]; /* PLACE_QUEUE, PLACE_REFERENCE */
     char key[API_KEY_MAX_BYTES + 1];   /* API_CHANGE */
     json_t *body;                      /* an object; empty where none was sent */
+    json_t *beside; /* members of the answer that are not in its fact; NULL: none */
     struct http_answer *answer;
 };
 
@@ -104,6 +108,11 @@ bool body_fence(struct api_call *call, uint64_t *fence);
 bool body_id(struct api_call *call, const char *name, bool is_required, struct id *out,
              bool *is_given);
 bool body_severity(struct api_call *call, const char *name, Desg__V1__Severity *out);
+/* A whole number from least to most. */
+bool body_number(struct api_call *call, const char *name, int64_t least, int64_t most,
+                 int64_t *out);
+/* Refuses with 422: the member name must be so. false. */
+bool body_refuse(struct api_call *call, const char *name, const char *must_be);
 
 /* --- answering --- */
 
@@ -141,6 +150,10 @@ int api_conversation(struct api_call *call, const struct id *conversation, json_
 int api_quarantined(struct api_call *call, const struct id *event, json_t **out,
                     struct id *conversation);
 
+/* May the caller see the conversation that row names? 1 yes, 0 no, -1 Redis is away. What is no
+ * longer there is nobody's secret. */
+int api_sees_conversation(struct api_call *call, const json_t *row, struct error *err);
+
 /* State, owner, fence and so on of a conversation: nothing anybody wrote. */
 json_t *api_claim_of(const json_t *conversation);
 
@@ -155,13 +168,19 @@ enum fact_outcome {
 
 /* Starts the fact of this call: id from agent and key, agent, time. FACT_NEW must end with
  * api_fact_store or api_fact_drop. answer_of makes the answer from a stored fact. */
-typedef json_t *api_fact_answer(const Desg__V1__Fact *fact);
+typedef json_t *api_fact_answer(struct api_call *call, const Desg__V1__Fact *fact);
 enum fact_outcome api_fact_begin(struct api_call *call, Desg__V1__Fact *fact, struct id *id,
                                  api_fact_answer *answer_of);
 /* Journals it and answers 200 with answer_of. */
 void api_fact_store(struct api_call *call, const struct id *id, const void *bytes, size_t length,
                     api_fact_answer *answer_of);
 void api_fact_drop(struct api_call *call, const struct id *id);
+/* Its members as fact_describe has them. */
+api_fact_answer api_fact_plain;
+/* Stores what a function in Redis decided, unless it knew the key for another change; frees
+ * done->fact. */
+void api_fact_store_done(struct api_call *call, const struct id *id, const Desg__V1__Fact *asked,
+                         struct store_fact_done *done, api_fact_answer *answer_of);
 /* The key was used for another change: 422. */
 void api_key_used(struct api_call *call);
 /* Journals fact under a random id, for what has no key; 0, or -1 with the answer given. */
@@ -182,5 +201,9 @@ api_handler api_queues, api_queue, api_conversation_show, api_claim_show, api_al
 api_handler api_quarantine, api_quarantine_show, api_quarantine_removal;
 api_handler api_claim, api_heartbeat, api_release, api_close, api_grade, api_note, api_acknowledge;
 api_handler api_audit;
+api_handler api_reply, api_items, api_item, api_settlement, api_places, api_reference;
+api_handler api_freeze_show, api_freeze, api_freeze_lift;
+api_handler api_broadcasts, api_broadcast, api_draft, api_preview, api_update;
+api_handler api_approve, api_publish, api_cancel;
 
 #endif

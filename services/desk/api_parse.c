@@ -1,12 +1,13 @@
 /* What strangers send, taken apart: paths, query parameters, keys, bodies. */
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "desk/api.h"
 
-enum { DETAIL_BYTES = 256 };
+enum { DETAIL_BYTES = 256, REFERENCE_MAX_BYTES = 24 };
 
 /* --- path --- */
 
@@ -16,6 +17,19 @@ static bool take_queue(const char *text, size_t length, struct api_call *call)
         return false;
     for (size_t i = 0; i < length; i++)
         if (!isalnum((unsigned char)text[i]) && !strchr("-_.", text[i]))
+            return false;
+    memcpy(call->name, text, length);
+    call->name[length] = '\0';
+    return true;
+}
+
+/* As people say it: letters and digits, in groups. */
+static bool take_reference(const char *text, size_t length, struct api_call *call)
+{
+    if (length == 0 || length > REFERENCE_MAX_BYTES)
+        return false;
+    for (size_t i = 0; i < length; i++)
+        if (!isalnum((unsigned char)text[i]) && text[i] != '-' && text[i] != ' ')
             return false;
     memcpy(call->name, text, length);
     call->name[length] = '\0';
@@ -44,8 +58,11 @@ static bool match_path(const struct route *route, const char *path, struct api_c
     size_t length = strcspn(path + before, "/");
     if (strcmp(path + before + length, rest) != 0)
         return false;
-    return route->place == PLACE_ID ? take_id(path + before, length, &call->id)
-                                    : take_queue(path + before, length, call);
+    if (route->place == PLACE_ID)
+        return take_id(path + before, length, &call->id);
+    if (route->place == PLACE_REFERENCE)
+        return take_reference(path + before, length, call);
+    return take_queue(path + before, length, call);
 }
 
 unsigned api_match(const char *method, const char *path, struct api_call *call, const char **allow)
@@ -186,7 +203,7 @@ bool api_parse_body(struct api_call *call)
     return false;
 }
 
-static bool wrong(struct api_call *call, const char *name, const char *must_be)
+bool body_refuse(struct api_call *call, const char *name, const char *must_be)
 {
     char detail[DETAIL_BYTES];
     (void)snprintf(detail, sizeof detail, "The member %s must be %s.", name, must_be);
@@ -228,7 +245,7 @@ bool body_text(struct api_call *call, const char *name, size_t least, size_t mos
     char range[48];
     (void)snprintf(range, sizeof range, "a text of %zu to %zu bytes", least, most);
     if (!json_is_string(value) || length < least || length > most)
-        return wrong(call, name, range);
+        return body_refuse(call, name, range);
     *out = json_string_value(value);
     return true;
 }
@@ -237,7 +254,7 @@ bool body_fence(struct api_call *call, uint64_t *fence)
 {
     const json_t *value = json_object_get(call->body, "fence");
     if (!json_is_integer(value) || json_integer_value(value) < 1)
-        return wrong(call, "fence", "the number the claim was answered with");
+        return body_refuse(call, "fence", "the number the claim was answered with");
     *fence = (uint64_t)json_integer_value(value);
     return true;
 }
@@ -251,7 +268,7 @@ bool body_id(struct api_call *call, const char *name, bool is_required, struct i
         return true;
     const char *text = json_string_value(value);
     if (!text || !take_id(text, json_string_length(value), out))
-        return wrong(call, name, "an id: 32 hex digits");
+        return body_refuse(call, name, "an id: 32 hex digits");
     return true;
 }
 
@@ -265,5 +282,17 @@ bool body_severity(struct api_call *call, const char *name, Desg__V1__Severity *
             *out = (Desg__V1__Severity)(DESG__V1__SEVERITY__SEVERITY_ROUTINE + i);
             return true;
         }
-    return wrong(call, name, "routine, attention, review, urgent or life-at-risk");
+    return body_refuse(call, name, "routine, attention, review, urgent or life-at-risk");
+}
+
+bool body_number(struct api_call *call, const char *name, int64_t least, int64_t most, int64_t *out)
+{
+    const json_t *value = json_object_get(call->body, name);
+    char range[80];
+    (void)snprintf(range, sizeof range, "a whole number from %" PRId64 " to %" PRId64, least, most);
+    if (!json_is_integer(value) || json_integer_value(value) < least ||
+        json_integer_value(value) > most)
+        return body_refuse(call, name, range);
+    *out = json_integer_value(value);
+    return true;
 }

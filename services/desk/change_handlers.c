@@ -47,18 +47,6 @@ static void store_packed(struct api_call *call, const Desg__V1__Fact *fact, cons
     free(bytes);
 }
 
-/* Redis may know the key where this desk does not: is it the same change? */
-static bool is_asked_for(const Desg__V1__Fact *asked, const struct store_fact_done *done)
-{
-    if (!done->is_repeat)
-        return true;
-    Desg__V1__Fact *stored =
-        unpack_or_end(&desg__v1__fact__descriptor, done->fact, done->fact_length);
-    bool is_same = stored && fact_is_same(asked, stored);
-    desg__v1__fact__free_unpacked(stored, NULL);
-    return is_same;
-}
-
 /* A decision: the function fills in what it covers, and that is what is journalled. */
 static void decide(struct api_call *call, Desg__V1__Fact *fact, const struct id *last_event,
                    const struct id *conversation)
@@ -67,7 +55,7 @@ static void decide(struct api_call *call, Desg__V1__Fact *fact, const struct id 
     struct id id;
     struct store_fact_done done = { 0 };
     assert(call && call->store);
-    if (api_fact_begin(call, fact, &id, fact_describe) != FACT_NEW)
+    if (api_fact_begin(call, fact, &id, api_fact_plain) != FACT_NEW)
         return;
     if (conversation && api_conversation(call, conversation, NULL) != 0) {
         api_fact_drop(call, &id);
@@ -78,13 +66,7 @@ static void decide(struct api_call *call, Desg__V1__Fact *fact, const struct id 
         answer_refusal(call, conversation, &err);
         return;
     }
-    if (is_asked_for(fact, &done)) {
-        api_fact_store(call, &id, done.fact, done.fact_length, fact_describe);
-    } else {
-        api_fact_drop(call, &id);
-        api_key_used(call);
-    }
-    free(done.fact);
+    api_fact_store_done(call, &id, fact, &done, api_fact_plain);
 }
 
 /* --- leases --- */
@@ -117,7 +99,7 @@ void api_claim(struct api_call *call)
     fact.claimed = &what;
     if (is_given)
         set_conversation(&fact, &wanted);
-    if (api_fact_begin(call, &fact, &id, fact_describe) != FACT_NEW)
+    if (api_fact_begin(call, &fact, &id, api_fact_plain) != FACT_NEW)
         return;
     if (is_given && api_conversation(call, &wanted, NULL) != 0) {
         api_fact_drop(call, &id);
@@ -139,7 +121,7 @@ void api_claim(struct api_call *call)
         what.queue = (char *)json_string_value(json_object_get(got, "queue"));
         if (!what.queue)
             what.queue = (char *)protobuf_c_empty_string;
-        store_packed(call, &fact, &id, fact_describe);
+        store_packed(call, &fact, &id, api_fact_plain);
     }
     json_decref(got);
 }
@@ -159,8 +141,9 @@ void api_heartbeat(struct api_call *call)
     api_answer(call, 200, json_pack("{s:I}", "lease_ms", (json_int_t)call->api->lease_s * 1000));
 }
 
-static json_t *release_answer(const Desg__V1__Fact *fact)
+static json_t *release_answer(struct api_call *call, const Desg__V1__Fact *fact)
 {
+    (void)call;
     json_t *answer = fact_describe(fact);
     (void)json_object_set_new(answer, "state", json_string("open"));
     return answer;
@@ -304,13 +287,13 @@ void api_quarantine_removal(struct api_call *call)
     what.event_id = (ProtobufCBinaryData){ ID_BYTES, call->id.bytes };
     fact.what_case = DESG__V1__FACT__WHAT_QUARANTINE_TAKEN;
     fact.quarantine_taken = &what;
-    if (api_fact_begin(call, &fact, &id, fact_describe) != FACT_NEW)
+    if (api_fact_begin(call, &fact, &id, api_fact_plain) != FACT_NEW)
         return;
     if (api_quarantined(call, &call->id, NULL, NULL) != 0) {
         api_fact_drop(call, &id);
         return;
     }
-    store_packed(call, &fact, &id, fact_describe);
+    store_packed(call, &fact, &id, api_fact_plain);
     /* So that the next list is without it. Where this fails the projector does it, from the journal
      * as after a rebuild. */
     const Desg__V1__Fact *stored = &fact;

@@ -200,6 +200,7 @@ static int open_api(struct desk *self, struct error *err)
         .source = journal_source(self->journal),
         .name = service_name(self->service),
         .lease_s = self->config->queues.lease_s,
+        .outward = service_shared(self->service),
     };
     const struct dispatch_options options = {
         .api = &self->api,
@@ -379,6 +380,11 @@ static const char *admin_listen(const void *arg)
     return config->admin_listen ? config->admin_listen : "";
 }
 
+static const struct service_part outward = { .name = "outward",
+                                             .fields = outward_config_fields,
+                                             .config_bytes = sizeof(struct outward_config),
+                                             .check = outward_config_check };
+
 const struct service_spec desk_service = {
     .name = "desk",
     .summary = "Keeps what people decide about conversations, and shows them what waits.",
@@ -393,4 +399,5 @@ const struct service_spec desk_service = {
     .is_ready = is_ready,
     .describe = describe,
     .reload = reload,
+    .shared = &outward,
 };

@@ -103,6 +103,7 @@ void dispatch_handle(void *arg, size_t worker, const struct http_request *reques
     if (api_parse_body(&call))
         call.route->handler(&call);
     json_decref(call.body);
+    json_decref(call.beside);
 }
 
 int dispatch_reload(struct dispatch *self, struct error *err)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "desk/api.h"
+#include "outward/broadcast.h"
 
 const char *fact_kind(const Desg__V1__Fact *fact)
 {
@@ -24,6 +25,20 @@ const char *fact_kind(const Desg__V1__Fact *fact)
         return "quarantine-taken";
     case DESG__V1__FACT__WHAT_HEADS:
         return "heads";
+    case DESG__V1__FACT__WHAT_REPLIED:
+        return "replied";
+    case DESG__V1__FACT__WHAT_DRAFTED:
+        return "drafted";
+    case DESG__V1__FACT__WHAT_APPROVED:
+        return "approved";
+    case DESG__V1__FACT__WHAT_PUBLISHED:
+        return "published";
+    case DESG__V1__FACT__WHAT_CANCELLED:
+        return "cancelled";
+    case DESG__V1__FACT__WHAT_FROZEN:
+        return fact->frozen->until_ms > 0 ? "frozen" : "freeze-lifted";
+    case DESG__V1__FACT__WHAT_SETTLED:
+        return "settled";
     default:
         return "unknown";
     }
@@ -82,6 +97,74 @@ static void put_text(json_t *object, const char *name, const char *text)
         (void)json_object_set_new(object, name, json_string(text));
 }
 
+/* --- what goes out --- */
+
+static void put_version(json_t *object, const ProtobufCBinaryData *id, uint32_t version)
+{
+    put_id(object, "broadcast", id);
+    (void)json_object_set_new(object, "version", json_integer(version));
+}
+
+static void put_reply(json_t *object, const Desg__V1__OutboxItem *item)
+{
+    if (!item || item->what_case != DESG__V1__OUTBOX_ITEM__WHAT_REPLY)
+        return;
+    put_id(object, "item", &item->id);
+    put_text(object, "place", item->place);
+    put_id(object, "event", &item->reply->event_id);
+    put_text(object, "text", item->reply->text);
+}
+
+static void put_freeze(json_t *object, const Desg__V1__Frozen *frozen)
+{
+    json_t *except = json_array();
+    for (size_t i = 0; i < frozen->n_except; i++)
+        (void)json_array_append_new(except, json_string(frozen->except[i]));
+    (void)json_object_set_new(object, "until_ms", json_integer(frozen->until_ms));
+    put_text(object, "reason", frozen->reason);
+    (void)json_object_set_new(object, "except", except);
+}
+
+static const char *settled_word(Desg__V1__SettledAs as)
+{
+    static const char *const words[] = { "unspecified", "there", "again", "by-hand" };
+    return (unsigned)as < sizeof words / sizeof words[0] ? words[as] : "unspecified";
+}
+
+static void put_outward(json_t *object, const Desg__V1__Fact *fact)
+{
+    switch (fact->what_case) {
+    case DESG__V1__FACT__WHAT_REPLIED:
+        put_reply(object, fact->replied->item);
+        return;
+    case DESG__V1__FACT__WHAT_DRAFTED:
+        if (!fact->drafted->broadcast)
+            return;
+        put_version(object, &fact->drafted->broadcast->id, fact->drafted->broadcast->version);
+        (void)json_object_set_new(object, "content", broadcast_to_json(fact->drafted->broadcast));
+        return;
+    case DESG__V1__FACT__WHAT_APPROVED:
+        put_version(object, &fact->approved->broadcast_id, fact->approved->version);
+        return;
+    case DESG__V1__FACT__WHAT_PUBLISHED:
+        put_version(object, &fact->published->broadcast_id, fact->published->version);
+        return;
+    case DESG__V1__FACT__WHAT_CANCELLED:
+        put_id(object, "broadcast", &fact->cancelled->broadcast_id);
+        put_text(object, "reason", fact->cancelled->reason);
+        return;
+    case DESG__V1__FACT__WHAT_FROZEN:
+        put_freeze(object, fact->frozen);
+        return;
+    case DESG__V1__FACT__WHAT_SETTLED:
+        put_id(object, "item", &fact->settled->item_id);
+        put_text(object, "as", settled_word(fact->settled->as));
+        return;
+    default:
+        return;
+    }
+}
+
 static void put_what(json_t *object, const Desg__V1__Fact *fact)
 {
     switch (fact->what_case) {
@@ -119,6 +202,7 @@ static void put_what(json_t *object, const Desg__V1__Fact *fact)
         put_heads(object, fact->heads);
         return;
     default:
+        put_outward(object, fact);
         return;
     }
 }

@@ -2,8 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock/clock.h"
 #include "desk/api.h"
 #include "desk/openapi.h"
+#include "desk/reply_window.h"
+#include "outward/text.h"
 
 enum { COUNTED_MAX = API_LIST_MAX, HIDDEN_ALLOWANCE = 1000, QUARANTINE_LOOKED_AT = 200 };
 
@@ -146,10 +149,17 @@ void api_queue(struct api_call *call)
 
 void api_conversation_show(struct api_call *call)
 {
+    struct reply_window window;
+    char reference[TEXT_REFERENCE_BYTES];
     AUTO(drop_json) json_t *conversation = NULL;
-    if (api_conversation(call, &call->id, &conversation) == 0 &&
-        note_view(call, "conversation", &call->id) == 0)
-        api_answer(call, 200, json_incref(conversation));
+    if (api_conversation(call, &call->id, &conversation) != 0 ||
+        note_view(call, "conversation", &call->id) != 0)
+        return;
+    text_reference(&call->id, reference);
+    (void)json_object_set_new(conversation, "reference", json_string(reference));
+    if (reply_window_of(call->api->outward, conversation, NULL, clock_unix_ms(), &window))
+        (void)json_object_set_new(conversation, "window", reply_window_json(&window));
+    api_answer(call, 200, json_incref(conversation));
 }
 
 /* Who holds it, under which fence: no content, so no view. */
@@ -188,8 +198,7 @@ void api_alerts(struct api_call *call)
 
 /* --- may the caller see what a row names? --- */
 
-/* 1 yes, 0 no, -1 Redis is away. What is no longer there is nobody's secret. */
-static int sees_conversation(struct api_call *call, const json_t *row, struct error *err)
+int api_sees_conversation(struct api_call *call, const json_t *row, struct error *err)
 {
     struct id id;
     AUTO(drop_json) json_t *conversation = NULL;
@@ -232,7 +241,7 @@ static int sees_all(struct api_call *call, const json_t *rows, struct error *err
         if (sees == 1)
             sees = sees_alert(call, row, err);
         if (sees == 1 && text && strncmp(text, last, sizeof last - 1) != 0) {
-            sees = sees_conversation(call, row, err);
+            sees = api_sees_conversation(call, row, err);
             strncpy(last, text, sizeof last - 1); /* asked once for rows in a run */
         }
         if (sees != 1)
@@ -273,7 +282,7 @@ static int sees_quarantined(struct api_call *call, const json_t *row, struct err
     const json_t *verdict = json_object_get(row, "verdict");
     if (!api_sees_restricted(call) && (api_is_restricted(verdict) || api_is_restricted(row)))
         return 0;
-    return sees_conversation(call, row, err);
+    return api_sees_conversation(call, row, err);
 }
 
 int api_quarantined(struct api_call *call, const struct id *event, json_t **out,
