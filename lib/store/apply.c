@@ -193,13 +193,18 @@ static size_t write_receipt(uint8_t *out, size_t room, const struct store_plan *
 }
 
 /* "desk:<item>/<part>", as notify sent it along. */
-static bool read_mark(const char *mark, char item[static ID_TEXT_BYTES], unsigned *part)
+static bool read_mark(const char *mark, char item[static ID_TEXT_BYTES], unsigned long *part)
 {
+    enum { PREFIX_BYTES = 5, PART_MAX_BYTES = 2 };
     struct id id;
-    char end = '\0';
-    (void)snprintf(item, ID_TEXT_BYTES, "%s", strncmp(mark, "desk:", 5) == 0 ? mark + 5 : "");
-    return id_parse(item, &id) == 0 &&
-           sscanf(mark + 5 + ID_TEXT_BYTES - 1, "/%2u%c", part, &end) == 1;
+    (void)snprintf(item, ID_TEXT_BYTES, "%s",
+                   strncmp(mark, "desk:", PREFIX_BYTES) == 0 ? mark + PREFIX_BYTES : "");
+    if (id_parse(item, &id) != 0)
+        return false;
+    const char *rest = mark + PREFIX_BYTES + ID_TEXT_BYTES - 1;
+    size_t digits = rest[0] == '/' ? strspn(rest + 1, "0123456789") : 0;
+    *part = digits > 0 ? strtoul(rest + 1, NULL, 10) : 0;
+    return digits > 0 && digits <= PART_MAX_BYTES && rest[1 + digits] == '\0';
 }
 
 /* An echo of ours, or what became of a message of ours. */
@@ -207,7 +212,7 @@ static size_t write_fate(uint8_t *out, size_t room, const Desg__V1__Event *event
 {
     bool is_echo = event->kind == DESG__V1__EVENT_KIND__EVENT_KIND_ECHO;
     char item[ID_TEXT_BYTES], word[STORE_WORD_BYTES];
-    unsigned part = 0;
+    unsigned long part = 0;
     bool is_ours = read_mark(event->outward_ref, item, &part);
     const char *message =
         event->target_object_id[0] != '\0' ? event->target_object_id : event->object_id;
@@ -215,7 +220,7 @@ static size_t write_fate(uint8_t *out, size_t room, const Desg__V1__Event *event
         message = event->object_id;
     if ((!is_ours && is_echo) || message[0] == '\0' || strchr(message, '\n'))
         return 0;
-    int length = snprintf((char *)out, room, "O%s %u %s\n%s\n%s", is_ours ? item : "-",
+    int length = snprintf((char *)out, room, "O%s %lu %s\n%s\n%s", is_ours ? item : "-",
                           is_ours ? part : 0, is_echo ? "sent" : store_word(event->raw_kind, word),
                           message, is_ours ? message : "");
     return length > 0 && (size_t)length < room ? (size_t)length : 0;

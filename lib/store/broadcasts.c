@@ -41,7 +41,10 @@ int store_broadcast_get(struct store *self, const struct id *broadcast, json_t *
     if (found) {
         json_t *rows = json_object_get(found, "rows"), *row = NULL;
         size_t at = 0;
-        json_array_foreach(rows, at, row) store_mend_row(row);
+        json_array_foreach(rows, at, row)
+        {
+            store_mend_row(row);
+        }
         if (!rows)
             (void)json_object_set_new(found, "rows", json_array());
         add_base64(found, "bytes", reply->element[2]);

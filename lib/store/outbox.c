@@ -225,7 +225,10 @@ int store_items_waiting(struct store *self, const char *state, size_t limit, jso
         return -1;
     size_t at = 0;
     json_t *row = NULL;
-    json_array_foreach(rows, at, row) store_mend_row(row);
+    json_array_foreach(rows, at, row)
+    {
+        store_mend_row(row);
+    }
     *out = json_incref(rows);
     return 0;
 }

@@ -346,10 +346,15 @@ function Outbox.row(id, it)
   elseif state == 'refused' then
     row.error = 'the platform says that it failed'
   end
+  local begun = -1
   for part = 0, math.max(tonumber(it.parts or 0), 1) - 1 do
     if it['e' .. part] then
       row.echo = row.echo or {}
       row.echo[tostring(part)] = it['e' .. part]
+    end
+    if stamp(it['i' .. part]) > begun then
+      begun = stamp(it['i' .. part])
+      row.fence = tonumber(string.match(it['i' .. part], '^%d+ (%d+)')) -- of the owner who began it last
     end
   end
   return row

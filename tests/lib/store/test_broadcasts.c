@@ -5,7 +5,9 @@
 #include "clock/clock.h"
 #include "outgoing.h"
 
-enum { LEASE_MS = 60000, SECOND_MS = 1000, HOUR_MS = 3600000 };
+#define SECOND_MS 1000LL
+#define HOUR_MS   3600000LL
+enum { LEASE_MS = 60000 };
 
 #define SENT    DESG__V1__SEND_OUTCOME__SEND_OUTCOME_SENT
 #define REFUSED DESG__V1__SEND_OUTCOME__SEND_OUTCOME_REFUSED
@@ -117,7 +119,7 @@ static void say(struct fixture *f, const Desg__V1__OutboxItem *item, Desg__V1__S
                 int64_t at_ms, const char *object_id)
 {
     struct said said;
-    struct id id;
+    struct id id = { { 0 } };
     struct error err = { 0 };
     memcpy(id.bytes, item->id.data, ID_BYTES);
     said_result(&said, &id, 0, outcome, at_ms, object_id, true);

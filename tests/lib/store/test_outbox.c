@@ -5,8 +5,9 @@
 #include "clock/clock.h"
 #include "outgoing.h"
 
-#define PLACE "facebook:1001"
-enum { LEASE_MS = 60000, SECOND_MS = 1000 };
+#define PLACE     "facebook:1001"
+#define SECOND_MS 1000LL
+enum { LEASE_MS = 60000 };
 
 #define SENT    DESG__V1__SEND_OUTCOME__SEND_OUTCOME_SENT
 #define LATER   DESG__V1__SEND_OUTCOME__SEND_OUTCOME_LATER

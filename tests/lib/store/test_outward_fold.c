@@ -16,10 +16,10 @@ enum {
     EVENTS = 3,
     ITEMS_MAX = 16,
     STEPS_MAX = (FACTS_MAX + NOTES_MAX + EVENTS) * 2,
-    ORDERS = 6,
-    BATCH_MAX = 4,
-    HOUR_MS = 3600000
+    ORDERS = 6
 };
+
+#define HOUR_MS 3600000LL
 
 struct sizes {
     unsigned sets, first_seed;
@@ -77,7 +77,8 @@ static void collect(struct story *self, struct fixture *f, const char *place)
     struct error err = { 0 };
     char cursor[32] = ">";
     size_t count = 0;
-    assert_int_equal(store_place_take(f->store, place, "notify-0", HOUR_MS, &owner, &err), 0);
+    assert_int_equal(store_place_take(f->store, place, "notify-0", (uint32_t)HOUR_MS, &owner, &err),
+                     0);
     assert_int_equal(
         store_outbox_read(f->store, place, "notify-0", cursor, items, ITEMS_MAX, &count, &err), 0);
     for (size_t i = 0; i < count; i++) {
@@ -305,7 +306,8 @@ static void add_place(struct fixture *f, json_t *all, const char *place)
     struct error err = { 0 };
     char cursor[32] = "0";
     size_t count = 0;
-    assert_int_equal(store_place_take(f->store, place, "notify-0", HOUR_MS, &owner, &err), 0);
+    assert_int_equal(store_place_take(f->store, place, "notify-0", (uint32_t)HOUR_MS, &owner, &err),
+                     0);
     assert_int_equal(
         store_outbox_read(f->store, place, "notify-0", cursor, items, ITEMS_MAX, &count, &err), 0);
     for (size_t i = 0; i < count; i++) {
