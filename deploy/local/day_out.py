@@ -1,0 +1,221 @@
+"""day_out - what the desk says on the sample day: agents answer people, two of the communications staff publish three broadcasts.
+
+All of it through desk's API, each person with a token of their own. What was asked is kept, so that the ledger can hold it against
+what the platforms took.
+"""
+import json
+import secrets
+import threading
+import time
+
+AGENTS = ("agent-1", "agent-2")
+WRITER, APPROVER = "comms-1", "comms-2"
+HOUR_MS = 3600 * 1000
+ANSWERS = {
+    "en": "Thank you for telling us. An officer has read your message and we will be in touch. Ref. {number}.",
+    "cy": "Diolch am roi gwybod i ni. Mae swyddog wedi darllen eich neges a byddwn mewn cysylltiad. Cyf. {number}.",
+}
+FINISHED = ("sent", "refused", "blocked", "unknown", "settled")
+
+CLOSURE = {
+    "kind": "road-closure", "road": "A465", "road_state": "road-closed", "says_ended": True, "may_thread": False,
+    "urgency": "Immediate", "severity": "Moderate", "certainty": "Observed",
+    "en": {"headline": "A465 closed at Gilwern", "text": "The A465 is closed both ways at Gilwern after a collision.",
+           "instruction": "Please use another route.", "area": "A465 at Gilwern", "ended": "The A465 at Gilwern is open again."},
+    "cy": {"headline": "A465 ar gau yng Ngilwern", "text": "Mae'r A465 ar gau i'r ddau gyfeiriad yng Ngilwern ar ôl gwrthdrawiad.",
+           "instruction": "Defnyddiwch ffordd arall.", "area": "A465 yng Ngilwern", "ended": "Mae'r A465 yng Ngilwern ar agor eto."},
+    "area": {"polygon": [{"latitude": 51.81, "longitude": -3.11}, {"latitude": 51.83, "longitude": -3.11},
+                         {"latitude": 51.83, "longitude": -3.08}, {"latitude": 51.81, "longitude": -3.08},
+                         {"latitude": 51.81, "longitude": -3.11}]},
+    "outlets": ["facebook", "x", "mastodon", "subscriber", "radio", "feed"],
+}
+ADVICE = {
+    "kind": "advice", "urgency": "Expected", "severity": "Minor", "certainty": "Likely",
+    "en": {"headline": "Parcel text scam", "text": "Texts about a missed parcel are going round. Do not follow the link.",
+           "instruction": "Forward them to 7726.", "area": "Gwent"},
+    "cy": {"headline": "Sgam neges parsel", "text": "Mae negeseuon am barsel a gollwyd ar led. Peidiwch â dilyn y ddolen.",
+           "instruction": "Anfonwch nhw ymlaen i 7726.", "area": "Gwent"},
+    "area": {"centre": {"latitude": 51.65, "longitude": -3.0}, "radius_km": 25.0},
+    "outlets": ["facebook", "mastodon", "feed"],
+}
+APPEAL = {
+    "kind": "appeal", "urgency": "Immediate", "severity": "Severe", "certainty": "Observed",
+    "en": {"headline": "Have you seen this man?", "text": "We are looking for a man of 81 last seen in Cwmbran at noon.",
+           "instruction": "Call 101.", "area": "Cwmbran"},
+    "cy": {"headline": "A welsoch chi'r dyn hwn?", "text": "Rydym yn chwilio am ddyn 81 oed a welwyd ddiwethaf yng Nghwmbrân ganol dydd.",
+           "instruction": "Ffoniwch 101.", "area": "Cwmbrân"},
+    "area": {"centre": {"latitude": 51.6536, "longitude": -3.0225}, "radius_km": 5.0},
+    "outlets": ["facebook", "x", "mastodon", "feed"],
+}
+
+
+def broadcast(base, starts_at_ms=None, expires_at_ms=None, **changes):
+    """A draft as desk's API takes it: from now on, for two hours unless said otherwise."""
+    now_ms = int(time.time() * 1000)
+    return {**base, "starts_at_ms": starts_at_ms or now_ms, "expires_at_ms": expires_at_ms or now_ms + 2 * HOUR_MS, **changes}
+
+
+class Refused(Exception):
+    """desk said no."""
+
+
+class Person:
+    """One of the staff, at desk's API."""
+
+    def __init__(self, desk, name, roles):
+        self.desk, self.name = desk, name
+        self.token = desk.admit(name, roles)
+
+    def ask(self, method, path, body=None, key=None):
+        """(status, JSON); 503 and no answer are tried again, with the same key."""
+        key = key or (secrets.token_hex(16) if method == "POST" else None)
+        deadline = time.monotonic() + 60
+        while True:
+            status, answer = self.desk.ask_desk(method, path, self.token, body, key)
+            if status not in (0, 503) or time.monotonic() > deadline:
+                return status, json.loads(answer) if answer else {}
+            time.sleep(0.1)
+
+    def do(self, method, path, body=None, key=None):
+        status, answer = self.ask(method, path, body, key)
+        if status >= 300 or status == 0:
+            raise Refused(f"{method} {path}: {status} {answer.get('detail', '')}")
+        return answer
+
+
+class Day:
+    """Agents at work while the day is played, then the broadcasts. Use as: start(), …, finish(), then look at what was asked."""
+
+    def __init__(self, desk, replies=60):
+        self.desk = desk
+        self.replies_wanted = replies
+        self.lock = threading.Lock()
+        self.items = []  # replies that desk took
+        self.broadcasts = {}  # name -> id
+        self.faults = []
+        self.is_over = threading.Event()
+        self.agents = [Person(desk, name, "agent,supervisor,restricted") for name in AGENTS]
+        self.writer, self.approver = (Person(desk, name, "comms") for name in (WRITER, APPROVER))
+        self.threads = [threading.Thread(target=self._answer_people, args=(agent,), daemon=True) for agent in self.agents]
+        self.threads.append(threading.Thread(target=self._publish, daemon=True))
+
+    def start(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def finish(self, seconds=60.0):
+        """Lets the agents finish: no more than so many replies, no longer than so long."""
+        deadline = time.monotonic() + seconds
+        self.threads[-1].join(seconds)
+        while time.monotonic() < deadline and len(self.items) < self.replies_wanted and any(t.is_alive() for t in self.threads):
+            time.sleep(0.05)
+        self.is_over.set()
+        for thread in self.threads:
+            thread.join(30)
+
+    def _fault(self, what):
+        with self.lock:
+            self.faults.append(what)
+
+    # --- replies ---
+
+    def _answer_people(self, agent):
+        while not self.is_over.is_set() and len(self.items) < self.replies_wanted:
+            status, claimed = agent.ask("POST", "/v1/claims", {})
+            if status != 200:
+                self.is_over.wait(0.2)
+                continue
+            try:
+                self._answer(agent, claimed["conversation"], claimed["fence"])
+            except Refused as no:
+                self._fault(str(no))
+
+    def _answer(self, agent, conversation, fence):
+        """Answers the newest message; somebody who writes at that moment makes it stale, and it is read again."""
+        for _ in range(5):
+            shown = agent.do("GET", f"/v1/conversations/{conversation}")
+            said = [event for event in shown["events"] if event["kind"] == "message"]
+            if not said:
+                break
+            with self.lock:
+                number = len(self.items) + 1
+            language = "cy" if said[-1].get("verdict", {}).get("language") == "cy" else "en"
+            body = {"fence": fence, "event": said[-1]["event"], "last_event": shown["events"][-1]["event"],
+                    "text": ANSWERS[language].format(number=f"{agent.name}/{number}")}
+            status, answer = agent.ask("POST", f"/v1/conversations/{conversation}/replies", body)
+            if status in (200, 202):
+                with self.lock:
+                    self.items.append(answer["item"])
+                break
+            if status != 409:
+                self._fault(f"a reply was answered {status} {answer.get('detail', '')}")
+                break
+        agent.ask("POST", f"/v1/conversations/{conversation}/close", {"fence": fence, "reason": "answered"})
+
+    # --- broadcasts ---
+
+    def publish(self, name, draft):
+        """Draft, approval by the other one, publication. Returns the broadcast's id."""
+        made = self.writer.do("POST", "/v1/broadcasts", draft)
+        path = f"/v1/broadcasts/{made['broadcast']}"
+        self.approver.do("POST", f"{path}/approval", {"version": made["version"]})
+        self.writer.do("POST", f"{path}/publication", {"version": made["version"]})
+        with self.lock:
+            self.broadcasts[name] = made["broadcast"]
+        return made["broadcast"]
+
+    def _publish(self):
+        try:
+            self.publish("closure", broadcast(CLOSURE))
+            self.publish("advice", broadcast(ADVICE))
+            appeal = self.publish("appeal", broadcast(APPEAL))
+            self._wait_posted(appeal)
+            self.writer.do("POST", f"/v1/broadcasts/{appeal}/cancellation", {"reason": "found safe and well"})
+        except (Refused, KeyError) as no:
+            self._fault(f"a broadcast: {no}")
+
+    def _wait_posted(self, broadcast_id, seconds=30.0):
+        """What is cancelled was there before."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            rows = self.approver.do("GET", f"/v1/broadcasts/{broadcast_id}")["rows"]
+            if rows and all(row["state"] == "sent" for row in rows):
+                return
+            time.sleep(0.1)
+        raise Refused("it was not posted everywhere in time")
+
+    # --- the reckoning ---
+
+    def item(self, item):
+        return self.approver.do("GET", f"/v1/items/{item}")
+
+    def is_settled(self):
+        """Nothing waits at any place any more."""
+        places = self.approver.do("GET", "/v1/places")
+        return all(row.get("waiting", 0) == 0 for row in places["places"])
+
+    def balance(self):
+        """What was asked, held against what the platforms took."""
+        entries = self.desk.outlets.entries(operation="")
+        took = {entry["object_id"] for entry in entries if entry["op"] == "accept"}
+        sent = 0
+        for item in self.items:
+            told = self.item(item)
+            is_there = told["state"] == "sent" and told["object_ids"] and set(told["object_ids"]) <= took
+            sent += is_there
+            if not is_there:
+                self._fault(f"reply {item} is {told['state']}, its messages are {'there' if set(told['object_ids']) <= took else 'not there'}")
+        published = sum(self._is_published(name, broadcast_id, took) for name, broadcast_id in self.broadcasts.items())
+        return {"replies_asked": len(self.items), "replies_sent": sent, "broadcasts_published": published}
+
+    def _is_published(self, name, broadcast_id, took):
+        """Each of its outlets had it; what was cancelled stands nowhere any more, or says so."""
+        shown = self.approver.do("GET", f"/v1/broadcasts/{broadcast_id}")
+        rows = [row for row in shown["rows"] if row["action"] == "post"]
+        missing = [row["outlet"] for row in shown["rows"]
+                   if row["state"] != "sent" or not all(made in took for made in row["object_ids"] if row["outlet"] != "feed"
+                                                        and row["action"] == "post")]
+        if missing or not rows:
+            self._fault(f"broadcast {name}: not at {', '.join(missing) or 'any outlet'}")
+        return bool(rows) and not missing
