@@ -641,7 +641,7 @@ static void only_live_private_words_of_a_person_are_acknowledged(void **state)
         struct sample sample;
         struct store_result result;
         struct error err = { 0 };
-        sample_init(&sample, i, 1, i == 4 ? now_ms - 11 * 60 * SECOND_MS : now_ms, ROUTINE);
+        sample_init(&sample, i, 1, i == 4 ? now_ms - 660 * SECOND_MS : now_ms, ROUTINE);
         sample.event.is_public = i == 0;
         sample.event.is_standby = i == 1;
         if (i == 2)
