@@ -12,6 +12,8 @@
 #include "desk/dispatch.h"
 #include "desk/heads.h"
 #include "desk/http_server.h"
+#include "desk/order_server.h"
+#include "link/link.h"
 #include "log/log.h"
 #include "unpack/unpack.h"
 
@@ -28,6 +30,9 @@ struct desk {
     struct heads *heads;
     struct dispatch *dispatch;
     struct http_server *server;
+    void *context; /* ZeroMQ's; NULL without orders, as the next two */
+    struct link_security *security;
+    struct order_server *orders;
     struct api api;
     char socket_path[PATH_BYTES];
     int64_t journal_checked_ms; /* deadline thread only, as the next */
@@ -98,6 +103,18 @@ static int apply(void *arg, struct store *store, const struct journal_record *re
 }
 
 /* --- starting --- */
+
+/* Before there are other threads: link.h says why. */
+static int open_links(struct desk *self, struct error *err)
+{
+    if (!self->config->order_endpoint)
+        return 0;
+    self->context = zmq_ctx_new();
+    if (!self->context)
+        return error_set(err, ERROR_SYSTEM, "cannot start ZeroMQ: %s", zmq_strerror(zmq_errno()));
+    return link_security_open(self->context, service_common(self->service)->curve, &self->security,
+                              err);
+}
 
 static int open_journal(struct desk *self, struct error *err)
 {
@@ -276,6 +293,25 @@ static int start_server(struct desk *self, struct error *err)
     return 0;
 }
 
+static int start_orders(struct desk *self, struct error *err)
+{
+    if (!self->config->order_endpoint)
+        return 0;
+    const struct order_server_options options = {
+        .endpoint = self->config->order_endpoint,
+        .context = self->context,
+        .security = self->security,
+        .asker = { dispatch_order, self->dispatch },
+        .metrics = service_metrics(self->service),
+        .heartbeat = service_heartbeat_new(self->service, "orders"),
+    };
+    self->orders = order_server_start(&options, err);
+    if (!self->orders)
+        return -1;
+    log_info("orders_listening", KV("endpoint", order_server_endpoint(self->orders)));
+    return 0;
+}
+
 /* --- the service --- */
 
 /* Whoever asks ends before whoever answers. */
@@ -285,6 +321,10 @@ static void stop(void **self_p)
     if (!self)
         return;
     http_server_destroy(&self->server);
+    order_server_destroy(&self->orders);
+    link_security_destroy(&self->security);
+    if (self->context)
+        (void)zmq_ctx_term(self->context); /* its sockets are closed */
     dispatch_destroy(&self->dispatch);
     heads_destroy(&self->heads);
     chain_destroy(&self->chain);
@@ -312,8 +352,9 @@ static void *start(struct service *service, const void *config, struct error *er
     self->service = service;
     self->config = config;
     (void)pthread_mutex_init(&self->hook_lock, NULL); /* cannot fail without attributes */
-    if (open_journal(self, err) == 0 && open_chain(self, err) == 0 &&
-        open_projection(self, err) == 0 && open_api(self, err) == 0 && start_server(self, err) == 0)
+    if (open_links(self, err) == 0 && open_journal(self, err) == 0 && open_chain(self, err) == 0 &&
+        open_projection(self, err) == 0 && open_api(self, err) == 0 &&
+        start_server(self, err) == 0 && start_orders(self, err) == 0)
         return self;
     void *half = self;
     stop(&half);
@@ -325,12 +366,15 @@ static void drain(void *arg)
     struct desk *self = arg;
     atomic_store(&self->is_draining, true);
     http_server_drain(self->server);
+    if (self->orders)
+        order_server_drain(self->orders);
 }
 
 static bool is_drained(void *arg)
 {
     struct desk *self = arg;
-    return http_server_is_drained(self->server) && chain_is_idle(self->chain);
+    return http_server_is_drained(self->server) &&
+           (!self->orders || order_server_is_drained(self->orders)) && chain_is_idle(self->chain);
 }
 
 static bool is_ready(void *arg)

@@ -54,6 +54,7 @@ static const cyaml_schema_value_t grade_entry = { CYAML_VALUE_MAPPING(
 const cyaml_schema_field_t desk_config_fields[] = {
     OPTIONAL_STRING("listen", struct desk_config, listen),
     OPTIONAL_STRING("admin_listen", struct desk_config, admin_listen),
+    OPTIONAL_STRING("order_endpoint", struct desk_config, order_endpoint),
     CYAML_FIELD_STRING_PTR("tokens_file", CYAML_FLAG_POINTER, struct desk_config, tokens_file, 1,
                            PATH_MAX),
     CYAML_FIELD_STRING_PTR("id_key_file", CYAML_FLAG_POINTER, struct desk_config, id_key_file, 1,
@@ -107,6 +108,7 @@ int desk_config_check(void *arg, struct error *err)
     struct desk_journal_config *journal = &config->journal;
     drop_empty(&config->listen);
     drop_empty(&config->admin_listen);
+    drop_empty(&config->order_endpoint);
     drop_empty(&journal->keys_file);
     config->queues.lease_s = store_lease_s(&config->queues);
     config->queues.tombstone_days = store_tombstone_days(&config->queues);

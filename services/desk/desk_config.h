@@ -22,8 +22,9 @@ struct desk_journal_config {
 };
 
 struct desk_config {
-    char *listen;       /* NULL: the Unix socket alone */
-    char *admin_listen; /* NULL: none */
+    char *listen;         /* NULL: the Unix socket alone */
+    char *admin_listen;   /* NULL: none */
+    char *order_endpoint; /* ZeroMQ, broadcasts of other programs; NULL: none */
     char *tokens_file;
     char *id_key_file;
     struct store_queues queues; /* lease_s, grades and tombstone_days, as route's */

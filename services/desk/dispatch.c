@@ -14,7 +14,7 @@ struct dispatch {
     struct dispatch_options options;
     struct counter *unknown_tokens;
     struct counter *forbidden;
-    struct store **stores; /* one for each worker, used by it alone */
+    struct store **stores; /* one for each worker, used by it alone; the last is for orders */
     pthread_mutex_t lock;  /* guards all below */
     struct tokens *tokens;
     int64_t refusal_logged_ms;
@@ -106,6 +106,13 @@ void dispatch_handle(void *arg, size_t worker, const struct http_request *reques
     json_decref(call.beside);
 }
 
+void dispatch_order(void *arg, const struct http_request *request, struct http_answer *answer)
+{
+    struct dispatch *self = arg;
+    if (dispatch_admit(self, request, answer))
+        dispatch_handle(self, self->options.workers, request, answer);
+}
+
 int dispatch_reload(struct dispatch *self, struct error *err)
 {
     struct tokens *fresh = tokens_load(self->options.tokens_file, err);
@@ -130,10 +137,10 @@ static int open_stores(struct dispatch *self, struct error *err)
         .metrics = self->options.metrics,
         .label = "desk",
     };
-    self->stores = calloc(self->options.workers, sizeof(void *));
+    self->stores = calloc(self->options.workers + 1, sizeof(void *));
     if (!self->stores)
         return error_set(err, ERROR_SYSTEM, "no memory for the connections");
-    for (size_t i = 0; i < self->options.workers; i++) {
+    for (size_t i = 0; i <= self->options.workers; i++) {
         self->stores[i] = store_new(&options, err);
         if (!self->stores[i])
             return -1;
@@ -166,7 +173,7 @@ void dispatch_destroy(struct dispatch **self_p)
     struct dispatch *self = *self_p;
     if (!self)
         return;
-    for (size_t i = 0; self->stores && i < self->options.workers; i++)
+    for (size_t i = 0; self->stores && i <= self->options.workers; i++)
         store_destroy(&self->stores[i]);
     free(self->stores);
     tokens_destroy(&self->tokens);

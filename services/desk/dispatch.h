@@ -29,5 +29,7 @@ int dispatch_reload(struct dispatch *self, struct error *err) MUST_USE;
 bool dispatch_admit(void *arg, const struct http_request *head, struct http_answer *answer);
 void dispatch_handle(void *arg, size_t worker, const struct http_request *request,
                      struct http_answer *answer);
+/* Both for what did not come by HTTP; one thread's alone. */
+void dispatch_order(void *arg, const struct http_request *request, struct http_answer *answer);
 
 #endif
