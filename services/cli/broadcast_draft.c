@@ -95,7 +95,8 @@ static json_t *read_point(const char **text)
 static json_t *read_polygon(const struct command_given *given, struct error *err)
 {
     AUTO(drop_json) json_t *points = json_array();
-    for (const char *text = given->value; *text;) {
+    const char *text = given->value;
+    while (text && *text) {
         json_t *point = json_array_size(points) < POINTS_MAX ? read_point(&text) : NULL;
         if (!point || (*text != '\0' && *text != ' ')) {
             json_decref(point);
@@ -121,7 +122,7 @@ static json_t *read_time(const struct command_given *given, bool may_be_past, in
 static json_t *read_value(const struct command_given *given, enum value_kind kind,
                           int64_t now_unix_ms, struct error *err)
 {
-    const char *text = given->value;
+    const char *text = given->value ? given->value : "";
     double number = 0;
     json_t *value = NULL;
     switch (kind) {

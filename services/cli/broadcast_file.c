@@ -16,58 +16,64 @@ enum { PLACE_BYTES = 300, NAME_BYTES = 120, POINTS_MAX = 500, LIST_MAX = 64 };
 
 /* --- what a broadcast has: decides how an unquoted word of YAML is read --- */
 
-enum kind { TEXT, NUMBER, WHOLE, TRUTH, WHEN, WORDS, POINTS, GROUP };
+/* PASSED: filled in by desk; a broadcast that desk showed may be handed back as it is. */
+enum kind { TEXT, NUMBER, WHOLE, TRUTH, WHEN, WORDS, POINTS, GROUP, PASSED };
 
 struct member {
     const char *key;
-    enum kind kind;
     const struct member *members; /* GROUP, POINTS: of each */
-    bool may_be_past;             /* WHEN */
+    enum kind kind;
+    bool may_be_past; /* WHEN */
 };
 
 static const struct member point_members[] = {
-    { "latitude", NUMBER, NULL, false },
-    { "longitude", NUMBER, NULL, false },
-    { NULL, TEXT, NULL, false },
+    { "latitude", NULL, NUMBER, false },
+    { "longitude", NULL, NUMBER, false },
+    { NULL, NULL, TEXT, false },
 };
 static const struct member words_members[] = {
-    { "headline", TEXT, NULL, false },    { "text", TEXT, NULL, false },
-    { "instruction", TEXT, NULL, false }, { "area", TEXT, NULL, false },
-    { "ended", TEXT, NULL, false },       { NULL, TEXT, NULL, false },
+    { "headline", NULL, TEXT, false },    { "text", NULL, TEXT, false },
+    { "instruction", NULL, TEXT, false }, { "area", NULL, TEXT, false },
+    { "ended", NULL, TEXT, false },       { NULL, NULL, TEXT, false },
 };
 static const struct member area_members[] = {
-    { "polygon", POINTS, point_members, false },
-    { "centre", GROUP, point_members, false },
-    { "radius_km", NUMBER, NULL, false },
-    { NULL, TEXT, NULL, false },
+    { "polygon", point_members, POINTS, false },
+    { "centre", point_members, GROUP, false },
+    { "radius_km", NULL, NUMBER, false },
+    { NULL, NULL, TEXT, false },
 };
 static const struct member owed_members[] = {
-    { "by", TEXT, NULL, false },         { "reason", TEXT, NULL, false },
-    { "due_at_ms", WHOLE, NULL, false }, { "due_at", WHEN, NULL, false },
-    { NULL, TEXT, NULL, false },
+    { "by", NULL, TEXT, false },         { "reason", NULL, TEXT, false },
+    { "due_at_ms", NULL, WHOLE, false }, { "due_at", NULL, WHEN, false },
+    { NULL, NULL, TEXT, false },
 };
 static const struct member members[] = {
-    { "kind", TEXT, NULL, false },
-    { "en", GROUP, words_members, false },
-    { "cy", GROUP, words_members, false },
-    { "area", GROUP, area_members, false },
-    { "starts_at_ms", WHOLE, NULL, false },
-    { "starts_at", WHEN, NULL, true },
-    { "expires_at_ms", WHOLE, NULL, false },
-    { "expires_at", WHEN, NULL, false },
-    { "publish_at_ms", WHOLE, NULL, false },
-    { "publish_at", WHEN, NULL, false },
-    { "outlets", WORDS, NULL, false },
-    { "road", TEXT, NULL, false },
-    { "road_state", TEXT, NULL, false },
-    { "urgency", TEXT, NULL, false },
-    { "severity", TEXT, NULL, false },
-    { "certainty", TEXT, NULL, false },
-    { "welsh_owed", GROUP, owed_members, false },
-    { "says_ended", TRUTH, NULL, false },
-    { "may_thread", TRUTH, NULL, false },
-    { "incident", TEXT, NULL, false },
-    { NULL, TEXT, NULL, false },
+    { "kind", NULL, TEXT, false },
+    { "en", words_members, GROUP, false },
+    { "cy", words_members, GROUP, false },
+    { "area", area_members, GROUP, false },
+    { "starts_at_ms", NULL, WHOLE, false },
+    { "starts_at", NULL, WHEN, true },
+    { "expires_at_ms", NULL, WHOLE, false },
+    { "expires_at", NULL, WHEN, false },
+    { "publish_at_ms", NULL, WHOLE, false },
+    { "publish_at", NULL, WHEN, false },
+    { "outlets", NULL, WORDS, false },
+    { "road", NULL, TEXT, false },
+    { "road_state", NULL, TEXT, false },
+    { "urgency", NULL, TEXT, false },
+    { "severity", NULL, TEXT, false },
+    { "certainty", NULL, TEXT, false },
+    { "welsh_owed", owed_members, GROUP, false },
+    { "says_ended", NULL, TRUTH, false },
+    { "may_thread", NULL, TRUTH, false },
+    { "incident", NULL, TEXT, false },
+    { "id", NULL, PASSED, false },
+    { "version", NULL, PASSED, false },
+    { "author", NULL, PASSED, false },
+    { "written_at_ms", NULL, PASSED, false },
+    { "earlier_ms", NULL, PASSED, false },
+    { NULL, NULL, TEXT, false },
 };
 
 static const struct member *find_member(const struct member *table, const char *key)
@@ -163,7 +169,7 @@ static const yaml_node_t *item_at(const struct reading *self, const yaml_node_t 
 static json_t *read_list(const struct reading *self, const yaml_node_t *node,
                          const struct member *member, struct error *err)
 {
-    static const struct member word = { "outlets", TEXT, NULL, false };
+    static const struct member word = { "outlets", NULL, TEXT, false };
     size_t count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
     if (count > (member->kind == POINTS ? POINTS_MAX : LIST_MAX))
         return wrong(self, node, member->key, "too many of them", err);
@@ -221,6 +227,8 @@ static json_t *read_group(const struct reading *self, const yaml_node_t *node, c
         const struct member *member = find_member(table, name);
         if (!member || key->type != YAML_SCALAR_NODE)
             return wrong(self, key, name, "is not known: see desg broadcast --help", err);
+        if (member->kind == PASSED)
+            continue;
         if (json_object_get(object, name))
             return wrong(self, key, name, "is there twice: write it once", err);
         json_t *value =
@@ -307,6 +315,9 @@ static json_t *parse_json(const char *name, const char *text, size_t length, str
     }
     if (check_names(name, value, members, err) != 0)
         return NULL;
+    for (const struct member *member = members; member->key; member++)
+        if (member->kind == PASSED)
+            (void)json_object_del(value, member->key);
     return json_incref(value);
 }
 

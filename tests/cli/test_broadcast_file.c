@@ -93,6 +93,17 @@ static void json_is_taken_as_it_is_and_times_in_words_too(void **state)
                 "1770842520000,\"welsh_owed\":{\"reason\":\"r\",\"due_at_ms\":1770835320000}}");
 }
 
+static void what_desk_showed_may_be_handed_back(void **state)
+{
+    (void)state;
+    is_the_same("{\"id\":\"ab\",\"version\":2,\"author\":\"anna\",\"written_at_ms\":1,"
+                "\"earlier_ms\":[1,2],\"kind\":\"advice\"}",
+                "{\"kind\":\"advice\"}");
+    is_the_same(
+        "id: ab\nversion: 2\nauthor: anna\nwritten_at_ms: 1\nearlier_ms: [1, 2]\nkind: advice",
+        "{\"kind\":\"advice\"}");
+}
+
 static void a_polygon_is_a_list_of_points(void **state)
 {
     (void)state;
@@ -135,7 +146,7 @@ static void what_is_wrong_is_said_with_its_place(void **state)
         { "{\"en\":{\"sur\\u0007prise\":1}}", "draft:", "sur?prise" },
         { "{\"kind\":\"a\",\"kind\":\"b\"}", "draft:1:", "duplicate" },
         { "{\"expires_at\":5}", "expires_at", "18:30" },
-        { "&a en: { text: x }\nid: 1", "draft:2:1:", "not known" },
+        { "&a en: { text: x }\nids: 1", "draft:2:1:", "not known" },
         { "en: &a { headline: *a }", "draft:", "" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -177,6 +188,7 @@ int main(void)
         cmocka_unit_test(yaml_becomes_what_the_api_takes),
         cmocka_unit_test(a_text_stays_a_text_whatever_it_looks_like),
         cmocka_unit_test(json_is_taken_as_it_is_and_times_in_words_too),
+        cmocka_unit_test(what_desk_showed_may_be_handed_back),
         cmocka_unit_test(a_polygon_is_a_list_of_points),
         cmocka_unit_test(what_is_wrong_is_said_with_its_place),
         cmocka_unit_test(a_start_may_lie_behind_and_an_end_may_not),

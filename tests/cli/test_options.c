@@ -35,7 +35,9 @@ static int parse(const char *text, struct options *out)
     int argc = 1;
     argv[0] = words;
     (void)snprintf(words, sizeof words, "%s", text);
-    for (char *word = strtok(words, " "); word && argc <= WORDS_MAX; word = strtok(NULL, " "))
+    char *rest = NULL;
+    for (char *word = strtok_r(words, " ", &rest); word && argc <= WORDS_MAX;
+         word = strtok_r(NULL, " ", &rest))
         argv[argc++] = word;
     argv[argc] = NULL;
     argv[0] = argv[1];
@@ -103,11 +105,12 @@ static void no_more_are_kept_than_there_is_room_for(void **state)
 {
     (void)state;
     char text[4096] = "broadcast draft";
-    for (int i = 0; i < COMMAND_GIVEN_MAX; i++)
-        (void)strcat(text, " --outlet=x");
+    size_t length = strlen(text);
     struct options options;
+    for (int i = 0; i < COMMAND_GIVEN_MAX; i++)
+        length += (size_t)snprintf(text + length, sizeof text - length, " --outlet=x");
     assert_int_equal(parse(text, &options), 0);
-    (void)strcat(text, " --outlet=x");
+    (void)snprintf(text + length, sizeof text - length, " --outlet=x");
     assert_int_equal(parse(text, &options), EXIT_USAGE);
 }
 
