@@ -511,26 +511,53 @@ static void a_freeze_holds_broadcasts_and_no_reply(void **state)
 
 /* --- receipts --- */
 
-static void first_contact_gets_one_word_of_receipt_with_its_number(void **state)
+static void write_in(struct fixture *f, unsigned conversation, unsigned number,
+                     Desg__V1__Language language, const char *category)
 {
-    struct fixture *f = *state;
     struct error err = { 0 };
     struct sample sample;
     struct store_result result;
     char history[STORE_HISTORY_BYTES];
+    sample_init(&sample, conversation, number, clock_unix_ms(),
+                DESG__V1__SEVERITY__SEVERITY_ATTENTION);
+    sample.event.object_id = (char *)(number == 1 ? "m_1" : "m_2");
+    sample.verdict.language = language;
+    sample.verdict.category = (char *)category;
+    sample_pack(&sample);
+    struct store_event event = sample_event(&sample);
+    if (store_apply(f->store, &event, 1, &result, history, &err) != 0)
+        fail_msg("apply: %s", err.text);
+}
+
+static void first_contact_gets_one_word_of_receipt_with_its_number(void **state)
+{
+    static char sensitive[] = "sexual-offence";
+    static char *categories[] = { sensitive };
+    struct fixture *f = *state;
+    f->queues.receipt_after_hours = 24;
+    f->queues.sensitive_categories = categories;
+    f->queues.sensitive_categories_count = 1;
     start(f);
-    for (unsigned n = 1; n <= 2; n++) {
-        sample_init(&sample, 7, n, clock_unix_ms(), DESG__V1__SEVERITY__SEVERITY_ATTENTION);
-        sample.event.object_id = (char *)(n == 1 ? "m_1" : "m_2");
-        sample_pack(&sample);
-        struct store_event event = sample_event(&sample);
-        if (store_apply(f->store, &event, 1, &result, history, &err) != 0)
-            fail_msg("apply: %s", err.text);
-    }
-    struct id item = reply(f, 8);
-    wait_state(f, &item, "sent");
-    size_t count = fake_platform_count(f->platform, "POST", MESSAGES);
-    assert_true(count <= 2); /* whether receipts are given at all is the store's to say */
+    write_in(f, 7, 1, DESG__V1__LANGUAGE__LANGUAGE_EN, "other");
+    write_in(f, 7, 2, DESG__V1__LANGUAGE__LANGUAGE_EN, "other");
+    wait_count(f, "POST", MESSAGES, 1);
+    char *english = fake_platform_body(f->platform, "POST", MESSAGES, 0);
+    assert_non_null(strstr(english, "999"));
+    assert_null(strstr(english, "{reference}"));
+    assert_null(strstr(english, "HUMAN_AGENT"));
+    write_in(f, 8, 1, DESG__V1__LANGUAGE__LANGUAGE_UNSURE, "other");
+    wait_count(f, "POST", MESSAGES, 2);
+    char *both = fake_platform_body(f->platform, "POST", MESSAGES, 1);
+    assert_true(strlen(both) > strlen(english) * 3 / 2);
+    write_in(f, 9, 1, DESG__V1__LANGUAGE__LANGUAGE_EN, "sexual-offence");
+    wait_count(f, "POST", MESSAGES, 3);
+    char *neutral = fake_platform_body(f->platform, "POST", MESSAGES, 2);
+    assert_string_not_equal(neutral, english);
+    free(english);
+    free(both);
+    free(neutral);
+    wait_redis(f, "0", "XLEN desg:{testforce}:outbox:facebook:1001");
+    assert_int_equal(fake_platform_count(f->platform, "POST", MESSAGES), 3);
 }
 
 /* --- crashes, replicas --- */
@@ -597,6 +624,69 @@ static void an_emptied_redis_gets_no_reply_sent_twice(void **state)
     assert_int_equal(fake_platform_count(f->platform, "POST", MESSAGES), 1);
 }
 
+/* How often the platform was asked to say text. */
+static size_t times_said(struct fixture *f, const char *text)
+{
+    size_t said = 0;
+    for (size_t i = 0, count = fake_platform_count(f->platform, "POST", MESSAGES); i < count; i++) {
+        char *body = fake_platform_body(f->platform, "POST", MESSAGES, i);
+        said += strstr(body, text) != NULL;
+        free(body);
+    }
+    return said;
+}
+
+/* What a person does who looks at the platform. */
+static bool settle_if_unknown(struct fixture *f, const struct id *item, const char *text)
+{
+    json_t *row = item_of(f, item);
+    const char *state = json_string_value(json_object_get(row, "state"));
+    bool is_over = state && (strcmp(state, "sent") == 0 || strcmp(state, "settled") == 0);
+    if (state && strcmp(state, "unknown") == 0)
+        settle(f, item,
+               times_said(f, text) > 0 ? DESG__V1__SETTLED_AS__SETTLED_AS_THERE
+                                       : DESG__V1__SETTLED_AS__SETTLED_AS_AGAIN);
+    json_decref(row);
+    return is_over;
+}
+
+static void killed_again_and_again_it_says_everything_once(void **state)
+{
+    enum { REPLIES = 60, KILLS = 8 };
+    struct fixture *f = *state;
+    struct id items[REPLIES];
+    char texts[REPLIES][32];
+    for (unsigned n = 0; n < REPLIES / 10; n++) {
+        fake_platform_script(f->platform, &(struct platform_script){ .method = "POST",
+                                                                     .path_end = MESSAGES,
+                                                                     .times = 1,
+                                                                     .manner = PLATFORM_DROPS });
+    }
+    start(f);
+    for (unsigned n = 0; n < REPLIES; n++) {
+        struct talk talk = begin_talk(f, n + 1);
+        (void)snprintf(texts[n], sizeof texts[n], "words number %u of many", n);
+        items[n] = reply_in(f, &talk, texts[n]);
+        if (n % (REPLIES / KILLS) == 3) {
+            (void)fake_platform_wait(f->platform, "POST", MESSAGES, n / 2, 2000);
+            process_kill(f->process);
+            process_start(f->process);
+        }
+    }
+    int64_t until_ms = clock_monotonic_ms() + 2LL * LONG_MS;
+    for (unsigned n = 0; n < REPLIES;) {
+        if (settle_if_unknown(f, &items[n], texts[n])) {
+            n++;
+            continue;
+        }
+        if (clock_monotonic_ms() > until_ms)
+            fail_msg("reply %u is not over", n);
+        (void)poll(NULL, 0, 50);
+    }
+    for (unsigned n = 0; n < REPLIES; n++)
+        assert_int_equal(times_said(f, texts[n]), 1);
+}
+
 #define WITH_ALL(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -617,6 +707,7 @@ int main(void)
         WITH_ALL(another_replica_takes_the_places_of_one_that_died),
         WITH_ALL(a_drain_gives_the_places_to_another_at_once),
         WITH_ALL(an_emptied_redis_gets_no_reply_sent_twice),
+        WITH_ALL(killed_again_and_again_it_says_everything_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
