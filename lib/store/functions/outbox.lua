@@ -462,6 +462,28 @@ function Outbox.posted(keys, args)
   return answer
 end
 
+-- What is known of an item as rows of desg_trace.
+function Outbox.story(prefix, id, rows)
+  local it = Outbox.read(prefix, id)
+  local head, word = Outbox.head(it), word_of_person(it)
+  local function add(at, what, part)
+    rows[#rows + 1] = at >= 0 and { at_ms = at, where = 'outbox', what = what, item = id, place = it.place, part = part,
+      conversation = head.kind ~= 'broadcast' and head.subject or nil } or nil
+  end
+  if not head.kind then
+    return
+  end
+  add(head.at, head.kind .. '_decided')
+  for part = 0, math.max(tonumber(it.parts or 0), 1) - 1 do
+    local told = it['r' .. part]
+    add(stamp(it['i' .. part]), 'begun', part)
+    add(stamp(told), told and OUTCOMES[tonumber(string.match(told, '^%d+ (%d)'))] or '', part)
+    add(stamp(it['s' .. part]), 'sent', part)
+  end
+  add(word.at, 'settled')
+  add(stamp(it.failed), 'failed')
+end
+
 -- How many public words came under what the item posted.
 function Outbox.replies_of(prefix, it)
   local count = 0

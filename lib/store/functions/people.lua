@@ -135,6 +135,9 @@ local function trace_facts(prefix, conversation, rows)
       local f = read_fact_record(redis.call('HGET', key, field))
       rows[#rows + 1] = { at_ms = f.at, where = 'desk', what = f.kind, agent = f.agent, conversation = conversation,
         fact = string.sub(field, 3) }
+      if f.kind == 'replied' then
+        Outbox.story(prefix, string.sub(field, 3), rows)
+      end
     end
   end
 end
@@ -149,7 +152,7 @@ local function trace_actions(prefix, conversation, rows)
   end
 end
 
--- ARGV: an id of an event, alert or conversation; the alert id it would have if it is an event's.
+-- ARGV: an id of an event, alert, conversation or item of the outbox; the alert id it would have if it is an event's.
 local function desg_trace(keys, args)
   local prefix, rows = keys[1], {}
   local event, conversation = trace_alert(prefix, args[1], rows)
@@ -158,6 +161,9 @@ local function desg_trace(keys, args)
   else
     conversation = trace_event(prefix, args[1], rows)
     trace_alert(prefix, args[2], rows)
+  end
+  if not conversation then
+    Outbox.story(prefix, args[1], rows)
   end
   local c = not conversation and read_work(prefix, args[1])
   if c and c.first then

@@ -717,6 +717,57 @@ static void what_comes_back_from_one_journal_waits_for_the_others(void **state)
     forget(a.fact);
 }
 
+static void one_fact_that_cannot_be_holds_up_no_other(void **state)
+{
+    struct fixture *f = *state;
+    struct answered a;
+    struct outgoing broken;
+    struct said said;
+    struct error err = { 0 };
+    answer(f, &a, 1);
+    outgoing_init(&broken, 50, "comms-1", T0);
+    outgoing_draft(&broken, NULL); /* without id and version */
+    free(redis_server_ask(f->server, "FLUSHALL"));
+    const Desg__V1__Fact *facts[] = { &broken.fact, a.fact };
+    assert_int_equal(store_facts_apply(f->store, facts, 2, f->history, &err), -1);
+    assert_int_equal(err.kind, ERROR_INVALID);
+    assert_state(f, &a.reply.id, "queued");
+    said_result(&said, &a.reply.id, 0, SENT, T0, "m_out", true);
+    const Desg__V1__OutwardFact *notes[2] = { NULL, &said.fact };
+    Desg__V1__OutwardFact empty = DESG__V1__OUTWARD_FACT__INIT;
+    notes[0] = &empty;
+    assert_int_equal(store_outward_apply(f->store, notes, 2, "notify-0", f->history, &err), -1);
+    assert_int_equal(err.kind, ERROR_INVALID);
+    assert_state(f, &a.reply.id, "sent");
+    assert_int_equal(store_outward_apply(f->store, NULL, 0, "notify-0", f->history, &err), 0);
+    forget(a.fact);
+}
+
+static void an_item_tells_its_story(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const expected[] = { "reply_decided", "begun", "sent" };
+    struct answered a;
+    struct error err = { 0 };
+    answer(f, &a, 1);
+    uint64_t fence = take(f, PLACE, "notify-0", LEASE_MS).fence;
+    int64_t at_ms = begin_part(f, a.fact->replied->item, fence, 0, 1).at_ms;
+    say_result(f, &a.reply.id, SENT, at_ms + 1, "m_out", true);
+    json_t *rows = NULL;
+    assert_int_equal(store_trace(f->store, &a.reply.id, &rows, &err), 0);
+    assert_int_equal(json_array_size(rows), 3);
+    for (size_t i = 0; i < 3; i++) {
+        const json_t *row = json_array_get(rows, i);
+        assert_string_equal(json_string_value(json_object_get(row, "what")), expected[i]);
+        assert_non_null(json_object_get(row, "conversation"));
+    }
+    json_decref(rows);
+    assert_int_equal(store_trace(f->store, &a.sample.event_id, &rows, &err), 0);
+    assert_true(json_array_size(rows) >= 3 + 3);
+    json_decref(rows);
+    forget(a.fact);
+}
+
 static void a_reference_number_leads_to_its_conversation(void **state)
 {
     struct fixture *f = *state;
@@ -765,6 +816,8 @@ int main(void)
         T(only_live_private_words_of_a_person_are_acknowledged),
         T(a_receipt_says_nothing_of_what_is_sensitive_or_not_known),
         T(what_comes_back_from_one_journal_waits_for_the_others),
+        T(one_fact_that_cannot_be_holds_up_no_other),
+        T(an_item_tells_its_story),
         T(a_reference_number_leads_to_its_conversation),
     };
     return cmocka_run_group_tests_name("store outbox", tests, set_up_server, tear_down_server);
