@@ -107,7 +107,7 @@ static Desg__V1__BroadcastNews **changed_rows(struct feed *self, size_t *count,
     const struct feed_book *book = &self->book;
     bool is_same = memcmp(self->told_epoch, book->epoch, sizeof self->told_epoch) == 0;
     uint64_t since = is_same ? self->told_sequence : 0;
-    Desg__V1__BroadcastNews **rows = calloc(book->count + 1, sizeof *rows);
+    Desg__V1__BroadcastNews **rows = calloc(book->count + 1, sizeof(Desg__V1__BroadcastNews *));
     if (!rows)
         abort();
     for (size_t i = 0; i < book->count; i++) {
@@ -117,7 +117,7 @@ static Desg__V1__BroadcastNews **changed_rows(struct feed *self, size_t *count,
             rows[(*count)++] = book->news[i];
     }
     if (*count > 1)
-        qsort(rows, *count, sizeof *rows, by_sequence);
+        qsort(rows, *count, sizeof(Desg__V1__BroadcastNews *), by_sequence);
     return rows;
 }
 

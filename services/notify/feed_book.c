@@ -32,7 +32,7 @@ void feed_book_clear(struct feed_book *self)
 
 static void append(news_row ***rows, size_t *count, news_row *row)
 {
-    news_row **grown = reallocarray(*rows, *count + 1, sizeof(*rows)[0]);
+    news_row **grown = reallocarray(*rows, *count + 1, sizeof(news_row *));
     if (!grown)
         abort();
     grown[(*count)++] = row;
@@ -224,7 +224,7 @@ static void replace(struct feed_book *self, news_row **rows, size_t count, bool 
     }
     free(self->news);
     if (count > 0)
-        qsort(rows, count, sizeof rows[0], newest_first);
+        qsort(rows, count, sizeof(news_row *), newest_first);
     for (; count > FEED_BOOK_MAX; count--)
         free_row(rows[count - 1]);
     self->news = rows;

@@ -73,9 +73,9 @@ static int write_beside(const char *path, const uint8_t *bytes, size_t length, s
 static int sync_directory(const char *directory, struct error *err)
 {
     AUTO(close_file) int folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0 || fsync(folder) != 0)
-        return fail(err, "sync", directory);
-    return 0;
+    if (folder < 0)
+        return fail(err, "open", directory);
+    return fsync(folder) == 0 ? 0 : fail(err, "sync", directory);
 }
 
 int feed_file_save(const char *directory, const char *name, const uint8_t *bytes, size_t length,

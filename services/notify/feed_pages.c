@@ -123,7 +123,7 @@ void feed_pages_destroy(struct feed_pages **self_p)
 
 const struct feed_page *feed_pages_find(const struct feed_pages *self, const char *path)
 {
-    struct feed_page key;
+    struct feed_page key = { 0 };
     if (strlen(path) >= sizeof key.path)
         return NULL;
     (void)snprintf(key.path, sizeof key.path, "%s", path);

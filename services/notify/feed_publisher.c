@@ -161,23 +161,23 @@ struct request {
     size_t count; /* more than FRAMES_MAX: too many */
 };
 
-/* False: there is none. */
+/* False: there is none. What is more than FRAMES_MAX is counted and not kept. */
 static bool receive(struct feed_publisher *self, struct request *out)
 {
+    zmq_msg_t frame;
+    (void)zmq_msg_init(&frame); /* cannot fail */
     out->count = 0;
     for (bool has_more = true; has_more; out->count++) {
-        zmq_msg_t extra;
-        zmq_msg_t *frame = out->count < FRAMES_MAX ? &out->frames[out->count] : &extra;
-        (void)zmq_msg_init(frame); /* cannot fail */
-        if (zmq_msg_recv(frame, self->snapshot, ZMQ_DONTWAIT) < 0) {
-            (void)zmq_msg_close(frame);
-            return out->count > 0;
+        if (zmq_msg_recv(&frame, self->snapshot, ZMQ_DONTWAIT) < 0)
+            break;
+        has_more = zmq_msg_more(&frame);
+        if (out->count < FRAMES_MAX) {
+            (void)zmq_msg_init(&out->frames[out->count]);
+            (void)zmq_msg_move(&out->frames[out->count], &frame);
         }
-        has_more = zmq_msg_more(frame);
-        if (frame == &extra)
-            (void)zmq_msg_close(&extra);
     }
-    return true;
+    (void)zmq_msg_close(&frame);
+    return out->count > 0;
 }
 
 static void close_request(struct request *request)

@@ -252,9 +252,10 @@ struct folder {
 static int set_up(void **state)
 {
     struct folder *folder = calloc(1, sizeof *folder);
+    assert_non_null(folder);
     (void)snprintf(folder->path, sizeof folder->path, "/tmp/desg-feed-XXXXXX");
     *state = folder;
-    return folder && mkdtemp(folder->path) ? 0 : -1;
+    return mkdtemp(folder->path) ? 0 : -1;
 }
 
 static int tear_down(void **state)
