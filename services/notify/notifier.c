@@ -624,8 +624,18 @@ static int open_outbox(struct notifier *self, struct error *err)
         return 0;
     if (need_outbox_journal(self, err) != 0)
         return -1;
-    self->outbox = outbox_new(&options, err);
-    return self->outbox ? 0 : -1;
+    struct error why = { 0 };
+    self->outbox = outbox_new(&options, &why);
+    if (self->outbox)
+        return 0;
+    if (why.kind == ERROR_CONFIG) {
+        *err = why;
+        return -1;
+    }
+    /* A broken disk beside theirs must not keep alerts from going out. */
+    log_error("outbox_not_started", KV("error", why.text),
+              KV("remedy", "alerts go on, nothing else goes out from here: mend it, then restart"));
+    return 0;
 }
 
 static int open_feed(struct notifier *self, struct error *err)

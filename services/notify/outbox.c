@@ -42,6 +42,8 @@ struct outbox {
     bool is_stopping; /* the loop's own */
     atomic_bool is_draining;
     atomic_bool has_left;
+    atomic_bool is_dead; /* its journal failed twice */
+    struct gauge *dead;
 };
 
 /* --- the loop --- */
@@ -88,8 +90,9 @@ static int on_tick(zloop_t *loop, int timer, void *arg)
     outbox_flow_projected(self->flow, status.is_redis_away ? 0 : status.marked);
     outbox_flow_tick(self->flow);
     go_on(self);
-    if (atomic_load(&self->is_draining) && outbox_flow_is_drained(self->flow) &&
-        !atomic_exchange(&self->has_left, true))
+    bool is_done = atomic_load(&self->is_dead) ||
+                   (atomic_load(&self->is_draining) && outbox_flow_is_drained(self->flow));
+    if (is_done && !atomic_exchange(&self->has_left, true))
         outbox_places_drain(self->places, true);
     return 0;
 }
@@ -272,10 +275,17 @@ static size_t flow_add_place(void *arg, const char *name)
     return outbox_places_add(self->places, name);
 }
 
+/* Alerts are not to suffer from it: the process goes on, another replica takes the places. Called
+ * with the flow's lock held. */
 static void flow_failed(void *arg, const struct error *err)
 {
     struct outbox *self = arg;
-    service_fail(self->options.service, err);
+    if (atomic_exchange(&self->is_dead, true))
+        return;
+    gauge_set(self->dead, 1);
+    log_error("outbox_died", KV("error", err->text),
+              KV("remedy", "alerts go on, nothing else goes out from here: mend the disk of "
+                           "notify.outbox_journal, then restart"));
 }
 
 /* --- the journal and Redis --- */
@@ -441,13 +451,17 @@ static void handle_outbox(void *arg, const struct admin_request *request,
 
 static int start(struct outbox *self, struct error *err)
 {
-    admin_handle(service_admin(self->options.service), "/outbox", ADMIN_CONTROL, handle_outbox,
-                 self);
+    self->dead = metrics_gauge(service_metrics(self->options.service), "desg_outbox_dead", "",
+                               "1 once the outbox journal is dead: nothing goes out but alerts.");
     self->heartbeat = service_heartbeat_new(self->options.service, "outbox");
     if (pthread_create(&self->thread, NULL, loop_thread, self) != 0)
         return error_set(err, ERROR_SYSTEM, "cannot start the outbox's thread");
     self->has_thread = true;
-    return outbox_places_start(self->places, err);
+    if (outbox_places_start(self->places, err) != 0)
+        return -1;
+    admin_handle(service_admin(self->options.service), "/outbox", ADMIN_CONTROL, handle_outbox,
+                 self);
+    return 0;
 }
 
 static int open_all(struct outbox *self, struct error *err)
@@ -545,6 +559,7 @@ void outbox_describe(struct outbox *self, json_t *detail)
     put(journal, "released_sequence", json_integer((json_int_t)stats.released_sequence));
     put(journal, "damaged_records", json_integer((json_int_t)stats.damaged_records));
     put(outbox, "journal", journal);
+    put(outbox, "state", json_string(atomic_load(&self->is_dead) ? "dead" : "running"));
     json_t *redis = json_object();
     put(redis, "state",
         json_string(outbox_places_condition(self->places, problem, sizeof problem)));

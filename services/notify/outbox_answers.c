@@ -281,10 +281,14 @@ void outbox_book_begun(struct outbox_book *self, struct outbox_item *item,
     case OUTBOX_BEGUN_FROZEN:
         frozen(item, answer->frozen_until_unix_ms, now_ms, unix_ms);
         break;
-    case OUTBOX_BEGUN_STALE:
-        book_tell_last(self, item, refused(self, item, answer->reason, now_ms, unix_ms), now_ms);
+    case OUTBOX_BEGUN_STALE: { /* the reason may name an agent: not for logs */
+        struct outbox_tell *tell = refused(self, item, answer->reason, now_ms, unix_ms);
+        book_copy(item->error, sizeof item->error, "stale");
+        book_tell_last(self, item, tell, now_ms);
         break;
+    }
     case OUTBOX_BEGUN_CANCELLED: /* nobody's task: a later version has taken its place */
+        book_copy(item->error, sizeof item->error, "overtaken");
         book_tell_last(self, item,
                        book_tell(self, item, DESG__V1__SEND_OUTCOME__SEND_OUTCOME_REFUSED,
                                  answer->reason[0] ? answer->reason : "overtaken", unix_ms),

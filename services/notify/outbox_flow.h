@@ -33,7 +33,7 @@ struct outbox_flow_options {
     void (*ask)(void *arg, struct outbox_ask *ask);
     void (*done)(void *arg, size_t place, const char *stream_id);
     size_t (*add_place)(void *arg, const char *name);
-    void (*failed)(void *arg, const struct error *err); /* the process must stop */
+    void (*failed)(void *arg, const struct error *err); /* nothing can go out any more */
     void *arg;
 };
 

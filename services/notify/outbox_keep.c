@@ -137,7 +137,7 @@ static void log_tell(struct outbox_flow *self, const struct outbox_item *item,
         break;
     default:
         log_warn("item_refused", KV("item", id), KV("place", place), KV("part", tell->part),
-                 KV("status", tell->http_status), KV("code", tell->code), KV("error", tell->error));
+                 KV("status", tell->http_status), KV("code", tell->code), KV("error", item->error));
         break;
     }
 }
@@ -261,6 +261,7 @@ void outflow_keep_journal(struct outbox_flow *self, int64_t now_ms)
     journal_stats(self->options.journal, &stats);
     if (stats.state == JOURNAL_DEAD) {
         struct error err = { 0 };
+        outbox_book_drain(self->book);
         (void)error_set(&err, ERROR_SYSTEM,
                         "the outbox journal failed twice: see journal lines above");
         self->options.failed(self->options.arg, &err);

@@ -13,7 +13,7 @@
 
 enum {
     READ_MAX = 64,
-    UNDONE_MAX = 1024, /* handed over and still open, of one place: then it waits with reading */
+    UNDONE_MAX = 10000, /* handed over and still open, of one place: then it waits with reading */
     SETTLED_MAX = 64,
     TURN_MS = 100,
     AWAY_WAIT_MS = 200,
