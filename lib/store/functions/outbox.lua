@@ -4,6 +4,8 @@
 --   place, owner (who last spoke of it), parts (the most ever named)
 --   stream    its entry, or - once that was removed; bytes, serialised; returned: the word that brought it back
 --   again     when it was put there from a journal: what others know of it may not be here yet
+--   accepted  1: a journal of notify has it; lost: 1 if it came from desk's journal alone, and so late that notify's may
+--             have forgotten it: a person says whether it went out
 --   i<part>   newest intent: at, fence of the owner
 --   r<part>   newest result other than sent: at, outcome, http status, code, again at; object id; error
 --   s<part>   newest result that says sent: at, object id
@@ -24,6 +26,7 @@ local ACTIONS = { 'post', 'update', 'cancel', 'end' }
 local RECEIPT_LATEST_MS = 10 * 60 * 1000
 local OBJECT_ID_MAX = 256
 local PARTS_MAX = 100
+local LOST_AFTER_MS = 24 * 3600 * 1000 -- notify's journal is kept for longer
 
 local function item_key(prefix, id)
   return prefix .. 'item:' .. id
@@ -98,6 +101,10 @@ function Outbox.newest_at(it)
   return at
 end
 
+local function is_lost(it, word)
+  return it.lost and not it.accepted and word.as ~= AGAIN
+end
+
 -- state, since when, whether nothing more will be done, parts sent, and the result that says so.
 local function judge(it)
   local word, found, sent, by_word = word_of_person(it), {}, 0, false
@@ -125,7 +132,7 @@ local function judge(it)
       return state, found[state].at, is_over and state ~= 'unknown', sent, found[state].told
     end
   end
-  return 'queued', math.max(since, word.at, Outbox.head(it).at or 0), is_over, sent
+  return is_lost(it, word) and 'unknown' or 'queued', math.max(since, word.at, Outbox.head(it).at or 0), is_over, sent
 end
 
 -- Whether a person has to see to it. Nobody misses a receipt, nor what a later version said instead.
@@ -162,7 +169,7 @@ end
 local function bring_to_place(prefix, id, it, is_over)
   if is_over and it.stream and it.stream ~= '-' then
     withdraw(prefix, id, it)
-  elseif not is_over and it.bytes and not it.stream then
+  elseif not is_over and it.bytes and not it.stream and not is_lost(it, word_of_person(it)) then
     enter(prefix, id, it)
   elseif not is_over and it.bytes and it.stream == '-' and word_of_person(it).as == AGAIN and it.returned ~= it.t then
     enter(prefix, id, it)
@@ -219,7 +226,8 @@ function Outbox.put(ctx, given, is_again)
     enter(prefix, given.id, it)
   elseif is_again and not it.stream and not it.again then
     it.again = string.format('%.0f', clock_ms())
-    redis.call('HSET', key, 'again', it.again)
+    it.lost = clock_ms() - Outbox.head(it).at > LOST_AFTER_MS and '1' or nil
+    redis.call('HSET', key, 'again', it.again, it.lost and 'lost' or 'again', it.lost or it.again)
   end
   if given.broadcast then
     redis.call('HSET', prefix .. 'broadcast:' .. given.broadcast, 'o:' .. given.id, head)
@@ -275,7 +283,10 @@ function Outbox.note(ctx, f, name)
     end
   end
   local it, changes = Outbox.read(prefix, f.id), {}
-  if f.kind == 'intent' then
+  if f.kind == 'accepted' then
+    it.accepted = '1'
+    changes = { 'accepted', '1' }
+  elseif f.kind == 'intent' then
     local part, parts, fence = string.match(f.words, '^(%d+) (%d+) (%d+)$')
     note_newest(it, changes, 'i' .. part, string.format('%.0f ', f.at) .. fence)
     note_parts(it, changes, tonumber(parts))

@@ -717,6 +717,46 @@ static void what_comes_back_from_one_journal_waits_for_the_others(void **state)
     forget(a.fact);
 }
 
+static void what_notify_may_have_forgotten_is_not_sent_by_itself(void **state)
+{
+    struct fixture *f = *state;
+    for (int is_accepted = 0; is_accepted < 2; is_accepted++) {
+        struct answered a;
+        struct outgoing settle;
+        struct error err = { 0 };
+        free(redis_server_ask(f->server, "FLUSHALL"));
+        store_destroy(&f->store);
+        f->store = open_store(f);
+        answer(f, &a, 1);
+        a.fact->at_ms -= 25 * 3600 * SECOND_MS;
+        a.fact->replied->item->decided_at_ms = a.fact->at_ms;
+        free(redis_server_ask(f->server, "FLUSHALL"));
+        store_destroy(&f->store);
+        f->store = open_store(f);
+        const Desg__V1__Fact *facts[] = { a.fact };
+        Desg__V1__OutwardFact accepted = DESG__V1__OUTWARD_FACT__INIT;
+        const Desg__V1__OutwardFact *notes[] = { &accepted };
+        accepted.fact_case = DESG__V1__OUTWARD_FACT__FACT_ACCEPTED;
+        accepted.accepted = a.fact->replied->item;
+        assert_int_equal(store_facts_apply(f->store, facts, 1, f->history, &err), 0);
+        assert_state(f, &a.reply.id, "unknown");
+        assert_int_equal(waiting(f, "unknown"), 1);
+        assert_int_equal(redis_server_number(f->server, "XLEN desg:{testforce}:outbox:" PLACE), 0);
+        if (is_accepted) { /* it has not: its journal has it, and nothing of its being sent */
+            assert_int_equal(store_outward_apply(f->store, notes, 1, "notify-0", f->history, &err),
+                             0);
+        } else {
+            outgoing_init(&settle, 100, "agent-1", clock_unix_ms());
+            outgoing_settle(&settle, &a.reply.id, AGAIN);
+            forget(decided(f, &settle));
+        }
+        assert_state(f, &a.reply.id, "queued");
+        assert_int_equal(waiting(f, "unknown"), 0);
+        assert_int_equal(redis_server_number(f->server, "XLEN desg:{testforce}:outbox:" PLACE), 1);
+        forget(a.fact);
+    }
+}
+
 static void one_fact_that_cannot_be_holds_up_no_other(void **state)
 {
     struct fixture *f = *state;
@@ -816,6 +856,7 @@ int main(void)
         T(only_live_private_words_of_a_person_are_acknowledged),
         T(a_receipt_says_nothing_of_what_is_sensitive_or_not_known),
         T(what_comes_back_from_one_journal_waits_for_the_others),
+        T(what_notify_may_have_forgotten_is_not_sent_by_itself),
         T(one_fact_that_cannot_be_holds_up_no_other),
         T(an_item_tells_its_story),
         T(a_reference_number_leads_to_its_conversation),
