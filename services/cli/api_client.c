@@ -235,7 +235,12 @@ static int refuse(long status, const json_t *problem, struct error *err)
                                            : ERROR_INVALID;
     if (!detail)
         return error_set(err, kind, "desk answered %ld", status);
-    return error_set(err, kind, "%s %s", detail, remedy ? remedy : "");
+    bool is_sentence = *detail && strchr(".!?", detail[strlen(detail) - 1]);
+    return error_set(err, kind, "%s%s%s", detail,
+                     !remedy       ? ""
+                     : is_sentence ? " "
+                                   : ". ",
+                     remedy ? remedy : "");
 }
 
 static int ask(struct api_client *self, struct call *call, json_t **out, long *status,

@@ -301,6 +301,9 @@ static int check_step(const struct command_line *line, const struct step *step)
         return misused(step->word, "too many words");
     if (words > 0 && id_parse(line->words[1], &id) != 0)
         return misused(step->word, "its id has 32 hex digits");
+    if (step->run == publish && line->given_count > 0 && strcmp(line->given[0].name, "at") == 0)
+        return misused(step->word, "when it goes out is part of what was approved: write it with "
+                                   "draft or update --at TIME, and have that approved");
     if (!step->takes_members && line->given_count > 0)
         return misused(step->word, "it takes no members");
     if (!step->takes_members && line->file)

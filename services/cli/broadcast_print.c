@@ -195,6 +195,8 @@ void broadcast_print_preview(const json_t *preview)
         (void)printf("%s%s\n", index > 0 ? "\n" : "", text_of(outlet, "outlet"));
         print_line("PROBLEM:", text_of(outlet, "problem"));
         json_array_foreach(json_object_get(outlet, "posts"), at, post) print_post(post);
+        if (at == 0 && *text_of(outlet, "problem") == '\0')
+            (void)puts("  all of it, in a document: no limit");
     }
     json_array_foreach(json_object_get(preview, "problems"), index, problem)
     {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/claimed.h"
 #include "cli/command.h"
 #include "cli/table.h"
 
@@ -101,17 +102,17 @@ static const char *text_of(const json_t *object, const char *key)
 int command_claim(const struct command_line *line)
 {
     struct error err = { 0 };
-    struct id id;
+    char conversation[ID_TEXT_BYTES];
     AUTO(drop_json) json_t *claim = NULL;
     AUTO(drop_json) json_t *body = json_object();
-    if (line->word_count > 0 && command_id(line, 0, "conversation", &id, &err) != 0)
+    AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
+    if (!desk || (line->word_count > 0 && claimed_word(line, 0, desk, conversation, &err) != 0))
         return command_fail(&err);
     if (line->word_count > 0)
-        (void)json_object_set_new(body, "conversation", json_string(line->words[0]));
+        (void)json_object_set_new(body, "conversation", json_string(conversation));
     if (line->queue)
         (void)json_object_set_new(body, "queue", json_string(line->queue));
-    AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
-    if (!desk || api_post(desk, "/v1/claims", body, &claim, NULL, &err) != 0)
+    if (api_post(desk, "/v1/claims", body, &claim, NULL, &err) != 0)
         return command_fail(&err);
     if (!claim) {
         (void)(line->is_json ? puts("null") : puts("Nothing waits."));

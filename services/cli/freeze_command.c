@@ -10,7 +10,13 @@
 #include "cli/window_words.h"
 #include "clock/clock.h"
 
-enum { MINUTE_MS = 60000, DEFAULT_MINUTES = 60, MINUTES_MAX = 43200, WORD_BYTES = 64 };
+enum {
+    MINUTE_MS = 60000,
+    HALF_MINUTE_MS = 30000,
+    DEFAULT_MINUTES = 60,
+    MINUTES_MAX = 43200,
+    WORD_BYTES = 64
+};
 
 static void drop_json(json_t **value_p)
 {
@@ -68,7 +74,7 @@ static void say_frozen(const json_t *freeze)
     size_t index;
     const json_t *place;
     window_time(until_ms, now_ms, until, sizeof until);
-    window_length(until_ms > now_ms ? until_ms - now_ms : 0, left, sizeof left);
+    window_length(until_ms > now_ms ? until_ms - now_ms + HALF_MINUTE_MS : 0, left, sizeof left);
     (void)printf("FROZEN until %s, %s left: nothing scheduled or automatic goes out\n", until,
                  left);
     if (by && *by)

@@ -66,7 +66,8 @@ void window_words(const json_t *window, int64_t now_unix_ms, char *out, size_t b
         (void)snprintf(out, bytes, "may be answered by a person alone, until %s, %s left", until,
                        left);
     else if (why && *why)
-        (void)snprintf(out, bytes, "may not be answered: %s", why);
+        (void)snprintf(out, bytes, "may not be answered: %s",
+                       why + (strncmp(why, "closed: ", 8) == 0 ? 8 : 0));
     else
         (void)snprintf(out, bytes,
                        "may not be answered any more here: telephone them, or wait until they "

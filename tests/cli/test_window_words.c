@@ -70,6 +70,8 @@ static void a_closed_one_names_other_ways(void **state)
 {
     (void)state;
     check(window("closed", 0, 0), "may not be answered: telephone them");
+    check(json_pack("{s:s, s:s}", "state", "closed", "explanation", "closed: too late: ring"),
+          "may not be answered: too late: ring");
     char words[SENTENCE_BYTES];
     json_t *bare = json_pack("{s:s}", "state", "closed");
     window_words(bare, NOW_MS, words, sizeof words);
