@@ -188,7 +188,8 @@ class Day:
     # --- the reckoning ---
 
     def item(self, item):
-        return self.approver.do("GET", f"/v1/items/{item}")
+        """Asked by an agent: what belongs to a restricted conversation is not there for the communications staff."""
+        return self.agents[0].do("GET", f"/v1/items/{item}")
 
     def is_settled(self):
         """Nothing waits at any place any more."""

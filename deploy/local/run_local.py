@@ -11,7 +11,9 @@ import time
 
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent),
                 str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "simulators")]
+import day_out  # noqa: E402
 import ledger  # noqa: E402
+import outward  # noqa: E402
 import platforms  # noqa: E402
 import suite as suite_module  # noqa: E402
 
@@ -59,6 +61,8 @@ def say_where(desk):
     print(f"  configuration     {shown(desk.config_path())}")
     print(f"  logs              {shown(desk.state / 'log')}/")
     print(f"  dispatch          http://127.0.0.1:{desk.ports['dispatch']}/ledger")
+    print(f"  platforms' way out http://127.0.0.1:{desk.ports['outlets']}/ledger, what the public reads: "
+          f"http://127.0.0.1:{desk.ports['feed']}/")
     print(f"  desk API          curl --unix-socket {desk.run_directory}/desk.api -H \"Authorization: Bearer "
           f"$(cat {shown(desk.token_path('control-room'))})\" http://desk/v1/queues")
     print(f"  desg command      in another shell: . {shown(desk.state / 'env')} && desg status\n", flush=True)
@@ -124,11 +128,14 @@ class Table:
 def play_once(desk, seed):
     player = make_player(desk)
     plan = make_plan(seed)
+    day = day_out.Day(desk).start()
     player.play(plan, progress=progress_line)
-    print("waiting until everything has settled …", flush=True)
-    settled = ledger.wait_settled(desk, 90)
-    book = ledger.balance(desk, player)
-    for name in ("missing_events", "doubled_events", "urgent_not_accepted", "faults"):
+    print("agents answer, broadcasts go out; waiting until everything has settled …", flush=True)
+    day.finish()
+    settled = ledger.wait_settled(desk, 90, lambda desk: ledger.is_settled(desk) and day.is_settled())
+    book = {**ledger.balance(desk, player), **day.balance(), "posted_twice": outward.posted_twice(desk.outlets.entries(operation=""))}
+    book["faults"] = book["faults"] + day.faults
+    for name in ("missing_events", "doubled_events", "urgent_not_accepted", "posted_twice", "faults"):
         details = book.pop(name)
         for detail in details[:20]:
             print(f"{name}: {detail}")
@@ -136,9 +143,11 @@ def play_once(desk, seed):
     if not settled:
         print("did not settle within 90 s")
     desk.stop()
-    shown = ("accepted", "events", "queued", "urgent", "alerts_accepted", "duplicates_collapsed", "quarantined", "missing")
+    shown = ("accepted", "events", "queued", "urgent", "alerts_accepted", "duplicates_collapsed", "quarantined", "missing",
+             "replies_sent", "broadcasts_published", "posted_twice")
     print(json.dumps({key: book[key] for key in shown}), flush=True)
-    is_good = settled and not any(book[key] for key in ("missing", "urgent_not_accepted", "faults"))
+    is_whole = book["replies_sent"] == book["replies_asked"] > 0 and book["broadcasts_published"] == 3
+    is_good = settled and is_whole and not any(book[key] for key in ("missing", "urgent_not_accepted", "posted_twice", "faults"))
     return 0 if is_good else EXIT_FAILED
 
 
@@ -149,6 +158,7 @@ def play_paced(desk, seed, minutes):
     thread = threading.Thread(target=player.play, args=(plan, minutes * 60, lambda n, _: state.update(done=n)), daemon=True)
     table = Table(desk)
     thread.start()
+    day = day_out.Day(desk, replies=1000).start()
     try:
         while True:
             ended = [name for name, process in desk.processes.items() if not process.is_alive()]
@@ -157,9 +167,10 @@ def play_paced(desk, seed, minutes):
                 return EXIT_FAILED
             playing = f"{state['done']}/{len(plan)} deliveries" if thread.is_alive() else "day played; Ctrl-C stops"
             table.draw(f"{time.strftime('%H:%M:%S')}  {playing}, {len(player.accepted)} events accepted, "
-                       f"{player.forged_refused} forged refused")
+                       f"{player.forged_refused} forged refused, {len(day.items)} replies, {len(day.broadcasts)} broadcasts")
             time.sleep(1)
     finally:
+        day.is_over.set()
         player.is_stopping = True
 
 
@@ -185,7 +196,7 @@ def main(argv):
     arguments = parse(argv)
     stop_on_signals()
     build = os.environ.get("DESG_BUILD") or suite_module.TOP / "build" / "dev"
-    desk = suite_module.Suite(arguments.state, build=build)
+    desk = suite_module.Suite(arguments.state, build=build, is_outward=True)
     code = 0
     try:
         print("Starting …", flush=True)

@@ -90,6 +90,7 @@ def test_once_prints_a_clean_ledger_on_its_last_line(state):
     assert done.returncode == 0, out[-2000:]
     ledger = json.loads(out.splitlines()[-1])
     assert ledger["missing"] == 0 and ledger["accepted"] == ledger["events"] > 400
+    assert ledger["replies_sent"] >= 50 and ledger["broadcasts_published"] == 3 and ledger["posted_twice"] == 0
     assert ledger["urgent"] == ledger["alerts_accepted"] > 50
     assert not processes_of(state)
 
@@ -118,7 +119,7 @@ def test_stopped_cleanly_without_a_child_left(started, state, number):
     for log in (state / "var" / "log").glob("*.log"):
         text = log.read_text("utf-8", "replace")
         assert "drain_cut_short" not in text, log.name
-        if log.stem not in ("redis", "dispatch"):
+        if log.stem not in ("redis", "dispatch", "outlets"):
             assert "stopped" in text, f"{log.name} ended without a word"
 
 
