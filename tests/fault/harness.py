@@ -108,14 +108,16 @@ class Urgent:
 
 
 class Samples(threading.Thread):
-    """Memory and descriptors of each process of a desk, four times a second; a process that comes later counts from its third second."""
+    """Memory and descriptors of each process of a desk, four times a second; a process that comes later, or was started again
+    before it was looked at once, counts from its third second."""
 
     def __init__(self, desk):
         super().__init__(daemon=True)
         self.desk = desk
         self.first, self.last, self.peak = {}, {}, {}
         self.held_up_s = 0.0  # the longest this thread was late: what the machine itself did to everybody
-        self.seen_at = {name: 0.0 for name, process in desk.processes.items() if process.is_alive()}
+        self.pids = {name: process.pid for name, process in desk.processes.items() if process.is_alive()}
+        self.seen_at = {name: 0.0 for name in self.pids}
         self.stopping = threading.Event()
         self.start()
 
@@ -139,7 +141,9 @@ class Samples(threading.Thread):
     def take(self):
         for name, process in list(self.desk.processes.items()):
             sample = process.control and process.popen and process.popen.returncode is None and self.read(process.pid)
-            if sample and time.monotonic() > self.seen_at.setdefault(name, time.monotonic() + 3.0):
+            if sample and name not in self.first and self.pids.get(name) != process.pid:
+                self.pids[name], self.seen_at[name] = process.pid, time.monotonic() + 3.0
+            if sample and time.monotonic() > self.seen_at[name]:
                 self.first.setdefault(name, sample)
                 self.last[name] = sample
                 peak = self.peak.get(name, (0, 0))
