@@ -205,6 +205,15 @@ local function more_exact(old, new)
   return (higher > 0 or higher == 0 and tonumber(new_action) > tonumber(action)) and new or old
 end
 
+-- Others may know more of the item than is here.
+function Outbox.doubt(prefix, id, it)
+  if not it.again then
+    it.again = string.format('%.0f', clock_ms())
+    redis.call('HSET', item_key(prefix, id), 'again', it.again)
+    redis.call('EXPIRE', item_key(prefix, id), KEEP_S)
+  end
+end
+
 -- Puts an item at its place, once. given: id, place, head, bytes. is_again: from a journal, so that others may
 -- know more of it than is here.
 function Outbox.put(ctx, given, is_again)
@@ -224,10 +233,12 @@ function Outbox.put(ctx, given, is_again)
   if it.stream and it.stream ~= '-' then -- what waits there is not exact
     withdraw(prefix, given.id, it)
     enter(prefix, given.id, it)
-  elseif is_again and not it.stream and not it.again then
-    it.again = string.format('%.0f', clock_ms())
-    it.lost = clock_ms() - Outbox.head(it).at > LOST_AFTER_MS and '1' or nil
-    redis.call('HSET', key, 'again', it.again, it.lost and 'lost' or 'again', it.lost or it.again)
+  elseif is_again and not it.stream and not it.lost then
+    Outbox.doubt(prefix, given.id, it)
+    if clock_ms() - Outbox.head(it).at > LOST_AFTER_MS then
+      it.lost = '1'
+      redis.call('HSET', key, 'lost', '1')
+    end
   end
   if given.broadcast then
     redis.call('HSET', prefix .. 'broadcast:' .. given.broadcast, 'o:' .. given.id, head)

@@ -5,6 +5,7 @@ local Places = {}
 local REBUILD_MS = 60000 -- what came from a journal waits so long at most for what others know of it
 local REBUILD_LEAST_MS = 3000
 local RETRY_MS = 1000
+local WAIT_MS = 10 * 60 * 1000 -- so long for what an item is about to come back
 local PERSON_KINDS = { ['\1'] = true, ['\5'] = true } -- EVENT_KIND_MESSAGE, EVENT_KIND_POSTBACK
 
 local function place_key(prefix, place)
@@ -105,9 +106,12 @@ end
 
 -- --- may it be sent now? ---
 
--- An item that came back from one journal, while another may know that it was sent. All that hold facts are to
--- have told theirs first.
-local function is_rebuilding(prefix, it, now)
+-- An item that came back from one journal, or is not even here, while another may know that it was sent. All that
+-- hold facts are to have told theirs first.
+local function is_rebuilding(prefix, id, it, now, is_known)
+  if not is_known then
+    Outbox.doubt(prefix, id, it)
+  end
   if not it.again or now - tonumber(it.again) > REBUILD_MS then
     return false
   end
@@ -175,6 +179,7 @@ function Places.begin(keys, args)
   if owner == '' or fence ~= tonumber(args[3]) then
     return answer('not_owner')
   end
+  local is_known = it.head ~= nil
   it.place, it.head = it.place or place, it.head or args[8]
   local head = Outbox.head(it)
   local state, state_at = Outbox.part(it, part)
@@ -186,7 +191,7 @@ function Places.begin(keys, args)
   if state == 'sending' or state == 'unknown' or is_back then
     return answer('started', { at = newest_at })
   end
-  if is_rebuilding(prefix, it, now) then
+  if is_rebuilding(prefix, id, it, now, is_known) then
     return answer('frozen', { ends_at = now + RETRY_MS })
   end
   local has_begun = part > 0 and Outbox.part(it, 0) ~= 'free'
@@ -195,6 +200,9 @@ function Places.begin(keys, args)
     word, reason = Outbox.overtaken(prefix, head, now)
   elseif head.kind == 'reply' and not has_begun then
     word, reason = stale_reply(prefix, { subject = head.subject, fence = tonumber(args[9]), last_event = args[10] })
+  end
+  if word == 'wait' and (not it.again or now - tonumber(it.again) > WAIT_MS) then
+    word, reason = head.kind == 'reply' and 'stale' or 'cancelled', 'what it is about is not there any more'
   end
   if word == 'wait' then
     return answer('frozen', { ends_at = now + RETRY_MS })

@@ -698,9 +698,10 @@ static void what_comes_back_from_one_journal_waits_for_the_others(void **state)
     store_destroy(&f->store);
     f->store = open_store(f);
     const Desg__V1__Fact *facts[] = { a.fact };
+    uint64_t fence = take(f, PLACE, "notify-0", LEASE_MS).fence;
+    assert_int_equal(begin(f, a.fact->replied->item, fence), STORE_BEGIN_FROZEN);
     assert_int_equal(store_facts_apply(f->store, facts, 1, f->history, &err), 0);
     (void)apply_sample(f, &a.sample);
-    uint64_t fence = take(f, PLACE, "notify-0", LEASE_MS).fence;
     assert_int_equal(read_all(f, PLACE, "notify-0", cursor, &item, 1), 1);
     assert_true(item.is_again);
     store_items_clear(&item, 1);
