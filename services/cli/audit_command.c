@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/answer.h"
 #include "cli/audit_chain.h"
 #include "cli/command.h"
 #include "cli/table.h"
@@ -29,11 +30,6 @@ static const struct column verify_columns[] = {
     { NULL, NULL, COLUMN_TEXT },
 };
 
-static void drop_json(json_t **value_p)
-{
-    json_decref(*value_p);
-}
-
 /* What a reader of the log does with one page. */
 typedef void take_page(void *arg, const json_t *page);
 
@@ -44,7 +40,7 @@ static int read_chain(struct api_client *desk, const char *filter, take_page *ta
     json_int_t from = 0;
     do {
         char path[PATH_BYTES];
-        AUTO(drop_json) json_t *page = NULL;
+        AUTO(answer_drop) json_t *page = NULL;
         (void)snprintf(path, sizeof path, "/v1/audit?from=%lld&limit=%d%s", (long long)from,
                        PAGE_RECORDS, filter);
         if (api_get(desk, path, &page, NULL, err) != 0)
@@ -98,9 +94,9 @@ static int print_verdict(const struct command_line *line, struct audit_chain *co
     size_t unread = 0;
     bool is_whole = false;
     audit_chains_compare(chains, count, &unread);
-    AUTO(drop_json) json_t *rows = describe_all(chains, count, &is_whole);
+    AUTO(answer_drop) json_t *rows = describe_all(chains, count, &is_whole);
     if (line->is_json) {
-        AUTO(drop_json)
+        AUTO(answer_drop)
         json_t *all = json_pack("{s:b, s:O, s:I}", "whole", (int)is_whole, "desks", rows,
                                 "heads_of_desks_not_read", (json_int_t)unread);
         (void)command_print_json(all);
@@ -222,7 +218,7 @@ static int list(const struct command_line *line, struct api_client *desk)
 {
     struct error err = { 0 };
     char filter[PATH_BYTES - 64];
-    AUTO(drop_json) json_t *rows = json_array();
+    AUTO(answer_drop) json_t *rows = json_array();
     int rc = make_filter(line, filter, sizeof filter, &err);
     for (size_t i = 0; rc == 0 && i < api_client_desks(desk); i++) {
         api_client_choose(desk, i);
@@ -230,7 +226,7 @@ static int list(const struct command_line *line, struct api_client *desk)
     }
     if (rc != 0)
         return command_fail(&err);
-    AUTO(drop_json) json_t *newest = newest_rows(rows, line->limit);
+    AUTO(answer_drop) json_t *newest = newest_rows(rows, line->limit);
     if (line->is_json)
         return command_print_json(newest);
     if (json_array_size(newest) == 0)

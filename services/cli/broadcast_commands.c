@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/answer.h"
 #include "cli/broadcast_draft.h"
 #include "cli/broadcast_print.h"
 #include "cli/command.h"
@@ -18,18 +19,6 @@ static const struct column list_columns[] = {
     { "author", "AUTHOR", COLUMN_TEXT },         { "published_at_ms", "PUBLISHED", COLUMN_TIME },
     { "expires_at_ms", "EXPIRES", COLUMN_TIME }, { NULL, NULL, COLUMN_TEXT },
 };
-
-static void drop_json(json_t **value_p)
-{
-    json_decref(*value_p);
-    *value_p = NULL;
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
 
 /* Says why, all of it where a draft has several faults, and returns the exit code. */
 static int fail(const struct api_client *desk, const struct error *err)
@@ -59,7 +48,7 @@ static int fetch(const struct command_line *line, struct api_client *desk, json_
 static int post_draft(const struct command_line *line, struct api_client *desk, const char *path,
                       const json_t *base, json_t **out, struct error *err)
 {
-    AUTO(drop_json) json_t *draft = broadcast_draft_make(line, base, clock_unix_ms(), err);
+    AUTO(answer_drop) json_t *draft = broadcast_draft_make(line, base, clock_unix_ms(), err);
     if (!draft)
         return -1;
     if (base && broadcast_draft_is_lopsided(base, draft))
@@ -79,7 +68,7 @@ static bool says_anything(const struct command_line *line)
 
 static void say_version(const json_t *answer, const char *done)
 {
-    const char *id = text_of(answer, "broadcast");
+    const char *id = answer_text(answer, "broadcast");
     json_int_t version = json_integer_value(json_object_get(answer, "version"));
     broadcast_print_similar(json_object_get(answer, "similar"));
     (void)printf("%s %s version %" JSON_INTEGER_FORMAT "\n", done, id, version);
@@ -91,7 +80,7 @@ static void say_version(const json_t *answer, const char *done)
 static int draft(const struct command_line *line)
 {
     struct error err = { 0 };
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     if (!says_anything(line))
         return EXIT_USAGE;
     AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
@@ -107,8 +96,8 @@ static int update(const struct command_line *line)
 {
     struct error err = { 0 };
     char path[PATH_BYTES];
-    AUTO(drop_json) json_t *stands = NULL;
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *stands = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     if (!says_anything(line))
         return EXIT_USAGE;
     AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
@@ -125,8 +114,8 @@ static int update(const struct command_line *line)
 static int preview(const struct command_line *line)
 {
     struct error err = { 0 };
-    AUTO(drop_json) json_t *stands = NULL;
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *stands = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     if (line->word_count < 2 && !says_anything(line))
         return EXIT_USAGE;
     AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
@@ -147,7 +136,7 @@ static int preview(const struct command_line *line)
 static int show(const struct command_line *line)
 {
     struct error err = { 0 };
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
     if (!desk || fetch(line, desk, &answer, &err) != 0)
         return command_fail(&err);
@@ -161,7 +150,7 @@ static int list(const struct command_line *line)
 {
     struct error err = { 0 };
     char path[PATH_BYTES];
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     char *state = api_escape(line->state ? line->state : "");
     (void)snprintf(path, sizeof path, "/v1/broadcasts?limit=%zu%s%.60s", line->limit,
                    *state ? "&state=" : "", state);
@@ -185,7 +174,7 @@ static int list(const struct command_line *line)
 static int version_meant(const struct command_line *line, struct api_client *desk, bool has_to_be,
                          json_int_t *out, struct error *err)
 {
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     if (line->word_count > 2) {
         char *end = NULL;
         errno = 0;
@@ -215,17 +204,17 @@ static int decide_version(const struct command_line *line, const char *what, boo
     struct error err = { 0 };
     char path[PATH_BYTES];
     json_int_t version = 0;
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
     if (!desk || version_meant(line, desk, has_to_be, &version, &err) != 0)
         return command_fail(&err);
-    AUTO(drop_json) json_t *body = json_pack("{s:I}", "version", version);
+    AUTO(answer_drop) json_t *body = json_pack("{s:I}", "version", version);
     (void)snprintf(path, sizeof path, "/v1/broadcasts/%s/%s", line->words[1], what);
     if (api_post(desk, path, body, &answer, NULL, &err) != 0)
         return command_fail(&err);
     if (line->is_json)
         return command_print_json(answer);
-    bool is_scheduled = strcmp(text_of(answer, "state"), "scheduled") == 0;
+    bool is_scheduled = strcmp(answer_text(answer, "state"), "scheduled") == 0;
     (void)printf("%s %s version %" JSON_INTEGER_FORMAT "%s\n", done, line->words[1], version,
                  is_scheduled ? ": it goes out at its time" : "");
     return 0;
@@ -245,8 +234,8 @@ static int cancel(const struct command_line *line)
 {
     struct error err = { 0 };
     char path[PATH_BYTES];
-    AUTO(drop_json) json_t *answer = NULL;
-    AUTO(drop_json)
+    AUTO(answer_drop) json_t *answer = NULL;
+    AUTO(answer_drop)
     json_t *body = line->reason ? json_pack("{s:s}", "reason", line->reason) : NULL;
     if (!body) {
         (void)fprintf(stderr, "desg: say why, in UTF-8: --reason TEXT (for the log; it is not "

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/answer.h"
 #include "cli/broadcast_file.h"
 #include "cli/time_word.h"
 
@@ -50,12 +51,6 @@ static const struct rule rules[] = {
     { "may-thread", NULL, "may_thread", YES },
 };
 
-static void drop_json(json_t **value_p)
-{
-    json_decref(*value_p);
-    *value_p = NULL;
-}
-
 static const struct rule *find_rule(const char *option)
 {
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
@@ -94,7 +89,7 @@ static json_t *read_point(const char **text)
 
 static json_t *read_polygon(const struct command_given *given, struct error *err)
 {
-    AUTO(drop_json) json_t *points = json_array();
+    AUTO(answer_drop) json_t *points = json_array();
     const char *text = given->value;
     while (text && *text) {
         json_t *point = json_array_size(points) < POINTS_MAX ? read_point(&text) : NULL;
@@ -217,7 +212,7 @@ json_t *broadcast_draft_make(const struct command_line *line, const json_t *base
                              int64_t now_unix_ms, struct error *err)
 {
     assert(line && err);
-    AUTO(drop_json) json_t *draft = NULL;
+    AUTO(answer_drop) json_t *draft = NULL;
     bool has_outlets = false;
     if (line->file)
         draft = broadcast_file_read(line->file, now_unix_ms, err);

@@ -10,6 +10,7 @@
 
 #include <yaml.h>
 
+#include "cli/answer.h"
 #include "cli/time_word.h"
 
 enum { PLACE_BYTES = 300, NAME_BYTES = 120, POINTS_MAX = 500, LIST_MAX = 64 };
@@ -82,12 +83,6 @@ static const struct member *find_member(const struct member *table, const char *
         if (strcmp(table->key, key) == 0)
             return table;
     return NULL;
-}
-
-static void drop_json(json_t **value_p)
-{
-    json_decref(*value_p);
-    *value_p = NULL;
 }
 
 /* What somebody called a member, fit for a terminal. */
@@ -173,7 +168,7 @@ static json_t *read_list(const struct reading *self, const yaml_node_t *node,
     size_t count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
     if (count > (member->kind == POINTS ? POINTS_MAX : LIST_MAX))
         return wrong(self, node, member->key, "too many of them", err);
-    AUTO(drop_json) json_t *list = json_array();
+    AUTO(answer_drop) json_t *list = json_array();
     for (size_t i = 0; i < count; i++) {
         const yaml_node_t *item = item_at(self, node, i);
         json_t *value = NULL;
@@ -216,7 +211,7 @@ static json_t *read_value(const struct reading *self, const yaml_node_t *node,
 static json_t *read_group(const struct reading *self, const yaml_node_t *node, const char *what,
                           const struct member *table, struct error *err)
 {
-    AUTO(drop_json) json_t *object = json_object();
+    AUTO(answer_drop) json_t *object = json_object();
     if (node->type != YAML_MAPPING_NODE)
         return wrong(self, node, what, "write members, such as kind: advice", err);
     for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
@@ -307,7 +302,7 @@ static int check_names(const char *name, const json_t *object, const struct memb
 static json_t *parse_json(const char *name, const char *text, size_t length, struct error *err)
 {
     json_error_t problem;
-    AUTO(drop_json) json_t *value = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
+    AUTO(answer_drop) json_t *value = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
     if (!value) {
         (void)error_set(err, ERROR_INVALID, "%s:%d:%d: not JSON: %s", name, problem.line,
                         problem.column, problem.text);
@@ -365,7 +360,7 @@ json_t *broadcast_file_parse(const char *name, const char *text, size_t length, 
     while (first < length && strchr(" \t\r\n", text[first]))
         first++;
     bool is_json = first < length && text[first] == '{';
-    AUTO(drop_json)
+    AUTO(answer_drop)
     json_t *value =
         is_json ? parse_json(name, text, length, err) : parse_yaml(name, text, length, err);
     if (!value || resolve_times(name, value, members, now_unix_ms, err) != 0)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/answer.h"
 #include "cli/table.h"
 #include "cli/window_words.h"
 #include "error/error.h"
@@ -20,18 +21,6 @@ static const struct column row_columns[] = {
     { "item", "ITEM", COLUMN_TEXT },
     { NULL, NULL, COLUMN_TEXT },
 };
-
-static void drop_json(json_t **value_p)
-{
-    json_decref(*value_p);
-    *value_p = NULL;
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
 
 static void print_line(const char *title, const char *text)
 {
@@ -58,9 +47,9 @@ static void print_words(const char *language, const json_t *words)
         return;
     (void)printf("\n  %s\n", language);
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        if (*text_of(words, parts[i])) {
+        if (*answer_text(words, parts[i])) {
             (void)printf("    %s\n", parts[i]);
-            table_print_text(text_of(words, parts[i]), 6);
+            table_print_text(answer_text(words, parts[i]), 6);
         }
 }
 
@@ -95,7 +84,7 @@ static json_t *join(const json_t *texts)
 
 static void print_rows(const json_t *broadcast)
 {
-    AUTO(drop_json) json_t *rows = json_deep_copy(json_object_get(broadcast, "rows"));
+    AUTO(answer_drop) json_t *rows = json_deep_copy(json_object_get(broadcast, "rows"));
     if (json_array_size(rows) == 0)
         return;
     size_t index;
@@ -108,11 +97,11 @@ static void print_rows(const json_t *broadcast)
 
 static void print_who(const json_t *broadcast)
 {
-    print_line("author  ", text_of(broadcast, "author"));
-    print_line("approved", text_of(broadcast, "approved_by"));
-    print_line("publish.", text_of(broadcast, "published_by"));
-    print_line("cancel. ", text_of(broadcast, "cancelled_by"));
-    print_line("reason  ", text_of(broadcast, "reason"));
+    print_line("author  ", answer_text(broadcast, "author"));
+    print_line("approved", answer_text(broadcast, "approved_by"));
+    print_line("publish.", answer_text(broadcast, "published_by"));
+    print_line("cancel. ", answer_text(broadcast, "cancelled_by"));
+    print_line("reason  ", answer_text(broadcast, "reason"));
 }
 
 /* Where the newest version is not the one that is out. */
@@ -131,24 +120,24 @@ void broadcast_print(const json_t *broadcast, int64_t now_unix_ms)
 {
     const json_t *content = json_object_get(broadcast, "content");
     const json_t *owed = json_object_get(content, "welsh_owed");
-    AUTO(drop_json) json_t *outlets = join(json_object_get(content, "outlets"));
+    AUTO(answer_drop) json_t *outlets = join(json_object_get(content, "outlets"));
     json_int_t replies = json_integer_value(json_object_get(broadcast, "replies"));
     (void)printf(
-        "Broadcast %s, version %" JSON_INTEGER_FORMAT ", %s\n", text_of(broadcast, "broadcast"),
-        json_integer_value(json_object_get(broadcast, "version")), text_of(broadcast, "state"));
-    print_line("kind    ", text_of(content, "kind"));
-    print_line("road    ", text_of(content, "road"));
-    print_line("state   ", text_of(content, "road_state"));
+        "Broadcast %s, version %" JSON_INTEGER_FORMAT ", %s\n", answer_text(broadcast, "broadcast"),
+        json_integer_value(json_object_get(broadcast, "version")), answer_text(broadcast, "state"));
+    print_line("kind    ", answer_text(content, "kind"));
+    print_line("road    ", answer_text(content, "road"));
+    print_line("state   ", answer_text(content, "road_state"));
     print_public(broadcast);
     print_who(broadcast);
     print_when("starts  ", content, "starts_at_ms", now_unix_ms);
     print_when("expires ", content, "expires_at_ms", now_unix_ms);
     print_when("publish ", content, "publish_at_ms", now_unix_ms);
     print_area(json_object_get(content, "area"));
-    print_line("incident", text_of(content, "incident"));
+    print_line("incident", answer_text(content, "incident"));
     print_line("outlets ", json_string_value(outlets));
     if (owed) {
-        print_line("WELSH OWED:", text_of(owed, "reason"));
+        print_line("WELSH OWED:", answer_text(owed, "reason"));
         print_when("        by", owed, "due_at_ms", now_unix_ms);
     }
     print_words("Cymraeg", json_object_get(content, "cy"));
@@ -160,14 +149,14 @@ void broadcast_print(const json_t *broadcast, int64_t now_unix_ms)
 
 static void print_post(const json_t *post)
 {
-    const char *language = text_of(post, "language");
+    const char *language = answer_text(post, "language");
     json_int_t most = json_integer_value(json_object_get(post, "max"));
     (void)printf("  %s%s%" JSON_INTEGER_FORMAT, language, *language ? ", " : "",
                  json_integer_value(json_object_get(post, "length")));
     if (most > 0)
         (void)printf(" of %" JSON_INTEGER_FORMAT, most);
     (void)putchar('\n');
-    table_print_text(text_of(post, "text"), 4);
+    table_print_text(answer_text(post, "text"), 4);
 }
 
 void broadcast_print_similar(const json_t *similar)
@@ -177,9 +166,10 @@ void broadcast_print_similar(const json_t *similar)
     json_array_foreach(similar, index, row)
     {
         double likeness = json_number_value(json_object_get(row, "likeness"));
-        const char *id = json_is_string(row) ? json_string_value(row) : text_of(row, "broadcast");
+        const char *id =
+            json_is_string(row) ? json_string_value(row) : answer_text(row, "broadcast");
         (void)printf("LIKE broadcast %s (%s): the same said again? (%.0f %%)\n", id,
-                     text_of(row, "state"), likeness * 100);
+                     answer_text(row, "state"), likeness * 100);
     }
 }
 
@@ -192,10 +182,10 @@ void broadcast_print_preview(const json_t *preview)
     {
         size_t at;
         const json_t *post;
-        (void)printf("%s%s\n", index > 0 ? "\n" : "", text_of(outlet, "outlet"));
-        print_line("PROBLEM:", text_of(outlet, "problem"));
+        (void)printf("%s%s\n", index > 0 ? "\n" : "", answer_text(outlet, "outlet"));
+        print_line("PROBLEM:", answer_text(outlet, "problem"));
         json_array_foreach(json_object_get(outlet, "posts"), at, post) print_post(post);
-        if (at == 0 && *text_of(outlet, "problem") == '\0')
+        if (at == 0 && *answer_text(outlet, "problem") == '\0')
             (void)puts("  all of it, in a document: no limit");
     }
     json_array_foreach(json_object_get(preview, "problems"), index, problem)

@@ -4,15 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/answer.h"
 #include "cli/claimed.h"
 #include "cli/command.h"
 
 enum { PATH_BYTES = 160, NOTE_MAX_BYTES = 16384 };
-
-static void drop_json(json_t **value_p)
-{
-    json_decref(*value_p);
-}
 
 static int say_done(const struct command_line *line, const json_t *answer, const char *done,
                     const char *id)
@@ -28,7 +24,7 @@ static int post_claimed(const struct command_line *line, const char *what, json_
                         const char *done, struct error *err)
 {
     char path[PATH_BYTES], conversation[ID_TEXT_BYTES];
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, err);
     if (!desk || claimed_word(line, 0, desk, conversation, err) != 0)
         return -1;
@@ -42,7 +38,7 @@ static int post_claimed(const struct command_line *line, const char *what, json_
 int command_heartbeat(const struct command_line *line)
 {
     struct error err = { 0 };
-    AUTO(drop_json) json_t *body = json_object();
+    AUTO(answer_drop) json_t *body = json_object();
     if (post_claimed(line, "heartbeat", body, "Kept", &err) != 0)
         return command_fail(&err);
     return 0;
@@ -51,7 +47,7 @@ int command_heartbeat(const struct command_line *line)
 int command_release(const struct command_line *line)
 {
     struct error err = { 0 };
-    AUTO(drop_json) json_t *body = json_object();
+    AUTO(answer_drop) json_t *body = json_object();
     if (post_claimed(line, "release", body, "Released", &err) != 0)
         return command_fail(&err);
     return 0;
@@ -60,7 +56,7 @@ int command_release(const struct command_line *line)
 int command_close(const struct command_line *line)
 {
     struct error err = { 0 };
-    AUTO(drop_json) json_t *body = json_object();
+    AUTO(answer_drop) json_t *body = json_object();
     if (line->reason && json_object_set_new(body, "reason", json_string(line->reason)) != 0) {
         (void)fprintf(stderr, "desg: the reason is not UTF-8\n");
         return EXIT_USAGE;
@@ -79,7 +75,7 @@ int command_grade(const struct command_line *line)
                               "review, urgent, life-at-risk) and --reason\n");
         return EXIT_USAGE;
     }
-    AUTO(drop_json)
+    AUTO(answer_drop)
     json_t *body = json_pack("{s:s, s:s}", "severity", line->words[1], "reason", line->reason);
     if (!body) {
         (void)fprintf(stderr, "desg: the reason is not UTF-8\n");
@@ -95,14 +91,14 @@ int command_note(const struct command_line *line)
 {
     struct error err = { 0 };
     char path[PATH_BYTES], conversation[ID_TEXT_BYTES];
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
     if (!desk || claimed_word(line, 0, desk, conversation, &err) != 0)
         return command_fail(&err);
     json_t *text = claimed_text(line->text, "a note", NOTE_MAX_BYTES, &err);
     if (!text)
         return command_usage(&err);
-    AUTO(drop_json) json_t *body = json_pack("{s:o}", "text", text);
+    AUTO(answer_drop) json_t *body = json_pack("{s:o}", "text", text);
     (void)snprintf(path, sizeof path, "/v1/conversations/%s/notes", conversation);
     if (api_post(desk, path, body, &answer, NULL, &err) != 0)
         return command_fail(&err);
@@ -114,10 +110,10 @@ int command_ack(const struct command_line *line)
     struct error err = { 0 };
     struct id id;
     char path[PATH_BYTES];
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     if (command_id(line, 0, "alert", &id, &err) != 0)
         return command_fail(&err);
-    AUTO(drop_json)
+    AUTO(answer_drop)
     json_t *body = line->dispatcher && line->log_number
                        ? json_pack("{s:s, s:s}", "dispatcher", line->dispatcher, "log_number",
                                    line->log_number)

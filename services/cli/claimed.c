@@ -6,19 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/answer.h"
+
 enum { PATH_BYTES = 160, REFERENCE_DIGITS = 10, REFERENCE_MAX_BYTES = 24 };
-
-static void drop_json(json_t **value_p)
-{
-    json_decref(*value_p);
-    *value_p = NULL;
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
 
 /* Ten letters and digits, however they are grouped. */
 static bool is_reference(const char *word)
@@ -42,7 +32,7 @@ int claimed_find(struct api_client *desk, const char *word, char out[static ID_T
     assert(desk && word && err);
     struct id id;
     char path[PATH_BYTES];
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     if (id_parse(word, &id) == 0) {
         id_text(id.bytes, out);
         return 0;
@@ -57,7 +47,7 @@ int claimed_find(struct api_client *desk, const char *word, char out[static ID_T
     free(escaped);
     if (api_get(desk, path, &answer, NULL, err) != 0)
         return -1;
-    if (id_parse(text_of(answer, "conversation"), &id) != 0)
+    if (id_parse(answer_text(answer, "conversation"), &id) != 0)
         return error_set(err, ERROR_UNAVAILABLE,
                          "desk's answer about a reference number is not "
                          "understood");
@@ -79,14 +69,14 @@ static int own_fence(struct api_client *desk, const char *conversation, json_int
                      struct error *err)
 {
     char path[PATH_BYTES];
-    AUTO(drop_json) json_t *session = NULL;
-    AUTO(drop_json) json_t *claim = NULL;
+    AUTO(answer_drop) json_t *session = NULL;
+    AUTO(answer_drop) json_t *claim = NULL;
     (void)snprintf(path, sizeof path, "/v1/conversations/%s/claim", conversation);
     if (api_get(desk, "/v1/session", &session, NULL, err) != 0 ||
         api_get(desk, path, &claim, NULL, err) != 0)
         return -1;
-    const char *agent = text_of(session, "agent");
-    if (agent[0] == '\0' || strcmp(text_of(claim, "owner"), agent) != 0)
+    const char *agent = answer_text(session, "agent");
+    if (agent[0] == '\0' || strcmp(answer_text(claim, "owner"), agent) != 0)
         return error_set(err, ERROR_INVALID, "%s does not hold this conversation: claim it first",
                          agent);
     *fence = (json_int_t)json_number_value(json_object_get(claim, "fence"));

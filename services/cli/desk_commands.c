@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/answer.h"
 #include "cli/claimed.h"
 #include "cli/command.h"
 #include "cli/table.h"
@@ -49,11 +50,6 @@ static const struct column trace_columns[] = {
     { "agent", "AGENT", COLUMN_TEXT }, { NULL, NULL, COLUMN_TEXT },
 };
 
-static void drop_json(json_t **value_p)
-{
-    json_decref(*value_p);
-}
-
 /* Prints what a query gave: JSON, or a table, or that there is nothing. */
 static int print_rows(const struct command_line *line, const json_t *rows,
                       const struct column *columns, const char *nothing)
@@ -72,7 +68,7 @@ static int show_rows(const struct command_line *line, const char *path, const ch
                      const struct column *columns, const char *nothing)
 {
     struct error err = { 0 };
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
     if (!desk || api_get(desk, path, &answer, NULL, &err) != 0)
         return command_fail(&err);
@@ -93,18 +89,12 @@ int command_queue(const struct command_line *line)
     return show_rows(line, path, "conversations", queue_columns, "Nothing waits in this queue.");
 }
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "-";
-}
-
 int command_claim(const struct command_line *line)
 {
     struct error err = { 0 };
     char conversation[ID_TEXT_BYTES];
-    AUTO(drop_json) json_t *claim = NULL;
-    AUTO(drop_json) json_t *body = json_object();
+    AUTO(answer_drop) json_t *claim = NULL;
+    AUTO(answer_drop) json_t *body = json_object();
     AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
     if (!desk || (line->word_count > 0 && claimed_word(line, 0, desk, conversation, &err) != 0))
         return command_fail(&err);
@@ -122,8 +112,8 @@ int command_claim(const struct command_line *line)
         return command_print_json(claim);
     (void)printf("Claimed %s from %s for %s: fence %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT
                  " s\n",
-                 text_of(claim, "conversation"), text_of(claim, "queue"), text_of(claim, "agent"),
-                 json_integer_value(json_object_get(claim, "fence")),
+                 answer_text(claim, "conversation"), answer_text(claim, "queue"),
+                 answer_text(claim, "agent"), json_integer_value(json_object_get(claim, "fence")),
                  json_integer_value(json_object_get(claim, "lease_ms")) / 1000);
     return 0;
 }
@@ -143,7 +133,7 @@ int command_trace(const struct command_line *line)
     struct id id;
     char path[PATH_BYTES];
     long status = 0;
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     if (command_id(line, 0, "id of an event, alert or conversation", &id, &err) != 0)
         return command_fail(&err);
     AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/answer.h"
 #include "cli/command.h"
 #include "cli/table.h"
 #include "cli/time_word.h"
@@ -17,12 +18,6 @@ enum {
     MINUTES_MAX = 43200,
     WORD_BYTES = 64
 };
-
-static void drop_json(json_t **value_p)
-{
-    json_decref(*value_p);
-    *value_p = NULL;
-}
 
 static int read_until(const struct command_line *line, int64_t now_ms, int64_t *until_ms,
                       struct error *err)
@@ -88,7 +83,7 @@ static void say_frozen(const json_t *freeze)
 static int show(const struct command_line *line)
 {
     struct error err = { 0 };
-    AUTO(drop_json) json_t *freeze = NULL;
+    AUTO(answer_drop) json_t *freeze = NULL;
     AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
     if (!desk || api_get(desk, "/v1/freeze", &freeze, NULL, &err) != 0)
         return command_fail(&err);
@@ -105,7 +100,7 @@ static int show(const struct command_line *line)
 static int lift(const struct command_line *line)
 {
     struct error err = { 0 };
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
     if (!desk || api_post(desk, "/v1/freeze/lift", NULL, &answer, NULL, &err) != 0)
         return command_fail(&err);
@@ -118,8 +113,8 @@ static int lift(const struct command_line *line)
 static int freeze_now(const struct command_line *line)
 {
     struct error err = { 0 };
-    AUTO(drop_json) json_t *answer = NULL;
-    AUTO(drop_json) json_t *body = body_of(line, clock_unix_ms(), &err);
+    AUTO(answer_drop) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *body = body_of(line, clock_unix_ms(), &err);
     if (!body)
         return command_usage(&err);
     AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);

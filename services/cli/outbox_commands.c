@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/answer.h"
 #include "cli/command.h"
 #include "cli/table.h"
 
@@ -35,27 +36,15 @@ static const struct column place_columns[] = {
     { "owner", "SENDS THERE", COLUMN_TEXT }, { NULL, NULL, COLUMN_TEXT },
 };
 
-static void drop_json(json_t **value_p)
-{
-    json_decref(*value_p);
-    *value_p = NULL;
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
 /* For the table: what an item is of, and what has no item of its own. */
 static void fill_up(json_t *row)
 {
-    const char *conversation = text_of(row, "conversation");
+    const char *conversation = answer_text(row, "conversation");
     (void)json_object_set_new(
-        row, "of", json_string(*conversation ? conversation : text_of(row, "broadcast")));
-    if (*text_of(row, "item") == '\0')
+        row, "of", json_string(*conversation ? conversation : answer_text(row, "broadcast")));
+    if (*answer_text(row, "item") == '\0')
         (void)json_object_set_new(row, "item", json_string("-"));
-    if (strcmp(text_of(row, "state"), "owed") == 0)
+    if (strcmp(answer_text(row, "state"), "owed") == 0)
         (void)json_object_set_new(row, "error", json_string("no Welsh yet: due at that time"));
 }
 
@@ -64,7 +53,7 @@ static int list(const struct command_line *line, const char *state, const struct
 {
     struct error err = { 0 };
     char path[PATH_BYTES];
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
     (void)snprintf(path, sizeof path, "/v1/items?state=%s&limit=%zu", state, line->limit);
     if (!desk || api_get(desk, path, &answer, NULL, &err) != 0)
@@ -89,11 +78,11 @@ static int settle(const struct command_line *line, const char *as, const char *d
     struct error err = { 0 };
     struct id id;
     char path[PATH_BYTES];
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     if (command_id(line, 1, "item", &id, &err) != 0)
         return command_usage(&err);
     (void)snprintf(path, sizeof path, "/v1/items/%s/settlement", line->words[1]);
-    AUTO(drop_json) json_t *body = json_pack("{s:s}", "as", as);
+    AUTO(answer_drop) json_t *body = json_pack("{s:s}", "as", as);
     AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
     if (!desk || api_post(desk, path, body, &answer, NULL, &err) != 0)
         return command_fail(&err);
@@ -139,7 +128,7 @@ int command_tasks(const struct command_line *line)
 static void name_state(json_t *row)
 {
     bool is_blocked = json_is_true(json_object_get(row, "blocked"));
-    const char *owner = text_of(row, "owner");
+    const char *owner = answer_text(row, "owner");
     (void)json_object_set_new(row, "state",
                               json_string(is_blocked ? "BLOCKED"
                                           : *owner   ? "up"
@@ -149,7 +138,7 @@ static void name_state(json_t *row)
 int command_places(const struct command_line *line)
 {
     struct error err = { 0 };
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
     if (!desk || api_get(desk, "/v1/places", &answer, NULL, &err) != 0)
         return command_fail(&err);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/answer.h"
 #include "cli/command.h"
 #include "cli/control_client.h"
 #include "cli/table.h"
@@ -18,16 +19,11 @@ static const struct column columns[] = {
     { "reason", "REASON", COLUMN_TEXT },   { NULL, NULL, COLUMN_TEXT },
 };
 
-static void drop_json(json_t **value_p)
-{
-    json_decref(*value_p);
-}
-
 static int list(const struct command_line *line, struct api_client *desk)
 {
     struct error err = { 0 };
     char path[PATH_BYTES];
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     (void)snprintf(path, sizeof path, "/v1/quarantine?limit=%zu", line->limit);
     if (api_get(desk, path, &answer, NULL, &err) != 0)
         return command_fail(&err);
@@ -52,7 +48,7 @@ static int read_row(const struct command_line *line, struct api_client *desk, js
 static int show(const struct command_line *line, struct api_client *desk)
 {
     struct error err = { 0 };
-    AUTO(drop_json) json_t *row = NULL;
+    AUTO(answer_drop) json_t *row = NULL;
     if (read_row(line, desk, &row, &err) != 0)
         return command_fail(&err);
     if (line->is_json)
@@ -69,7 +65,7 @@ static int offer_again(const struct command_line *line, const char *event, int64
                        struct error *err)
 {
     char path[160];
-    AUTO(drop_json) json_t *names = control_names(line->common->run_directory, err);
+    AUTO(answer_drop) json_t *names = control_names(line->common->run_directory, err);
     if (!names)
         return -1;
     (void)snprintf(path, sizeof path, "/retry?event=%s&received_at_ms=%lld", event,
@@ -78,7 +74,7 @@ static int offer_again(const struct command_line *line, const char *event, int64
     const json_t *name;
     json_array_foreach(names, index, name)
     {
-        AUTO(drop_json) json_t *answer = NULL;
+        AUTO(answer_drop) json_t *answer = NULL;
         struct error ignored = { 0 };
         if (control_ask(line->common->run_directory, json_string_value(name), "POST", path, &answer,
                         &ignored) == 200)
@@ -95,7 +91,7 @@ static bool is_applied(const struct command_line *line, struct api_client *desk)
 {
     struct error err = { 0 };
     char path[PATH_BYTES];
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     (void)snprintf(path, sizeof path, "/v1/trace/%s", line->words[1]);
     if (api_get(desk, path, &answer, NULL, &err) != 0)
         return false;
@@ -113,7 +109,7 @@ static bool is_applied(const struct command_line *line, struct api_client *desk)
 static int remove_row(const struct command_line *line, struct api_client *desk, struct error *err)
 {
     char path[PATH_BYTES];
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     (void)snprintf(path, sizeof path, "/v1/quarantine/%s/removal", line->words[1]);
     return api_post(desk, path, NULL, &answer, NULL, err);
 }
@@ -121,7 +117,7 @@ static int remove_row(const struct command_line *line, struct api_client *desk, 
 static int retry(const struct command_line *line, struct api_client *desk)
 {
     struct error err = { 0 };
-    AUTO(drop_json) json_t *row = NULL;
+    AUTO(answer_drop) json_t *row = NULL;
     if (read_row(line, desk, &row, &err) != 0 ||
         offer_again(line, line->words[1],
                     json_integer_value(json_object_get(row, "received_at_ms")), &err) != 0)
@@ -139,7 +135,7 @@ static int retry(const struct command_line *line, struct api_client *desk)
     if (remove_row(line, desk, &err) != 0)
         return command_fail(&err);
     if (line->is_json) {
-        AUTO(drop_json)
+        AUTO(answer_drop)
         json_t *answer = json_pack("{s:s, s:s}", "event", line->words[1], "state", "applied");
         return command_print_json(answer);
     }

@@ -3,15 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/answer.h"
 #include "cli/command.h"
 #include "cli/control_client.h"
 #include "cli/time_word.h"
 #include "clock/clock.h"
-
-static void drop_json(json_t **value_p)
-{
-    json_decref(*value_p);
-}
 
 struct replay {
     char path[160];
@@ -91,10 +87,10 @@ int command_replay(const struct command_line *line)
         return command_adopt_archive(line, since_ms, until_ms);
     (void)snprintf(replay.path, sizeof replay.path, "/replay?since_ms=%lld&until_ms=%lld",
                    (long long)since_ms, (long long)until_ms);
-    AUTO(drop_json) json_t *names = control_names(line->common->run_directory, &err);
+    AUTO(answer_drop) json_t *names = control_names(line->common->run_directory, &err);
     if (!names)
         return command_fail(&err);
-    AUTO(drop_json) json_t *taken = json_array();
+    AUTO(answer_drop) json_t *taken = json_array();
     replay.taken = taken;
     ask_all(&replay, line, names);
     if (json_array_size(taken) == 0 && replay.faults == 0) {

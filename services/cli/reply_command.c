@@ -2,24 +2,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/answer.h"
 #include "cli/claimed.h"
 #include "cli/command.h"
 #include "cli/window_words.h"
 #include "clock/clock.h"
 
 enum { PATH_BYTES = 160, SENTENCE_BYTES = 640 };
-
-static void drop_json(json_t **value_p)
-{
-    json_decref(*value_p);
-    *value_p = NULL;
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
 
 static int add_event(const struct command_line *line, json_t *body, struct error *err)
 {
@@ -38,8 +27,8 @@ static void say_taken(const json_t *answer, const char *conversation)
     char words[SENTENCE_BYTES];
     json_int_t parts = json_integer_value(json_object_get(answer, "parts"));
     window_words(json_object_get(answer, "window"), clock_unix_ms(), words, sizeof words);
-    (void)printf("Taken: item %s goes out by %s", text_of(answer, "item"),
-                 text_of(answer, "place"));
+    (void)printf("Taken: item %s goes out by %s", answer_text(answer, "item"),
+                 answer_text(answer, "place"));
     if (parts > 1)
         (void)printf(" in %" JSON_INTEGER_FORMAT " parts", parts);
     (void)printf("\n");
@@ -51,7 +40,7 @@ static void say_taken(const json_t *answer, const char *conversation)
 static int reply(const struct command_line *line, json_t *body, struct error *err)
 {
     char path[PATH_BYTES], conversation[ID_TEXT_BYTES];
-    AUTO(drop_json) json_t *answer = NULL;
+    AUTO(answer_drop) json_t *answer = NULL;
     AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, err);
     if (!desk || claimed_word(line, 0, desk, conversation, err) != 0 ||
         claimed_fence(line, desk, conversation, body, err) != 0)
@@ -68,7 +57,7 @@ static int reply(const struct command_line *line, json_t *body, struct error *er
 int command_reply(const struct command_line *line)
 {
     struct error err = { 0 };
-    AUTO(drop_json) json_t *body = json_object();
+    AUTO(answer_drop) json_t *body = json_object();
     if (line->word_count == 0 || !line->text) {
         (void)fprintf(stderr, "desg: say whom to answer and what: desg reply CONVERSATION --text "
                               "TEXT, or --text - for standard input\n");

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/answer.h"
 #include "cli/claimed.h"
 #include "cli/command.h"
 #include "cli/table.h"
@@ -10,12 +11,6 @@
 #include "clock/clock.h"
 
 enum { PATH_BYTES = 160, SENTENCE_BYTES = 640 };
-
-static void drop_json(json_t **value_p)
-{
-    json_decref(*value_p);
-    *value_p = NULL;
-}
 
 static const char *text_or(const json_t *object, const char *key, const char *otherwise)
 {
@@ -151,7 +146,7 @@ int command_show(const struct command_line *line)
 {
     struct error err = { 0 };
     char path[PATH_BYTES], id[ID_TEXT_BYTES];
-    AUTO(drop_json) json_t *conversation = NULL;
+    AUTO(answer_drop) json_t *conversation = NULL;
     AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
     if (!desk || claimed_word(line, 0, desk, id, &err) != 0)
         return command_fail(&err);

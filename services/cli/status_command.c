@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/answer.h"
 #include "cli/command.h"
 #include "cli/control_client.h"
 #include "cli/status_notes.h"
@@ -94,11 +95,6 @@ static json_t *ask_all(const char *run_directory, const json_t *names)
     return processes;
 }
 
-static void drop_json(json_t **value_p)
-{
-    json_decref(*value_p);
-}
-
 /* What Redis says, as far as it answers. */
 static json_t *ask_redis(const struct command_line *line, json_t **outward, char *problem,
                          size_t problem_bytes)
@@ -117,7 +113,7 @@ static json_t *ask_redis(const struct command_line *line, json_t **outward, char
 
 static void print_banner(const json_t *outward)
 {
-    AUTO(drop_json) json_t *lines = status_outward_banner(outward, clock_unix_ms());
+    AUTO(answer_drop) json_t *lines = status_outward_banner(outward, clock_unix_ms());
     size_t index;
     const json_t *text;
     json_array_foreach(lines, index, text) table_print_text(json_string_value(text), 0);
@@ -144,7 +140,7 @@ static void print_degraded(const json_t *processes)
         {
             (void)printf("%s", has_any ? "" : "\nDegraded:\n");
             has_any = true;
-            AUTO(drop_json)
+            AUTO(answer_drop)
             json_t *line =
                 json_sprintf("%s: %s", json_string_value(json_object_get(process, "name")),
                              json_string_value(json_object_get(note, "text")));
@@ -157,18 +153,18 @@ int command_status(const struct command_line *line)
 {
     struct error err = { 0 };
     char problem[512] = "";
-    AUTO(drop_json) json_t *names = control_names(line->common->run_directory, &err);
+    AUTO(answer_drop) json_t *names = control_names(line->common->run_directory, &err);
     if (!names)
         return command_fail(&err);
-    AUTO(drop_json) json_t *processes = ask_all(line->common->run_directory, names);
-    AUTO(drop_json) json_t *outward = NULL;
-    AUTO(drop_json) json_t *queues = ask_redis(line, &outward, problem, sizeof problem);
+    AUTO(answer_drop) json_t *processes = ask_all(line->common->run_directory, names);
+    AUTO(answer_drop) json_t *outward = NULL;
+    AUTO(answer_drop) json_t *queues = ask_redis(line, &outward, problem, sizeof problem);
     bool is_whole = json_array_size(processes) > 0 && !status_outward_is_blocked(outward);
     size_t index;
     const json_t *process;
     json_array_foreach(processes, index, process) is_whole = is_whole && !is_silent(process);
     if (line->is_json) {
-        AUTO(drop_json)
+        AUTO(answer_drop)
         json_t *all = json_pack("{s:O, s:O, s:O?, s:s}", "processes", processes, "queues", queues,
                                 "outward", outward, "redis_problem", problem);
         (void)command_print_json(all);

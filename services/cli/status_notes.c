@@ -3,17 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/answer.h"
+
 enum { MINUTE_MS = 60000, OUTBOX_SLOW_MS = 10 * MINUTE_MS };
 
 static int64_t number_at(const json_t *object, const char *key)
 {
     return json_integer_value(json_object_get(object, key));
-}
-
-static const char *text_at(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
 }
 
 static void add(json_t *notes, const char *state, json_t *text)
@@ -23,8 +19,8 @@ static void add(json_t *notes, const char *state, json_t *text)
 
 static void note_redis(json_t *notes, const json_t *redis)
 {
-    const char *state = text_at(redis, "state");
-    const char *problem = text_at(redis, "problem");
+    const char *state = answer_text(redis, "state");
+    const char *problem = answer_text(redis, "problem");
     if (*state && strcmp(state, "ready") != 0)
         add(notes, "redis-away", json_sprintf("Redis: %s", *problem ? problem : state));
 }
@@ -43,7 +39,7 @@ static void note_journal(json_t *notes, const json_t *journal, const char *prefi
         { "dead", "journal-dead", "journal failed twice: nothing can be stored; look at the disk" },
     };
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (strcmp(text_at(journal, "state"), words[i].journal_state) == 0) {
+        if (strcmp(answer_text(journal, "state"), words[i].journal_state) == 0) {
             char state[48];
             (void)snprintf(state, sizeof state, "%s%s%s", prefix, *prefix ? "-" : "",
                            words[i].state);
@@ -96,7 +92,7 @@ static void note_notify(json_t *notes, const json_t *detail)
           "alerts nobody in dispatch has acknowledged: telephone" },
         { "alerts_unstored", "alerts-unstored", "alerts not in notify's journal" },
     };
-    const char *dispatch = text_at(json_object_get(detail, "dispatch"), "state");
+    const char *dispatch = answer_text(json_object_get(detail, "dispatch"), "state");
     if (*dispatch && strcmp(dispatch, "up") != 0)
         add(notes, "dispatch-away",
             json_string("dispatch does not take alerts: they are tried again, also by the second "
@@ -123,7 +119,7 @@ static void note_put_aside(json_t *notes, const json_t *put_aside)
                      ": %s. Report it; what keeps them out mended, restart this process: it tries "
                      "each again",
                      (json_int_t)number_at(put_aside, "count"),
-                     (json_int_t)number_at(first, "sequence"), text_at(first, "problem")));
+                     (json_int_t)number_at(first, "sequence"), answer_text(first, "problem")));
 }
 
 /* desk and notify: what their journals hold and Redis has not got yet. */
@@ -147,8 +143,8 @@ static void note_blocked(json_t *notes, const json_t *blocked)
         notes, "account-blocked",
         json_sprintf("%s is blocked%s%s: renew its token, or lift the platform's restriction; it "
                      "goes on by itself",
-                     text_at(place, "place"), *text_at(place, "problem") ? ": " : "",
-                     text_at(place, "problem")));
+                     answer_text(place, "place"), *answer_text(place, "problem") ? ": " : "",
+                     answer_text(place, "problem")));
 }
 
 static void note_slow(json_t *notes, const json_t *oldest)
@@ -193,7 +189,7 @@ static void note_outbox(json_t *notes, const json_t *outbox)
 
 static void note_feed(json_t *notes, const json_t *feed)
 {
-    const char *state = text_at(feed, "state");
+    const char *state = answer_text(feed, "state");
     if (strcmp(state, "last-known") == 0)
         add(notes, "feed-stale",
             json_string("the public feed shows what it knew last: Redis has not been read since"));
@@ -205,7 +201,7 @@ static void note_feed(json_t *notes, const json_t *feed)
 json_t *status_notes(const json_t *status)
 {
     const json_t *detail = json_object_get(status, "detail");
-    const char *service = text_at(status, "service");
+    const char *service = answer_text(status, "service");
     json_t *own = json_object_get(detail, "degraded");
     json_t *notes = json_is_array(own) ? json_deep_copy(own) : json_array();
     if (json_is_array(own))
@@ -222,7 +218,7 @@ json_t *status_notes(const json_t *status)
         note_outbox(notes, json_object_get(detail, "outbox"));
         note_feed(notes, json_object_get(detail, "feed"));
     }
-    if (strcmp(text_at(status, "state"), "draining") == 0)
+    if (strcmp(answer_text(status, "state"), "draining") == 0)
         add(notes, "draining", json_string("draining: it finishes what is in hand and ends"));
     return notes;
 }

@@ -2,22 +2,17 @@
 
 #include <assert.h>
 
+#include "cli/answer.h"
 #include "cli/table.h"
 #include "cli/window_words.h"
 #include "store/outbox.h"
 
 enum { COUNTED_MAX = 1000, WORD_BYTES = 64, SLOW_MS = 10 * 60 * 1000 };
 
-static void drop_json(json_t **value_p)
-{
-    json_decref(*value_p);
-    *value_p = NULL;
-}
-
 static int count_waiting(struct store *store, const char *state, json_t *out, const char *key,
                          struct error *err)
 {
-    AUTO(drop_json) json_t *rows = NULL;
+    AUTO(answer_drop) json_t *rows = NULL;
     if (store_items_waiting(store, state, COUNTED_MAX, &rows, err) != 0)
         return -1;
     return json_object_set_new(out, key, json_integer((json_int_t)json_array_size(rows)));
@@ -28,7 +23,7 @@ json_t *status_outward_ask(struct store *store, struct error *err)
     assert(store && err);
     json_t *freeze = NULL;
     json_t *places = NULL;
-    AUTO(drop_json) json_t *outward = json_object();
+    AUTO(answer_drop) json_t *outward = json_object();
     if (store_freeze_get(store, &freeze, err) != 0)
         return NULL;
     (void)json_object_set_new(outward, "freeze", freeze ? freeze : json_null());
@@ -46,12 +41,6 @@ static void say(json_t *lines, json_t *text)
     (void)json_array_append_new(lines, text);
 }
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
 static void say_freeze(json_t *lines, const json_t *freeze, int64_t now_unix_ms)
 {
     char until[WORD_BYTES], left[WORD_BYTES];
@@ -62,8 +51,8 @@ static void say_freeze(json_t *lines, const json_t *freeze, int64_t now_unix_ms)
         return;
     window_time(until_ms, now_unix_ms, until, sizeof until);
     window_length(until_ms - now_unix_ms, left, sizeof left);
-    const char *by = text_of(freeze, "by");
-    const char *reason = text_of(freeze, "reason");
+    const char *by = answer_text(freeze, "by");
+    const char *reason = answer_text(freeze, "reason");
     say(lines,
         json_sprintf("FROZEN until %s, %s left%s%s%s%s: nothing scheduled or automatic goes out "
                      "(desg freeze lift)",
@@ -87,7 +76,7 @@ static void say_places(json_t *lines, const json_t *places)
                 json_sprintf("BLOCKED: %s: its token is dead or the platform has restricted it; "
                              "%" JSON_INTEGER_FORMAT " wait. Mend it: it goes on by itself",
                              name, waiting));
-        else if (waiting > 0 && *text_of(place, "owner") == '\0')
+        else if (waiting > 0 && *answer_text(place, "owner") == '\0')
             say(lines, json_sprintf("NOBODY SENDS at %s: %" JSON_INTEGER_FORMAT
                                     " wait, the oldest for %s: is a notify running?",
                                     name, waiting, age));
