@@ -31,8 +31,8 @@ struct feed_options {                     /* all borrowed, until feed_destroy */
 
 /* Serves what config->feed names: listen, publish_endpoint, snapshot_endpoint; none of them: a feed
  * that does nothing. Told are broadcasts that go to the outlet of kind feed, all where there is
- * none. ERROR_CONFIG: an address or endpoint that cannot be bound. What lies on
- * disk is served at once; a state that cannot be read is a warning. */
+ * none. ERROR_CONFIG: an address or endpoint that cannot be bound. What lies on disk is served at
+ * once; a state that cannot be read is a warning. */
 struct feed *feed_new(const struct feed_options *options, struct error *err) MUST_USE;
 
 /* Closes the ports, joins the threads. */
