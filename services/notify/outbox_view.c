@@ -1,5 +1,4 @@
 /* What people see of the outbox: gauges, /status, the list of open items. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,40 +213,31 @@ static json_t *describe_blocked(const struct outbox_place *place)
     return shown;
 }
 
-static json_t *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static json_t *text_of(const char *format, ...)
-{
-    char text[OUTBOX_NAME_BYTES + 200];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    return json_string(text);
-}
-
 /* What is not as it should be, in words for `desg status`. */
 static json_t *describe_degraded(const struct outbox_flow *self, const struct tally *tally)
 {
     json_t *words = json_array();
     const struct outbox_place *place = NULL;
     if (tally->unknown > 0)
-        append(words,
-               text_of("%zu sent or not, nobody knows: see desg unknown list", tally->unknown));
+        append(words, json_sprintf("%zu sent or not, nobody knows: see desg unknown list",
+                                   tally->unknown));
     if (tally->frozen_until_unix_ms > 0) {
         char until[CLOCK_TEXT_BYTES];
         clock_format_rfc3339(tally->frozen_until_unix_ms, until);
-        append(words, text_of("frozen until %s: nothing scheduled or automatic goes out", until));
+        append(words,
+               json_sprintf("frozen until %s: nothing scheduled or automatic goes out", until));
     }
     for (size_t i = 0; (place = outbox_book_place_at(self->book, i)) != NULL; i++) {
         if (place->is_blocked)
-            append(words, text_of("%s is blocked (%s): a person has to mend it", place->name,
-                                  place->problem));
+            append(words, json_sprintf("%s is blocked (%s): a person has to mend it", place->name,
+                                       place->problem));
         else if (outbox_rate_is_broken(&place->rate))
-            append(words,
-                   text_of("%s does not answer: what waits for it goes out later", place->name));
+            append(words, json_sprintf("%s does not answer: what waits for it goes out later",
+                                       place->name));
     }
     if (self->has_journal_alarmed && clock_monotonic_ms() - self->journal_alarmed_ms < 60000)
-        append(words, text_of("the outbox journal takes nothing: nothing goes out but alerts"));
+        append(words,
+               json_sprintf("the outbox journal takes nothing: nothing goes out but alerts"));
     return words;
 }
 
