@@ -239,11 +239,12 @@ static void begin(struct outbound *self, struct outbound_call *call)
     for (size_t i = 0; i < call->header_count; i++)
         add_header(exchange, call->headers[i]);
     add_header(exchange, "Expect:"); /* do not wait for 100-continue */
-    if (set_limits(exchange->curl, call) && set_request(exchange) &&
+    bool is_late = call->not_after_ms != 0 && clock_monotonic_ms() >= call->not_after_ms;
+    if (!is_late && set_limits(exchange->curl, call) && set_request(exchange) &&
         curl_multi_add_handle(self->multi, exchange->curl) == CURLM_OK)
         return;
     call->is_unsent = true;
-    (void)snprintf(call->error, sizeof call->error, "not-started");
+    (void)snprintf(call->error, sizeof call->error, is_late ? "too-late" : "not-started");
     finish(self, exchange);
 }
 

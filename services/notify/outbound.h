@@ -51,6 +51,9 @@ struct outbound_call {
      * fresh one where that turns out dead. All others get a connection of their own and are written
      * at most once. */
     bool is_repeatable;
+    /* Monotonic: not begun by then it comes back as unsent, error "too-late". 0: whenever. A
+     * process that was stopped for a while must not go on with what is somebody else's by now. */
+    int64_t not_after_ms;
     /* On the outbound thread, just before it is begun: the place to read a secret. NULL: nothing.
      */
     void (*prepare)(struct outbound_call *call);

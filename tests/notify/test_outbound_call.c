@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "admin/listen.h"
+#include "clock/clock.h"
 #include "notify/outbound.h"
 #include "raw_server.h"
 
@@ -401,6 +402,25 @@ static void prepares_just_before_it_begins(void **state)
     outbound_call_clear(&call);
 }
 
+/* As when the process was stopped between the decision to call and the call. */
+static void what_is_begun_too_late_is_not_begun(void **state)
+{
+    struct fixture *f = *state;
+    static const struct raw_script script = { RAW_CLOSE, OK("0\r\n\r\n") };
+    serve(f, &script, 1, false);
+    struct outbound_call call = call_of(f, "POST");
+    call.not_after_ms = clock_monotonic_ms();
+    run(f->outbound, &call);
+    assert_int_equal(call.http_status, 0);
+    assert_true(call.is_unsent);
+    assert_string_equal(call.error, "too-late");
+    assert_int_equal(raw_server_requests(f->server), 0);
+    call.not_after_ms = clock_monotonic_ms() + LONG_MS;
+    run(f->outbound, &call);
+    assert_int_equal(call.http_status, 200);
+    outbound_call_clear(&call);
+}
+
 static void one_outbound_never_waits_for_another(void **state)
 {
     struct fixture *f = *state;
@@ -458,6 +478,7 @@ int main(void)
         T(tls_is_spoken_with_whom_the_file_vouches_for_alone),
         T(nothing_is_written_twice_but_what_may_be),
         T(prepares_just_before_it_begins),
+        T(what_is_begun_too_late_is_not_begun),
         T(one_outbound_never_waits_for_another),
         T(what_waits_at_the_end_is_unsent),
     };
