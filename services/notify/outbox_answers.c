@@ -76,8 +76,9 @@ static struct outbox_tell *part_later(struct outbox_book *self, struct outbox_it
     item->due_ms = now_ms + wait_ms;
     item->place->later++;
     book_copy(item->error, sizeof item->error, error);
-    struct outbox_tell *tell =
-        book_tell(self, item, DESG__V1__SEND_OUTCOME__SEND_OUTCOME_LATER, error, unix_ms);
+    /* Dated as what it answers: another owner may have begun it since, and that stands. */
+    struct outbox_tell *tell = book_tell(self, item, DESG__V1__SEND_OUTCOME__SEND_OUTCOME_LATER,
+                                         error, item->stamp_unix_ms);
     tell->again_unix_ms = unix_ms + wait_ms;
     return tell;
 }
@@ -198,9 +199,8 @@ static void begin_looking(struct outbox_item *item, int64_t now_ms)
     book_leave_works(item);
     item->stage = OUTBOX_LOOK;
     item->is_open = true;
-    item->unknown_ms = now_ms;
+    book_look_anew(item, now_ms);
     item->due_ms = now_ms + LOOK_BASE_MS;
-    item->looks = item->absences = 0;
 }
 
 static void allowed(struct outbox_item *item)
@@ -215,10 +215,14 @@ static void allowed(struct outbox_item *item)
 }
 
 /* Somebody began this part before, or its echo came back: Redis is asked which. */
-static void started(struct outbox_item *item, int64_t now_ms)
+static void started(struct outbox_item *item, int64_t now_ms, int64_t unix_ms)
 {
-    if (item->place->options.has_key && !item->is_open) {
+    const struct outbox_place_options *options = &item->place->options;
+    /* By whom and when is not known here: not before it was decided. */
+    int64_t first_unix_ms = item->key_unix_ms ? item->key_unix_ms : item->decided_unix_ms;
+    if (options->has_key && !item->is_open && unix_ms - first_unix_ms < options->key_ms) {
         allowed(item); /* under the same key */
+        item->key_unix_ms = first_unix_ms;
         return;
     }
     book_leave_works(item);
@@ -230,6 +234,13 @@ static void started(struct outbox_item *item, int64_t now_ms)
     }
     item->is_to_check = item->is_begun_else = true;
     item->due_ms = now_ms;
+}
+
+/* Tried before under a key that the other side may not know any more. */
+static bool is_key_forgotten(const struct outbox_item *item, int64_t unix_ms)
+{
+    return item->place->options.has_key && item->key_unix_ms != 0 && !item->is_recheck &&
+           unix_ms - item->key_unix_ms >= item->place->options.key_ms;
 }
 
 /* Redis says where it stands: begun by nobody else, and no call of ours is open. */
@@ -272,7 +283,10 @@ void outbox_book_begun(struct outbox_book *self, struct outbox_item *item,
     case OUTBOX_BEGUN_NOW:
         if (item->class == OUTBOX_RECEIPT || item->class == OUTBOX_BROADCAST)
             place->frozen_until_unix_ms = 0;
-        allowed(item);
+        if (is_key_forgotten(item, unix_ms))
+            begin_looking(item, now_ms); /* what became of the tries before may not be known */
+        else
+            allowed(item);
         break;
     case OUTBOX_BEGUN_NOT_OWNER:
         book_leave_works(item);
@@ -295,7 +309,7 @@ void outbox_book_begun(struct outbox_book *self, struct outbox_item *item,
                        now_ms);
         break;
     case OUTBOX_BEGUN_STARTED:
-        started(item, now_ms);
+        started(item, now_ms, unix_ms);
         break;
     case OUTBOX_BEGUN_OVER:
         book_leave_works(item);
@@ -319,6 +333,10 @@ static void revive(struct outbox_item *item, const struct outbox_known *known, i
     item->is_given_up = item->is_duplicate = false;
     item->told_sequence = 0;
     item->due_ms = item->taken_ms = now_ms;
+    if (item->is_open) { /* sent again before a restart, and then? */
+        item->stage = OUTBOX_LOOK;
+        book_look_anew(item, now_ms);
+    }
 }
 
 static void checked_over(struct outbox_item *item, const struct outbox_known *known, int64_t now_ms)
@@ -440,13 +458,15 @@ void outbox_book_answered(struct outbox_book *self, struct outbox_item *item,
         item->due_ms = now_ms;
         block(self, place, result->error, now_ms, unix_ms);
         tell = book_tell(self, item, DESG__V1__SEND_OUTCOME__SEND_OUTCOME_BLOCKED, result->error,
-                         unix_ms);
+                         item->stamp_unix_ms); /* as in part_later */
         break;
     default: { /* it may have been sent */
         int64_t wait_ms = pace(item, result, http_status, now_ms);
         item->is_duplicate |= result->is_duplicate;
         if (!may_repeat(item, result, unix_ms)) {
             begin_looking(item, now_ms);
+            if (item->begun_fence == place->fence)
+                item->absent_ms = 0; /* the call was ours, and has ended */
             return;
         }
         tell = part_later(self, item, result->error, wait_ms, now_ms, unix_ms);
@@ -477,9 +497,11 @@ void outbox_book_looked(struct outbox_book *self, struct outbox_item *item,
         item->due_ms = now_ms + OUTBOX_LATE_LOOK_MS;
         return;
     }
-    if (item->absences >= ABSENCES && !item->is_duplicate &&
-        past_ms >= self->options.unknown_after_ms / 2) {
+    if (item->absences >= ABSENCES && !item->is_duplicate && past_ms >= item->absent_ms &&
+        past_ms >= self->options.unknown_after_ms / 2 && item->place->is_ours &&
+        item->look_fence == item->place->fence) {
         item->begun_fence = item->place->fence;
+        item->key_unix_ms = 0;
         (void)part_later(self, item, "looked for: not there", 0, now_ms, unix_ms);
         return;
     }

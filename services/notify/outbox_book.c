@@ -388,6 +388,15 @@ void outbox_book_probe_soon(struct outbox_place *place, int64_t now_ms)
 
 /* --- intake --- */
 
+/* Somebody else had the place since: a call of theirs may be on its way. */
+void book_look_anew(struct outbox_item *item, int64_t now_ms)
+{
+    item->look_fence = item->place->fence;
+    item->absent_ms = item->place->options.call_ms;
+    item->unknown_ms = item->due_ms = now_ms;
+    item->looks = item->absences = 0;
+}
+
 /* Somebody in this conversation has had a word of receipt not long ago. */
 static bool is_said_already(const struct outbox_book *self, const struct outbox_item *item)
 {
@@ -431,6 +440,8 @@ enum outbox_intake outbox_book_take(struct outbox_book *self, struct outbox_plac
         intake = OUTBOX_ENDED;
     } else {
         desg__v1__outbox_item__free_unpacked(what, NULL);
+        if (item->stage == OUTBOX_LOOK && item->look_fence != place->fence)
+            book_look_anew(item, now_ms);
     }
     book_copy(item->stream_id, sizeof item->stream_id, stream_id);
     *item_p = item;
@@ -498,13 +509,14 @@ static void hand_out(struct outbox_item *item, enum outbox_stage what, struct ou
     *out = (struct outbox_step){ .what = what, .item = item, .place = item->place };
 }
 
-/* What was allowed goes on; if the place is no longer ours it does not. */
+/* What was allowed goes on; if the place is no longer ours, or was another's since, it does not. */
 static bool next_in_works(struct outbox_book *self, struct outbox_item *item, int64_t now_ms,
                           struct outbox_step *out)
 {
     if (item->is_out || (item->stage != OUTBOX_WRITE && item->stage != OUTBOX_CALL))
         return false;
-    if (!item->place->is_ours || now_ms >= item->place->ours_until_ms) {
+    if (!item->place->is_ours || now_ms >= item->place->ours_until_ms ||
+        item->begun_fence != item->place->fence) {
         char stream_id[sizeof item->stream_id];
         memcpy(stream_id, item->stream_id, sizeof stream_id);
         put_aside(self, item);

@@ -60,6 +60,7 @@ struct outbox_place_options {
     unsigned calls_max; /* at once */
     bool has_key;       /* a call whose outcome is unknown is repeated under its key */
     int64_t key_ms;     /* how long the other side remembers a key */
+    int64_t call_ms;    /* how long a call may be on its way, another owner's too */
     bool can_probe;
 };
 
@@ -133,6 +134,8 @@ struct outbox_item {
     bool is_in_works;    /* counts as a call of its place */
     int64_t aside_ms;    /* not shown to us: Redis is asked about it then */
     int64_t unknown_ms;  /* since when */
+    uint64_t look_fence; /* under which it is looked for, or was called */
+    int64_t absent_ms;   /* before so long absence says nothing: a call may be on its way */
     uint32_t absences;   /* looks in a row that say it is not there */
     bool is_recheck;     /* a person has spoken: Redis knows what it means */
     bool is_given_up;

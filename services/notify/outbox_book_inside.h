@@ -29,6 +29,7 @@ void book_make_room(struct outbox_item *item, uint32_t parts);
 /* Nothing more will be done. */
 void book_end(struct outbox_book *self, struct outbox_item *item, int64_t now_ms);
 void book_leave_works(struct outbox_item *item);
+void book_look_anew(struct outbox_item *item, int64_t now_ms);
 void book_copy(char *out, size_t bytes, const char *text);
 
 /* A tell about item's present part. Valid until the next. */

@@ -11,7 +11,6 @@
 
 enum {
     CONNECT_TIMEOUT_MS = 3000,
-    ACCOUNT_TIMEOUT_MS = 10000,
     DISK_WAIT_MS = 1000,
     OWN_WAIT_MS = 5000,
     GONE = 404,
@@ -214,10 +213,11 @@ static void start(struct outbox_flow *self, struct outbox_job *job, bool is_repe
     call->body = job->request.body;
     call->length = job->request.length;
     call->ca_file = way->account ? way->account->ca_file : way->outlet->ca_file;
-    call->timeout_ms = way->account ? ACCOUNT_TIMEOUT_MS : way->outlet->timeout_ms;
+    call->timeout_ms = way->account ? OUTFLOW_ACCOUNT_TIMEOUT_MS : way->outlet->timeout_ms;
     call->connect_timeout_ms =
         call->timeout_ms < CONNECT_TIMEOUT_MS ? call->timeout_ms : CONNECT_TIMEOUT_MS;
     call->is_repeatable = is_repeatable;
+    call->not_after_ms = is_repeatable ? 0 : job->place->ours_until_ms;
     call->done = on_called;
     call->arg = job;
     outbound_start(way->account ? self->options.replies : self->options.broadcasts, call);

@@ -569,6 +569,7 @@ static void add_account(struct outbox_flow *self, const struct outward_account *
                                                   .calls_max = CALLS_AT_ONCE,
                                                   .has_key = platform && platform->has_key,
                                                   .key_ms = INT64_MAX,
+                                                  .call_ms = OUTFLOW_ACCOUNT_TIMEOUT_MS,
                                                   .can_probe = platform && platform->probe };
     add_place(self, &options, &way);
 }
@@ -589,6 +590,7 @@ static void add_outlet(struct outbox_flow *self, const struct outward_outlet *ou
                                                   .has_key = !platform || platform->has_key,
                                                   .key_ms =
                                                       is_forgetful ? MASTODON_KEY_MS : INT64_MAX,
+                                                  .call_ms = outlet->timeout_ms,
                                                   .can_probe = platform && platform->probe };
     add_place(self, &options, &way);
 }

@@ -10,6 +10,8 @@
 #include "notify/outbox_flow.h"
 #include "notify/outbox_plan.h"
 
+enum { OUTFLOW_ACCOUNT_TIMEOUT_MS = 10000 }; /* of a call; outlets have one of their own */
+
 struct outbox_metrics {
     struct gauge *waiting[OUTBOX_CLASS_COUNT];
     struct gauge *oldest_seconds[OUTBOX_CLASS_COUNT];

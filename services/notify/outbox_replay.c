@@ -78,11 +78,21 @@ static void replay_intent(struct outbox_item *item, const Desg__V1__SendIntent *
     item->part = intent->part;
     book_make_room(item, intent->parts);
     item->called_unix_ms = intent->at_ms;
+    item->look_fence = intent->owner_fence;
     stamp(item, intent->at_ms);
     item->is_open = true;
     item->stage = OUTBOX_LOOK;
     item->is_recheck = false;
     item->unknown_ms = stored_ms;
+}
+
+/* It was over, and a person wanted it again. What it says is not kept: Redis shows it once more. */
+static void replay_revived(struct outbox_item *item, int64_t at_unix_ms, bool is_open)
+{
+    item->is_open = is_open;
+    if (is_open)
+        item->called_unix_ms = at_unix_ms;
+    stamp(item, at_unix_ms);
 }
 
 static void replay_sent(struct outbox_item *item, const Desg__V1__SendResult *result)
@@ -147,11 +157,16 @@ void outbox_book_replay(struct outbox_book *self, const Desg__V1__OutwardFact *f
         item = item_of(self, &fact->intent->item_id);
         if (item && item->stage != OUTBOX_OVER)
             replay_intent(item, fact->intent, stored_ms);
+        else if (item)
+            replay_revived(item, fact->intent->at_ms, true);
         break;
     case DESG__V1__OUTWARD_FACT__FACT_RESULT:
         item = item_of(self, &fact->result->item_id);
         if (item && item->stage != OUTBOX_OVER)
             replay_result(self, item, fact->result, sequence, stored_ms);
+        else if (item)
+            replay_revived(item, fact->result->at_ms,
+                           fact->result->outcome == DESG__V1__SEND_OUTCOME__SEND_OUTCOME_UNKNOWN);
         break;
     case DESG__V1__OUTWARD_FACT__FACT_SETTLED:
         item = item_of(self, &fact->settled->item_id);

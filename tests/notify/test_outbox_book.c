@@ -185,6 +185,14 @@ static struct outbox_item *expect(struct fixture *f, enum outbox_stage what)
     return step.item;
 }
 
+/* Not what, whatever else. */
+static void never(struct fixture *f, enum outbox_stage what)
+{
+    struct outbox_step step;
+    if (next(f, &step) && step.what == what)
+        fail_msg("step %d", (int)what);
+}
+
 /* Time goes on until something is due. */
 static void pass(struct fixture *f)
 {
@@ -373,6 +381,29 @@ static void an_intent_on_a_slow_disk_is_not_called_after_the_lease(void **state)
     (void)told(f, LATER); /* certainly not sent */
     renew(f);
     assert_ptr_equal(expect_then(f, OUTBOX_BEGIN), item);
+}
+
+/* The disk was slow, another owner came and went: what it did with the item is not known here. */
+static void what_was_allowed_to_an_earlier_owner_is_not_called(void **state)
+{
+    struct fixture *f = *state;
+    struct outbox_item *item = take_reply(f, 1, 1, true);
+    prepare(f, item, 1);
+    assert_ptr_equal(expect(f, OUTBOX_BEGIN), item);
+    begun(f, item, OUTBOX_BEGUN_NOW);
+    assert_ptr_equal(expect(f, OUTBOX_WRITE), item);
+    outbox_book_lost(f->book, f->place);
+    outbox_book_owned(f->book, f->place, FENCE + 2, f->now_ms + LONG_MS);
+    assert_ptr_equal(take_reply(f, 1, 1, true), item);
+    (void)outbox_book_intent_at(item, unix_now(f));
+    outbox_book_written(item);
+    never(f, OUTBOX_CALL);
+    (void)told(f, LATER);
+    f->now_ms += 2000;
+    assert_ptr_equal(expect_then(f, OUTBOX_BEGIN), item);
+    begun(f, item, OUTBOX_BEGUN_STARTED);
+    checked(f, item, (struct outbox_known){ .is_known = true });
+    assert_int_equal(item->stage, OUTBOX_LOOK);
 }
 
 static void a_drain_begins_nothing_and_ends_what_is_under_way(void **state)
@@ -617,6 +648,53 @@ static void not_there_for_long_enough_it_is_sent_again(void **state)
     assert_ptr_equal(call_next(f), item);
 }
 
+/* Another owner may have begun it meanwhile: what was not there before says nothing of that. */
+static void looked_for_before_another_owner_came_it_is_looked_for_anew(void **state)
+{
+    struct fixture *f = *state;
+    struct outbox_item *item = call_prepared(f, take_reply(f, 1, 1, false), 1);
+    answered(f, item, UNKNOWN, 0);
+    looked(f, expect_then(f, OUTBOX_LOOK), PLATFORM_IS_NOT);
+    f->now_ms += UNKNOWN_MS / 2;
+    assert_ptr_equal(expect_then(f, OUTBOX_LOOK), item);
+    outbox_book_lost(f->book, f->place);
+    looked(f, item, PLATFORM_IS_NOT);
+    told_nothing(f);
+    outbox_book_owned(f->book, f->place, FENCE + 2, f->now_ms + LONG_MS);
+    int64_t began_ms = f->now_ms;
+    assert_ptr_equal(take_reply(f, 1, 1, false), item);
+    while (item->stage == OUTBOX_LOOK)
+        looked(f, expect_then(f, OUTBOX_LOOK), PLATFORM_IS_NOT);
+    assert_true(f->now_ms - began_ms >= UNKNOWN_MS / 2);
+    (void)told(f, LATER);
+}
+
+static void anothers_call_is_given_the_time_it_may_take(void **state)
+{
+    struct fixture *f = *state;
+    struct outbox_place_options slow = account;
+    slow.call_ms = UNKNOWN_MS * 2;
+    with_place(f, &slow);
+    struct outbox_item *item = take_reply(f, 1, 1, false);
+    prepare(f, item, 1);
+    begun(f, expect(f, OUTBOX_BEGIN), OUTBOX_BEGUN_STARTED);
+    checked(f, item, (struct outbox_known){ .is_known = true });
+    while (item->stage == OUTBOX_LOOK)
+        looked(f, expect_then(f, OUTBOX_LOOK), PLATFORM_IS_NOT);
+    assert_int_equal(item->stage, OUTBOX_HOLD);
+}
+
+/* Else it outlives what another owner began since, and a third would think it was not sent. */
+static void later_is_dated_as_the_call_it_answers(void **state)
+{
+    struct fixture *f = *state;
+    struct outbox_item *item = call_prepared(f, take_reply(f, 1, 1, false), 1);
+    int64_t called_unix_ms = item->called_unix_ms;
+    f->now_ms += 5000;
+    answered(f, item, LATER, 0);
+    assert_int_equal(told(f, LATER).at_unix_ms, called_unix_ms);
+}
+
 /* It says that it has it, and does not show it: sent again it would say so again. */
 static void a_duplicate_that_is_not_shown_is_a_persons(void **state)
 {
@@ -646,6 +724,41 @@ static void with_a_key_it_is_simply_repeated(void **state)
     f->now_ms += HOUR_MS; /* the other side has forgotten the key */
     answered(f, item, UNKNOWN, 0);
     assert_int_equal(item->stage, OUTBOX_LOOK);
+}
+
+static void a_key_of_another_owner_is_no_good_once_it_is_old(void **state)
+{
+    struct fixture *f = *state;
+    struct outbox_place_options keyed = account;
+    keyed.has_key = true;
+    keyed.key_ms = HOUR_MS;
+    with_place(f, &keyed);
+    struct outbox_item *item = take_broadcast(f, 1, 1);
+    f->now_ms += HOUR_MS;
+    prepare(f, item, 1);
+    begun(f, expect(f, OUTBOX_BEGIN), OUTBOX_BEGUN_STARTED);
+    checked(f, item, (struct outbox_known){ .is_known = true });
+    assert_int_equal(item->stage, OUTBOX_LOOK);
+}
+
+/* The first try may have arrived; the second was held up, by a freeze or Redis, for too long. */
+static void a_key_of_our_own_is_no_good_once_it_is_old(void **state)
+{
+    struct fixture *f = *state;
+    struct outbox_place_options keyed = account;
+    keyed.has_key = true;
+    keyed.key_ms = HOUR_MS;
+    with_place(f, &keyed);
+    struct outbox_item *item = call_prepared(f, take_broadcast(f, 1, 1), 1);
+    answered(f, item, UNKNOWN, 0);
+    (void)told(f, LATER);
+    f->now_ms += HOUR_MS;
+    begun(f, expect_then(f, OUTBOX_BEGIN), OUTBOX_BEGUN_NOW);
+    assert_int_equal(item->stage, OUTBOX_LOOK);
+    while (item->stage == OUTBOX_LOOK)
+        looked(f, expect_then(f, OUTBOX_LOOK), PLATFORM_IS_NOT);
+    (void)told(f, LATER);
+    assert_ptr_equal(call_next(f), item);
 }
 
 static void what_does_no_harm_is_said_again(void **state)
@@ -1132,6 +1245,24 @@ static void an_intent_without_a_result_is_looked_for(void **state)
     (void)told(f, SENT);
 }
 
+/* Refused, wanted again by a person, and called: the crash came before the answer. */
+static void what_was_sent_again_before_a_restart_is_looked_for(void **state)
+{
+    struct fixture *f = *state;
+    replay_accepted(f, 1);
+    replay_intent(f, 1, 0, 1);
+    replay_result(f, 1, 0, REFUSED, true);
+    f->now_ms += 1000;
+    replay_intent(f, 1, 0, 1);
+    outbox_book_projected(f->book, 12);
+    struct outbox_item *item = take_reply(f, 1, 1, false);
+    checked(f, item, (struct outbox_known){ .is_known = true, .is_ours = true });
+    prepare(f, item, 1);
+    assert_ptr_equal(expect_then(f, OUTBOX_LOOK), item);
+    looked(f, item, PLATFORM_IS_THERE);
+    (void)told(f, SENT);
+}
+
 static void an_intent_that_came_to_nothing_goes_again(void **state)
 {
     struct fixture *f = *state;
@@ -1217,6 +1348,7 @@ int main(void)
         WITH_BOOK(nothing_goes_from_a_place_that_is_not_ours),
         WITH_BOOK(nothing_goes_once_the_lease_is_over),
         WITH_BOOK(an_intent_on_a_slow_disk_is_not_called_after_the_lease),
+        WITH_BOOK(what_was_allowed_to_an_earlier_owner_is_not_called),
         WITH_BOOK(a_drain_begins_nothing_and_ends_what_is_under_way),
         WITH_BOOK(urgent_replies_first_then_replies_then_receipts),
         WITH_BOOK(a_conversation_keeps_its_order),
@@ -1233,8 +1365,13 @@ int main(void)
         WITH_BOOK(found_by_its_echo_it_counts_as_sent),
         WITH_BOOK(an_echo_that_comes_late_spares_the_person),
         WITH_BOOK(not_there_for_long_enough_it_is_sent_again),
+        WITH_BOOK(looked_for_before_another_owner_came_it_is_looked_for_anew),
+        WITH_BOOK(anothers_call_is_given_the_time_it_may_take),
+        WITH_BOOK(later_is_dated_as_the_call_it_answers),
         WITH_BOOK(a_duplicate_that_is_not_shown_is_a_persons),
         WITH_BOOK(with_a_key_it_is_simply_repeated),
+        WITH_BOOK(a_key_of_another_owner_is_no_good_once_it_is_old),
+        WITH_BOOK(a_key_of_our_own_is_no_good_once_it_is_old),
         WITH_BOOK(what_does_no_harm_is_said_again),
         WITH_BOOK(again_is_sent_if_redis_agrees),
         WITH_BOOK(again_is_not_sent_if_redis_has_it_begun_since),
@@ -1266,6 +1403,7 @@ int main(void)
         WITH_BOOK(what_is_over_is_forgotten_after_its_time),
         WITH_BOOK(the_journal_is_needed_from_the_oldest_that_is_open),
         WITH_BOOK(an_intent_without_a_result_is_looked_for),
+        WITH_BOOK(what_was_sent_again_before_a_restart_is_looked_for),
         WITH_BOOK(an_intent_that_came_to_nothing_goes_again),
         WITH_BOOK(parts_that_were_sent_are_not_sent_again),
         WITH_BOOK(what_was_sent_stays_sent_after_a_restart),
