@@ -89,9 +89,12 @@ def states(desk, items):
 
 
 def rows_of(desk, broadcasts):
-    """[(broadcast, row)] of all outlets of all of them."""
+    """[(broadcast, row)] of all outlets of all of them; none of one that Redis does not know again yet."""
+    def rows(broadcast):
+        status, shown = desk.ask("GET", f"/v1/broadcasts/{broadcast}")
+        return [(broadcast, row) for row in shown["rows"]] if status == 200 else []
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        return [(broadcast, row) for broadcast, shown in zip(broadcasts, pool.map(desk.shown, broadcasts)) for row in shown["rows"]]
+        return [pair for pairs in pool.map(rows, broadcasts) for pair in pairs]
 
 
 def is_over(desk):
@@ -101,12 +104,12 @@ def is_over(desk):
     return status == asked == 200 and sum(place.get("waiting", 0) for place in places["places"]) <= len(unknown["items"])
 
 
-def wait_decided(desk, items, broadcasts, seconds):
+def wait_decided(desk, items, broadcasts, seconds, open_states=()):
     """Waits until each item and each outlet's row is over, or waits for a person. ({item: told}, [(broadcast, row)])"""
     deadline = time.monotonic() + seconds
     while True:
         told, rows = states(desk, items), rows_of(desk, broadcasts)
-        open_items = [item for item, now in told.items() if now["state"] not in OVER]
+        open_items = [item for item, now in told.items() if now["state"] not in OVER or now["state"] in open_states]
         open_rows = [(broadcast, row["outlet"], row["state"]) for broadcast, row in rows if row["state"] not in OVER]
         if not open_items and not open_rows and len(rows) == len(broadcasts) * len(OUTLETS):
             return told, rows
@@ -140,48 +143,96 @@ def assert_all_there(told, rows, entries):
     assert not bad_rows, f"{bad_rows[:5]}"
 
 
+def reckon(fault, desk, items, made, seconds):
+    """Once the faults are over: waits until all is sent or asked, holds it against what the platforms took, and has a person answer."""
+    told, rows = wait_decided(desk, items, made, seconds)
+    entries = desk.took()
+    unanswered = sum(entry["told"] != "answer" for entry in entries)
+    fault.note("taken", len(entries))
+    fault.note("never_answered", unanswered)
+    assert unanswered > len(entries) * 0.05, "the faults did not happen"
+    assert not posted_twice(entries), f"posted twice: {posted_twice(entries)[:5]}"
+    assert_all_there(told, rows, entries)
+    asked = [item for item, now in told.items() if now["state"] == "unknown"]
+    asked_rows = [(row["outlet"], broadcast) for broadcast, row in rows if row["state"] == "unknown"]
+    fault.note("asked_of_a_person", len(asked) + len(asked_rows))
+    listed = set(desk.waiting("unknown&limit=2000"))
+    assert set(asked) <= listed, f"{len(set(asked) - listed)} unknown ones nobody is asked about"
+    keyed = [outlet for outlet, _ in asked_rows if outlet in ("mastodon", "subscriber", "radio", "feed")]
+    assert not keyed, f"what has a key is never unknown: {keyed}"
+    there = settle_unknown(desk, told, entries)
+    fault.note("of_them_there", there)
+    told, rows = wait_decided(desk, items, made, 120, open_states=("unknown",))
+    again = [now["state"] for item, now in told.items() if now["state"] not in ("sent", "settled")]
+    assert not again, f"after a person decided: {again[:5]}"
+    entries = desk.took()
+    assert not posted_twice(entries), f"posted twice: {posted_twice(entries)[:5]}"
+    hashes = {entry["text_sha256"] for entry in entries if entry["place"] in PERSONAL}
+    missing = [text for text in items.values() if outlet_apis.digest(text) not in hashes]
+    assert not missing, f"{len(missing)} replies never reached their platform"
+    desk.assert_all_alive()
+    assert json.loads(desk.desg("audit", "verify", "--json", timeout=60).stdout)["whole"]
+
+
+def admit_all(desk):
+    for agent in (out.AGENT, out.COMMS, out.SECOND):
+        desk.token(agent)
+
+
+def be_bad(fault, desk, slow_ms):
+    """A tenth is taken and never answered, a twentieth comes too fast."""
+    desk.outlets.control(silent_share=0.05, reset_share=0.05, limited_share=0.05, slow_ms=slow_ms, seed=fault.seed)
+
+
+def be_good(desk):
+    desk.outlets.control(silent_share=0.0, reset_share=0.0, limited_share=0.0, slow_ms=0)
+
+
 def play_outward(fault, replies, broadcasts, persons, slow_ms, seconds):
     """slow_ms: what each platform takes for an answer, so that there is always something under way when notify is killed."""
     changes = {**LEASE, "outward": {"unknown_after_s": 6, "lease_ms": 5000}}
     with fault.desk(kind=out.OutDesk, changes=changes) as desk:
-        for agent in (out.AGENT, out.COMMS, out.SECOND):
-            desk.token(agent)
+        admit_all(desk)
         claimed = conversations(desk, fault, persons)
-        desk.outlets.control(silent_share=0.05, reset_share=0.05, limited_share=0.05, slow_ms=slow_ms, seed=fault.seed)
+        be_bad(fault, desk, slow_ms)
         kills = Kills(fault, desk)
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             decided = pool.submit(decide, desk, claimed, replies, broadcasts)
             kills.until(lambda: decided.done() and is_over(desk), seconds / 2)
             items, made = decided.result()
-        desk.outlets.control(silent_share=0.0, reset_share=0.0, limited_share=0.0, slow_ms=0)
+        be_good(desk)
         wait_until(lambda: desk.status("notify"), 30, "notify is up again")
-        told, rows = wait_decided(desk, items, made, seconds / 2)
-        entries = desk.took()
-        unanswered = sum(entry["told"] != "answer" for entry in entries)
         fault.note("kills", kills.count)
-        fault.note("taken", len(entries))
-        fault.note("never_answered", unanswered)
-        assert kills.count >= 5 and unanswered > len(entries) * 0.05, "the faults did not happen"
-        assert not posted_twice(entries), f"posted twice: {posted_twice(entries)[:5]}"
-        assert_all_there(told, rows, entries)
-        asked = [item for item, now in told.items() if now["state"] == "unknown"]
-        asked_rows = [(row["outlet"], broadcast) for broadcast, row in rows if row["state"] == "unknown"]
-        fault.note("asked_of_a_person", len(asked) + len(asked_rows))
-        listed = set(desk.waiting("unknown&limit=2000"))
-        assert set(asked) <= listed, f"{len(set(asked) - listed)} unknown ones nobody is asked about"
-        assert not [outlet for outlet, _ in asked_rows if outlet in ("mastodon", "subscriber", "radio", "feed")], "what has a key is never unknown"
-        there = settle_unknown(desk, told, entries)
-        fault.note("of_them_there", there)
-        told, rows = wait_decided(desk, items, made, 120)
-        again = [now["state"] for item, now in told.items() if now["state"] not in ("sent", "settled")]
-        assert not again, f"after a person decided: {again[:5]}"
-        entries = desk.took()
-        assert not posted_twice(entries), f"posted twice: {posted_twice(entries)[:5]}"
-        hashes = {entry["text_sha256"] for entry in entries if entry["place"] in PERSONAL}
-        missing = [text for text in items.values() if outlet_apis.digest(text) not in hashes]
-        assert not missing, f"{len(missing)} replies never reached their platform"
-        desk.assert_all_alive()
-        assert json.loads(desk.desg("audit", "verify", "--json", timeout=60).stdout)["whole"]
+        assert kills.count >= 5, "notify was hardly ever killed"
+        reckon(fault, desk, items, made, seconds / 2)
+
+
+def play_emptied(fault, replies, broadcasts, persons, times):
+    """Redis forgets everything, or its last second, in the middle of it all: the journals of desk and notify bring back what was
+    decided and what was sent."""
+    changes = {**LEASE, "outward": {"unknown_after_s": 6, "lease_ms": 5000}}
+    with fault.desk(kind=out.OutDesk, changes=changes) as desk:
+        admit_all(desk)
+        claimed = conversations(desk, fault, persons)
+        desk.outlets.control(limited_share=1.0)
+        items, made = decide(desk, claimed, replies, broadcasts)
+        be_bad(fault, desk, 100)
+        for turn in range(times):
+            fault.pause(fault.random.uniform(2.0, 6.0))
+            before = len(desk.took())
+            how = ("emptied", "killed", "emptied with notify down")[turn % 3]
+            if how == "killed":
+                fault.kill(desk, "redis", 0.3)
+                continue
+            if how == "emptied with notify down":
+                desk.processes["notify"].kill9()
+            desk.redis_cli("FLUSHALL")
+            if not desk.processes["notify"].is_alive():
+                desk.restart("notify")
+            wait_until(lambda: len(desk.took()) > before or is_over(desk), 90, "it goes on")
+        be_good(desk)
+        fault.note("turns", times)
+        reckon(fault, desk, items, made, 200)
 
 
 @row(52, "kill -9 notify each second: 1,000 replies, 50 broadcasts", limit_s=900.0)
@@ -192,3 +243,8 @@ def kill_notify_while_much_goes_out(fault):
 @row(53, "the same, smaller: 60 replies, 4 broadcasts", quick=True, limit_s=240.0)
 def kill_notify_while_some_goes_out(fault):
     play_outward(fault, 60, 4, 20, 400, 160.0)
+
+
+@row(54, "Redis emptied, killed, emptied with notify down, in it all", limit_s=600.0)
+def empty_redis_while_much_goes_out(fault):
+    play_emptied(fault, 150, 6, 40, 6)

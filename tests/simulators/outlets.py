@@ -9,7 +9,8 @@ GET  /ledger      what was taken and by whom. GET /objects?place=: what stands t
 GET  /requests    how many requests each place had, by method and status. GET /ready: 200.
 POST /comment     {"place", "object_id", "text", "person"}: somebody answers a post: the webhook goes to ingest, signed.
 
-Options: slow_ms (before anything), hang (takes nothing, answers nothing), lost_share (not taken, no answer), silent_share (taken,
+Options: slow_ms (before anything), hang (takes nothing, answers nothing), lost_share (not taken, no answer), cut_share
+(not taken, connection reset), silent_share (taken,
 no answer), reset_share (taken, connection reset), error_share (not taken, 503), limited_share (429, at random), rate_limit and
 rate_window_s, retry_after_s (said with it; no platform promises that), token_dead, is_restricted, refuses_edit, refuses_delete, refuses_duplicates, window_closed (all, or a list of
 persons), has_human_agent, gone (persons that cannot be reached), characters_max, has_echo, echo_delay_ms, echo_share, seed.
@@ -32,7 +33,7 @@ import urllib.parse
 
 import outlet_apis as apis
 
-DEFAULTS = {"slow_ms": 0, "hang": False, "lost_share": 0.0, "silent_share": 0.0, "reset_share": 0.0, "error_share": 0.0,
+DEFAULTS = {"slow_ms": 0, "hang": False, "lost_share": 0.0, "cut_share": 0.0, "silent_share": 0.0, "reset_share": 0.0, "error_share": 0.0,
             "limited_share": 0.0, "rate_limit": 0, "rate_window_s": 1.0, "retry_after_s": 0, "token_dead": False, "is_restricted": False,
             "refuses_edit": False, "refuses_delete": False, "refuses_duplicates": True, "window_closed": False,
             "has_human_agent": True, "gone": [], "characters_max": 500, "has_echo": True, "echo_delay_ms": 5, "echo_share": 1.0,
@@ -209,6 +210,8 @@ class Place:
             time.sleep(self.options["slow_ms"] / 1000)
         if self.options["hang"] or (request.method != "GET" and self.draws("lost_share")):
             raise Silence(is_reset=False)
+        if request.method != "GET" and self.draws("cut_share"):
+            raise Silence(is_reset=True)
         if request.method != "GET" and self.draws("error_share"):
             return apis.Answer(503, {"error": {"message": "Service temporarily unavailable", "type": "OAuthException", "code": 2}})
         function, named = apis.find(self.kind, request.method, path)

@@ -52,7 +52,7 @@ def test_a_person_says_it_is_there(desk):
 
 
 def test_a_person_says_send_it_again(desk):
-    conversation, item = unknown_reply(desk, lost_share=1.0)
+    conversation, item = unknown_reply(desk, cut_share=1.0)
     assert desk.sent_to("facebook") == []
     done = desk.desg("unknown", "again", item)
     assert done.returncode == 0, done.stderr
@@ -65,7 +65,7 @@ def test_a_person_says_send_it_again(desk):
 
 
 def test_two_people_who_say_send_again_send_it_once(desk):
-    _, item = unknown_reply(desk, lost_share=1.0)
+    _, item = unknown_reply(desk, cut_share=1.0)
     agents = ["control-room", "agent-2", "agent-3"]
     for agent in agents:
         desk.token(agent)
@@ -81,7 +81,7 @@ def test_two_people_who_say_send_again_send_it_once(desk):
 
 
 def test_bad_settlements_are_refused(desk):
-    _, item = unknown_reply(desk, lost_share=1.0)
+    _, item = unknown_reply(desk, cut_share=1.0)
     for body in ({}, {"as": "maybe"}, {"as": "again", "unheard": 1}):
         status, answer = desk.ask("POST", f"/v1/items/{item}/settlement", body)
         assert status in (400, 422) and answer["detail"], body
