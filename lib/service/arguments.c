@@ -123,6 +123,10 @@ static void print_help(const struct service_spec *spec)
                  "CONFIGURATION: KEYS OF %s:\n",
                  name);
     print_keys(spec->fields, 4);
+    if (spec->shared) {
+        (void)printf("\nCONFIGURATION: KEYS OF %s:\n", spec->shared->name);
+        print_keys(spec->shared->fields, 4);
+    }
     (void)printf("\nEXAMPLE\n"
                  "    desg-%s --config /etc/desg/desg.yaml --check-config &&\n"
                  "    desg-%s --config /etc/desg/desg.yaml\n",
