@@ -45,7 +45,7 @@ static void grow(struct outbox_book *self)
     struct outbox_item **old = self->buckets;
     size_t count = self->bucket_count;
     self->bucket_count = count ? count * 2 : BUCKETS_MIN;
-    self->buckets = calloc(self->bucket_count, sizeof *self->buckets);
+    self->buckets = calloc(self->bucket_count, sizeof(struct outbox_item *));
     if (!self->buckets)
         abort();
     for (size_t i = 0; i < count; i++) {
@@ -380,9 +380,8 @@ void outbox_book_projected(struct outbox_book *self, uint64_t sequence)
 
 void outbox_book_probe_soon(struct outbox_place *place, int64_t now_ms)
 {
-    if (place->options.can_probe && place->probe_ms > now_ms)
-        place->probe_ms = now_ms;
-    else if (place->is_blocked)
+    bool is_of_use = place->is_blocked || place->options.can_probe;
+    if (is_of_use && place->probe_ms > now_ms)
         place->probe_ms = now_ms;
 }
 
@@ -658,6 +657,21 @@ static int64_t begin_at_ms(const struct outbox_item *item, int64_t now_ms)
     return due_ms > rate_ms ? due_ms : rate_ms;
 }
 
+static int64_t item_due_ms(const struct outbox_book *self, const struct outbox_item *item,
+                           int64_t now_ms)
+{
+    bool is_end_asked = item->is_shown_again && !item->untold &&
+                        item->told_sequence <= self->projected; /* of what is over */
+    if (item->is_out || (item->stage == OUTBOX_OVER && !is_end_asked))
+        return INT64_MAX;
+    if (is_aside(item))
+        return item->aside_ms;
+    if (item->stage == OUTBOX_OVER || item->is_to_check || is_looked_at(item))
+        return item->due_ms;
+    bool may_go = item->place->is_ours && may_begin(self, item);
+    return may_go ? begin_at_ms(item, now_ms) : INT64_MAX;
+}
+
 int64_t outbox_book_due_ms(struct outbox_book *self, int64_t now_ms)
 {
     int64_t due_ms = INT64_MAX;
@@ -665,21 +679,8 @@ int64_t outbox_book_due_ms(struct outbox_book *self, int64_t now_ms)
         const struct outbox_place *place = self->places[i];
         if (place->is_ours && !place->is_probing)
             due_ms = sooner(due_ms, place->probe_ms);
-        for (const struct outbox_item *item = place->first; item; item = item->next) {
-            if (item->is_out)
-                continue;
-            if (item->stage == OUTBOX_OVER && item->is_shown_again &&
-                item->told_sequence <= self->projected && !item->untold)
-                due_ms = sooner(due_ms, item->due_ms);
-            else if (item->stage == OUTBOX_OVER)
-                continue;
-            else if (is_aside(item))
-                due_ms = sooner(due_ms, item->aside_ms);
-            else if (item->is_to_check || is_looked_at(item))
-                due_ms = sooner(due_ms, item->due_ms);
-            else if (place->is_ours && may_begin(self, item))
-                due_ms = sooner(due_ms, begin_at_ms(item, now_ms));
-        }
+        for (const struct outbox_item *item = place->first; item; item = item->next)
+            due_ms = sooner(due_ms, item_due_ms(self, item, now_ms));
     }
     return due_ms;
 }

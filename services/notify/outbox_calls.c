@@ -253,7 +253,7 @@ static void run_looked(struct inbox_item *item_in)
     if (item->what && item->plan) { /* it may have ended meanwhile */
         const struct platform_answer answer = answer_of(job);
         const struct outbox_request request = request_of(self, item, unix_ms);
-        struct outbox_marks marks;
+        struct outbox_marks marks = { .ref = "" };
         struct platform_message message;
         outbox_plan_message(&request, &marks, &message);
         found = outflow_way(self, job->place)
