@@ -675,6 +675,8 @@ static int64_t item_due_ms(const struct outbox_book *self, const struct outbox_i
 int64_t outbox_book_due_ms(struct outbox_book *self, int64_t now_ms)
 {
     int64_t due_ms = INT64_MAX;
+    if (self->is_draining) /* nothing begins by itself */
+        return due_ms;
     for (size_t i = 0; i < self->place_count; i++) {
         const struct outbox_place *place = self->places[i];
         if (place->is_ours && !place->is_probing)

@@ -423,6 +423,7 @@ static void a_drain_begins_nothing_and_ends_what_is_under_way(void **state)
     assert_true(outbox_book_is_busy(f->book)); /* its end is not on disk */
     outbox_book_told(item, true, 9);
     assert_false(outbox_book_is_busy(f->book));
+    assert_true(outbox_book_due_ms(f->book, f->now_ms) == INT64_MAX); /* nobody wakes for it */
 }
 
 /* --- order --- */
