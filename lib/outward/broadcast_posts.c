@@ -186,12 +186,40 @@ static const char *action_word(Desg__V1__BroadcastAction action)
     }
 }
 
+/* NULL without memory. */
+static Desg__V1__Broadcast *copy_of(const Desg__V1__Broadcast *broadcast)
+{
+    size_t length = desg__v1__broadcast__get_packed_size(broadcast);
+    uint8_t *bytes = malloc(length + 1);
+    Desg__V1__Broadcast *copy = NULL;
+    if (bytes) {
+        (void)desg__v1__broadcast__pack(broadcast, bytes);
+        copy = desg__v1__broadcast__unpack(NULL, length, bytes);
+    }
+    free(bytes);
+    return copy;
+}
+
+/* NULL without memory. */
+static json_t *public_json(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastAction action)
+{
+    if (!said_is_withdrawn(broadcast, action))
+        return broadcast_public_json(broadcast);
+    Desg__V1__Broadcast *left = copy_of(broadcast);
+    if (!left)
+        return NULL;
+    said_withdraw(left, action);
+    json_t *object = broadcast_public_json(left);
+    desg__v1__broadcast__free_unpacked(left, NULL);
+    return object;
+}
+
 /* The same bytes each time: a subscriber sees a repeat by them. */
 static int post_document(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastAction action,
                          struct broadcast_posts *out, struct error *err)
 {
     json_t *document = json_pack("{s:s, s:o}", "action", action_word(action), "broadcast",
-                                 broadcast_public_json(broadcast));
+                                 public_json(broadcast, action));
     char *text = document ? json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(document);
     return add_post(out, text, NULL, false, err);

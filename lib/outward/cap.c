@@ -190,7 +190,8 @@ static void add_info(struct xml_element *alert, const struct message *message,
     add_times(info, message);
     (void)xml_text(info, "senderName", feed_sender_name(message->feed, language));
     add_words(info, message, text, language);
-    add_parameter(info, "desk:road", broadcast->road);
+    if (!feed_is_withdrawn(broadcast, message->state))
+        add_parameter(info, "desk:road", broadcast->road);
     add_area(info, message, language);
 }
 

@@ -130,20 +130,28 @@ const char *feed_area(const struct outward_feed *feed, const Desg__V1__Broadcast
 #define EXPIRED   DESG__V1__BROADCAST_STATE__BROADCAST_STATE_EXPIRED
 #define CANCELLED DESG__V1__BROADCAST_STATE__BROADCAST_STATE_CANCELLED
 
-static bool is_appeal(const Desg__V1__Broadcast *broadcast)
+static Desg__V1__BroadcastAction action_of(Desg__V1__BroadcastState state)
 {
-    return broadcast->kind == DESG__V1__BROADCAST_KIND__BROADCAST_KIND_APPEAL;
-}
-
-bool feed_has_end(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState state)
-{
-    return state == CANCELLED ||
-           (state == EXPIRED && (broadcast->says_ended || is_appeal(broadcast)));
+    if (state == CANCELLED)
+        return DESG__V1__BROADCAST_ACTION__BROADCAST_ACTION_CANCEL;
+    return state == EXPIRED ? DESG__V1__BROADCAST_ACTION__BROADCAST_ACTION_END
+                            : DESG__V1__BROADCAST_ACTION__BROADCAST_ACTION_POST;
 }
 
 bool feed_is_withdrawn(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState state)
 {
-    return is_appeal(broadcast) && (state == CANCELLED || state == EXPIRED);
+    return said_is_withdrawn(broadcast, action_of(state));
+}
+
+bool feed_has_end(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState state)
+{
+    return state == CANCELLED || feed_is_withdrawn(broadcast, state) ||
+           (state == EXPIRED && broadcast->says_ended);
+}
+
+void feed_withdraw(Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState state)
+{
+    said_withdraw(broadcast, action_of(state));
 }
 
 static char *expired_text(const char *headline, enum feed_language language)
@@ -160,10 +168,7 @@ char *feed_over(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState s
 {
     if (!feed_has_end(broadcast, state))
         return expired_text(feed_text(broadcast, language)->headline, language);
-    const struct said_how how = {
-        .action = state == CANCELLED ? DESG__V1__BROADCAST_ACTION__BROADCAST_ACTION_CANCEL
-                                     : DESG__V1__BROADCAST_ACTION__BROADCAST_ACTION_END,
-    };
+    const struct said_how how = { .action = action_of(state) };
     char *out = said_text(broadcast, language == FEED_CY ? SAID_CY : SAID_EN, &how);
     if (!out)
         abort();

@@ -28,6 +28,8 @@ const char *feed_area(const struct outward_feed *feed, const Desg__V1__Broadcast
 bool feed_has_end(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState state);
 /* An appeal that is over names nobody and no place any more. */
 bool feed_is_withdrawn(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState state);
+/* said_withdraw of such an appeal. */
+void feed_withdraw(Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState state);
 /* All that is said now that it is over; its first line, or the headline of one that holds. language
  * is one that was given. The caller frees it. */
 char *feed_over(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastState state,

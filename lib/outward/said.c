@@ -2,7 +2,9 @@
  * seen. */
 #include "outward/said.h"
 
+#include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 struct wording {
     const char *update;    /* before the headline */
@@ -145,4 +147,51 @@ char *said_text(const Desg__V1__Broadcast *broadcast, enum said_language languag
     if (how->welsh_follows)
         say_line(out, welsh_follows);
     return fclose(out) == 0 ? text : NULL;
+}
+
+/* --- what is taken back --- */
+
+bool said_is_withdrawn(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastAction action)
+{
+    return is_appeal(broadcast) && (action == DESG__V1__BROADCAST_ACTION__BROADCAST_ACTION_CANCEL ||
+                                    action == DESG__V1__BROADCAST_ACTION__BROADCAST_ACTION_END);
+}
+
+static void drop(char **text)
+{
+    if (*text != protobuf_c_empty_string)
+        free(*text);
+    *text = (char *)protobuf_c_empty_string;
+}
+
+static void withdraw_words(Desg__V1__BroadcastText *words, char *said, bool is_cancelled)
+{
+    drop(&words->headline);
+    drop(&words->text);
+    drop(&words->instruction);
+    drop(&words->area);
+    if (is_cancelled)
+        drop(&words->ended); /* never said */
+    if (said)
+        words->headline = said;
+}
+
+void said_withdraw(Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastAction action)
+{
+    assert(said_is_withdrawn(broadcast, action));
+    const struct said_how how = { .action = action };
+    bool is_cancelled = action == DESG__V1__BROADCAST_ACTION__BROADCAST_ACTION_CANCEL;
+    for (enum said_language i = SAID_CY; i < SAID_LANGUAGES; i++) {
+        Desg__V1__BroadcastText *words = i == SAID_CY ? broadcast->cy : broadcast->en;
+        bool is_given = said_words(broadcast, i) != NULL;
+        char *said = is_given ? said_text(broadcast, i, &how) : NULL;
+        if (is_given && !said)
+            abort(); /* no memory */
+        if (words)
+            withdraw_words(words, said, is_cancelled);
+    }
+    drop(&broadcast->road);
+    if (broadcast->area)
+        desg__v1__area__free_unpacked(broadcast->area, NULL);
+    broadcast->area = NULL;
 }

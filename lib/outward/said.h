@@ -27,6 +27,12 @@ struct said_how {
 char *said_text(const Desg__V1__Broadcast *broadcast, enum said_language language,
                 const struct said_how *how);
 
+/* An appeal that is cancelled or has ended names nobody and no place any more. */
+bool said_is_withdrawn(const Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastAction action);
+/* Takes out of such an appeal who and where it was about: its headline is what is said now. Its
+ * fields are in protobuf's own memory, as unpacked. Done again it changes nothing. */
+void said_withdraw(Desg__V1__Broadcast *broadcast, Desg__V1__BroadcastAction action);
+
 /* What concerns everyone: without whose it is, what it belongs to, and where it goes. */
 json_t *broadcast_public_json(const Desg__V1__Broadcast *broadcast);
 

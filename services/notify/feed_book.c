@@ -51,21 +51,6 @@ static void set_text(char **field, const char *value)
     *field = copy;
 }
 
-static void withdraw_words(news_row *news, enum feed_language language)
-{
-    Desg__V1__BroadcastText *text = language == FEED_CY ? news->broadcast->cy : news->broadcast->en;
-    if (!text)
-        return;
-    if (text->headline[0] != '\0') {
-        char *said = feed_over(news->broadcast, news->state, language);
-        set_text(&text->headline, said);
-        free(said);
-    }
-    set_text(&text->text, "");
-    set_text(&text->instruction, "");
-    set_text(&text->area, "");
-}
-
 void feed_book_make_public(news_row *news)
 {
     Desg__V1__Broadcast *broadcast = news->broadcast;
@@ -80,13 +65,8 @@ void feed_book_make_public(news_row *news)
         set_text(&broadcast->welsh_owed->by, "");
         set_text(&broadcast->welsh_owed->reason, "");
     }
-    if (!feed_is_withdrawn(broadcast, news->state))
-        return;
-    withdraw_words(news, FEED_EN);
-    withdraw_words(news, FEED_CY);
-    if (broadcast->area)
-        desg__v1__area__free_unpacked(broadcast->area, NULL);
-    broadcast->area = NULL;
+    if (feed_is_withdrawn(broadcast, news->state))
+        feed_withdraw(broadcast, news->state);
 }
 
 /* --- rows --- */

@@ -131,23 +131,62 @@ static void marks_what_is_cancelled(void **state)
                "CANCELLED: A55 closed between junctions 11 and 12\nThis no longer applies.");
 }
 
+static void name_a_person(struct sample *sample)
+{
+    static const double corners[] = { 51.5, -3.1, 51.6, -3.1, 51.6, -3.0, 51.5, -3.1 };
+    static char instruction[] = "Ring us if you see Marker Person.";
+    sample->broadcast.kind = DESG__V1__BROADCAST_KIND__BROADCAST_KIND_APPEAL;
+    sample->en.headline = (char *)"Missing: Marker Person";
+    sample->cy.headline = (char *)"Ar goll: Marker Person";
+    sample->en.text = sample->cy.text = (char *)"Marker Person, last seen in a red coat.";
+    sample->en.instruction = sample->cy.instruction = instruction;
+    sample->en.area = sample->cy.area = (char *)"Marker pier";
+    sample->broadcast.road = (char *)"Marker road";
+    sample_draw(sample, corners, 4);
+}
+
 static void names_nobody_when_an_appeal_is_withdrawn(void **state)
 {
     (void)state;
     struct sample sample;
     sample_init(&sample);
-    sample.broadcast.kind = DESG__V1__BROADCAST_KIND__BROADCAST_KIND_APPEAL;
-    sample.en.headline = (char *)"Missing: Marker Person";
-    sample.cy.headline = (char *)"Ar goll: Marker Person";
-    for (int outlet = PAGE; outlet <= TOOT; outlet++) {
+    name_a_person(&sample);
+    for (int outlet = PAGE; outlet <= COUNCIL; outlet++) {
         static const Desg__V1__BroadcastAction actions[] = { CANCEL, END };
         for (size_t i = 0; i < 2; i++) {
             struct broadcast_posts posts = post(&sample, outlet, actions[i]);
+            assert_in_range(posts.count, 1, 2);
             for (size_t j = 0; j < posts.count; j++)
                 assert_null(strstr(posts.posts[j].text, "Marker"));
             broadcast_posts_free(&posts);
         }
     }
+}
+
+static void gives_a_subscriber_what_is_said_of_an_appeal_that_is_over(void **state)
+{
+    (void)state;
+    struct sample sample;
+    sample_init(&sample);
+    name_a_person(&sample);
+    sample.en.ended = (char *)"The person was found near Marker pier.";
+    struct broadcast_posts posts = post(&sample, COUNCIL, CANCEL);
+    assert_int_equal(posts.count, 1);
+    assert_null(strstr(posts.posts[0].text, "Marker"));
+    assert_null(strstr(posts.posts[0].text, "latitude"));
+    json_t *document = json_loads(posts.posts[0].text, 0, NULL);
+    const json_t *broadcast = json_object_get(document, "broadcast");
+    const json_t *en = json_object_get(broadcast, "en");
+    assert_string_equal(json_string_value(json_object_get(broadcast, "kind")), "appeal");
+    assert_string_equal(json_string_value(json_object_get(en, "headline")),
+                        "This appeal has been withdrawn. Please do not share it.");
+    assert_int_equal(json_object_size(en), 1);
+    assert_int_equal(json_object_size(json_object_get(broadcast, "cy")), 1);
+    json_decref(document);
+    broadcast_posts_free(&posts);
+    posts = post(&sample, COUNCIL, UPDATE); /* while it lasts it is what it is about */
+    assert_non_null(strstr(posts.posts[0].text, "Missing: Marker Person"));
+    broadcast_posts_free(&posts);
 }
 
 static void says_that_the_road_is_open_only_if_asked(void **state)
@@ -364,6 +403,7 @@ int main(void)
         cmocka_unit_test(marks_an_update),
         cmocka_unit_test(marks_what_is_cancelled),
         cmocka_unit_test(names_nobody_when_an_appeal_is_withdrawn),
+        cmocka_unit_test(gives_a_subscriber_what_is_said_of_an_appeal_that_is_over),
         cmocka_unit_test(says_that_the_road_is_open_only_if_asked),
         cmocka_unit_test(says_the_end_in_the_authors_words),
         cmocka_unit_test(says_that_it_is_over_however_long_the_headline_is),
