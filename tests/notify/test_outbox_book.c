@@ -51,8 +51,8 @@ static void open_book(struct fixture *f, const struct outbox_place_options *opti
     const struct outbox_book_options book = { .urgent_share_percent = 20,
                                               .unknown_after_ms = UNKNOWN_MS,
                                               .probe_ms = HOUR_MS,
-                                              .receipt_again_ms = 24 * HOUR_MS,
-                                              .retention_ms = 72 * HOUR_MS,
+                                              .receipt_again_ms = 24LL * HOUR_MS,
+                                              .retention_ms = 72LL * HOUR_MS,
                                               .seed = 5 };
     f->now_ms = 1000;
     f->book = outbox_book_new(&book);
@@ -674,7 +674,7 @@ static void anothers_call_is_given_the_time_it_may_take(void **state)
 {
     struct fixture *f = *state;
     struct outbox_place_options slow = account;
-    slow.call_ms = UNKNOWN_MS * 2;
+    slow.call_ms = UNKNOWN_MS * 2LL;
     with_place(f, &slow);
     struct outbox_item *item = take_reply(f, 1, 1, false);
     prepare(f, item, 1);

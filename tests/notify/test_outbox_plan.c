@@ -160,8 +160,8 @@ static void a_text_is_cut_to_what_the_platform_takes(void **state)
     struct fixture *f = *state;
     assert_int_equal(plan_reply(f, "short")->count, 1);
     char text[4001] = "";
-    while (strlen(text) < 3900)
-        strcat(text, "A sentence of words. ");
+    for (unsigned n = 0; strlen(text) < 3900; n++)
+        (void)snprintf(text + strlen(text), sizeof text - strlen(text), "Sentence number %u. ", n);
     const struct outbox_plan *cut = plan_reply(f, text);
     assert_int_equal(cut->count, 3);
     for (size_t i = 0; i < cut->count; i++)
