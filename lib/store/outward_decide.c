@@ -170,7 +170,8 @@ static int decide_reply(struct store *self, const Desg__V1__Fact *fact,
 
 /* --- drafts --- */
 
-/* When each version was written; the caller frees. *newest 0: there is no such broadcast. */
+/* When each version was written, 0 if it cannot go out any more; the caller frees. *newest 0: there
+ * is no such broadcast. */
 static int find_versions(struct store *self, const ProtobufCBinaryData *id, uint32_t *newest,
                          int64_t **written, struct error *err)
 {

@@ -450,12 +450,14 @@ function Broadcasts.list(keys, args)
   return { history(), '[' .. table.concat(rows, ',') .. ']' }
 end
 
--- ARGV: broadcast. Answers newest version (0: none), state, then when each version was written.
+-- ARGV: broadcast. Answers newest version (0: none), state, then when each version was written; 0: it never went out
+-- and never will, as nobody approves what is not the newest.
 function Broadcasts.versions(keys, args)
   local b, answer = Broadcasts.read(keys[1], args[1]), { history() }
   answer[2], answer[3] = b.newest, b.newest > 0 and state_of(b) or ''
   for version = 1, b.newest do
-    answer[#answer + 1] = number(b.drafts[version] and b.drafts[version].written or 0)
+    local is_for_public = b.approved[version] or b.published[version]
+    answer[#answer + 1] = number(is_for_public and b.drafts[version] and b.drafts[version].written or 0)
   end
   return answer
 end

@@ -251,7 +251,7 @@ static void what_may_not_be_decided_is_refused(void **state)
     Desg__V1__Fact *fact = decided(f, &other);
     assert_int_equal(fact->drafted->broadcast->version, 2);
     assert_int_equal(fact->drafted->broadcast->n_earlier_ms, 1);
-    assert_int_equal(fact->drafted->broadcast->earlier_ms[0], p.now_ms);
+    assert_int_equal(fact->drafted->broadcast->earlier_ms[0], 0); /* never went out */
     forget(fact);
     p.approve.fact.agent = (char *)"comms-2";
     refused(f, &p.approve, "version 2 is newer");
@@ -278,6 +278,37 @@ static void what_may_not_be_decided_is_refused(void **state)
     refused(f, &other, "cancelled already");
     outgoing_draft(&other, &p.draft.id);
     refused(f, &other, "draft a new broadcast");
+}
+
+/* What cannot go out any more is not to be looked for; what was approved may still. */
+static void a_version_names_those_before_it_that_may_have_gone_out(void **state)
+{
+    struct fixture *f = *state;
+    struct published p;
+    struct outgoing other;
+    draft_it(&p);
+    do_it(f, &p.draft);
+    do_it(f, &p.approve);
+    for (uint32_t version = 2; version <= 4; version++) {
+        outgoing_init(&other, 20 + version, "comms-1", p.now_ms + version);
+        outgoing_draft(&other, &p.draft.id);
+        Desg__V1__Fact *fact = decided(f, &other);
+        const Desg__V1__Broadcast *drafted = fact->drafted->broadcast;
+        assert_int_equal(drafted->version, version);
+        assert_int_equal(drafted->n_earlier_ms, version - 1);
+        assert_int_equal(drafted->earlier_ms[0], p.now_ms);
+        for (uint32_t before = 2; before < version; before++)
+            assert_int_equal(drafted->earlier_ms[before - 1], before == 3 ? p.now_ms + 3 : 0);
+        forget(fact);
+        if (version != 3)
+            continue;
+        outgoing_init(&other, 30, "comms-2", p.now_ms + version);
+        outgoing_approve(&other, &p.draft.id, version);
+        do_it(f, &other);
+        outgoing_init(&other, 31, "comms-2", p.now_ms + version);
+        outgoing_publish(&other, &p.draft.id, version);
+        do_it(f, &other);
+    }
 }
 
 static void a_draft_past_its_expiry_is_not_published(void **state)
@@ -641,6 +672,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_broadcast_goes_to_each_outlet_once_approved_and_published),
         T(what_may_not_be_decided_is_refused),
+        T(a_version_names_those_before_it_that_may_have_gone_out),
         T(a_draft_past_its_expiry_is_not_published),
         T(an_update_takes_the_place_of_what_was_not_sent_yet),
         T(a_version_overtaken_is_not_begun_and_asks_nobody),
