@@ -242,7 +242,7 @@ static void refuse_draft(struct api_call *call, const struct error *err)
 
 static void draft(struct api_call *call, bool is_update)
 {
-    struct id id;
+    struct id id = { { 0 } };
     Desg__V1__Fact fact = DESG__V1__FACT__INIT;
     Desg__V1__Drafted what = DESG__V1__DRAFTED__INIT;
     AUTO(free_broadcast) Desg__V1__Broadcast *broadcast = read_body(call);

@@ -25,11 +25,6 @@ static void free_broadcast(Desg__V1__Broadcast **broadcast_p)
     desg__v1__broadcast__free_unpacked(*broadcast_p, NULL);
 }
 
-static void free_text(char **text_p)
-{
-    free(*text_p);
-}
-
 static char *words_of(const Desg__V1__BroadcastText *text)
 {
     size_t headline = strlen(text->headline);
@@ -47,9 +42,12 @@ static double likeness_of(const Desg__V1__BroadcastText *one, const Desg__V1__Br
 {
     if (!one || !other)
         return 0;
-    AUTO(free_text) char *a = words_of(one);
-    AUTO(free_text) char *b = words_of(other);
-    return text_likeness(a, b);
+    char *a = words_of(one);
+    char *b = words_of(other);
+    double likeness = text_likeness(a, b);
+    free(a);
+    free(b);
+    return likeness;
 }
 
 double broadcast_likeness(const Desg__V1__Broadcast *one, const Desg__V1__Broadcast *other)

@@ -16,11 +16,6 @@ static void drop_json(json_t **value_p)
     json_decref(*value_p);
 }
 
-static void free_text(char **text_p)
-{
-    free(*text_p);
-}
-
 static void free_answer(struct http_answer *answer)
 {
     free(answer->body);
@@ -60,6 +55,17 @@ static void add_line(char *text, size_t bytes, const char *line)
         (void)snprintf(text + length, bytes - length, "%s%s", length > 0 ? "\n" : "", line);
 }
 
+/* A text cut short may end inside a character: what protobuf calls a string is UTF-8. */
+static void end_at_character(char *text)
+{
+    size_t length = strlen(text);
+    while (length > 0 && ((unsigned char)text[length - 1] & 0xc0) == 0x80)
+        length--;
+    if (length > 0 && ((unsigned char)text[length - 1] & 0x80))
+        length--;
+    text[length] = '\0';
+}
+
 /* What a problem document says, a line for each thing. */
 static void put_problem(const json_t *body, char out[static PROBLEM_BYTES])
 {
@@ -68,13 +74,13 @@ static void put_problem(const json_t *body, char out[static PROBLEM_BYTES])
     add_line(out, PROBLEM_BYTES, json_string_value(json_object_get(body, "detail")));
     add_line(out, PROBLEM_BYTES, json_string_value(json_object_get(body, "remedy")));
     json_array_foreach(json_object_get(body, "problems"), index, line)
+    {
         add_line(out, PROBLEM_BYTES, json_string_value(line));
+    }
     if (!out[0])
         add_line(out, PROBLEM_BYTES, "Refused.");
-    /* A line cut short may end inside a character: what protobuf calls a string is UTF-8. */
-    size_t length = strlen(out);
-    while (length == PROBLEM_BYTES - 1 && length > 0 && ((unsigned char)out[length - 1] & 0x80))
-        out[--length] = '\0';
+    if (strlen(out) == PROBLEM_BYTES - 1)
+        end_at_character(out);
 }
 
 static Desg__V1__BroadcastState state_from(const char *word)
@@ -236,7 +242,7 @@ void broadcast_order_answer(const Desg__V1__BroadcastOrder *order,
         say(order, 401, "The token is not known.", out);
         return;
     }
-    AUTO(free_text) char *body = body_of(order, &way);
+    char *body = body_of(order, &way);
     if (!body)
         say(order, 422,
             "The order holds what is not understood: text that is not UTF-8, or a member or value "
@@ -246,4 +252,5 @@ void broadcast_order_answer(const Desg__V1__BroadcastOrder *order,
         say(order, 413, "The broadcast is too large.", out);
     else
         ask_as(order, &way, path, body, asker, out);
+    free(body);
 }

@@ -19,7 +19,7 @@ struct drafted {
 
 static struct drafted draft(struct desk_api *f, const char *agent)
 {
-    struct drafted drafted;
+    struct drafted drafted = { .id = "" };
     json_t *answer = desk_api_post(f, agent, "/v1/broadcasts", desk_api_closure(), 200);
     assert_string_equal(text_at(answer, "kind"), "drafted");
     assert_string_equal(text_at(answer, "state"), "draft");
@@ -182,7 +182,7 @@ static void without_welsh_it_is_whoever_drafts_who_says_so(void **state)
                                         "translator on the way", "due_at_ms",
                                         (json_int_t)clock_unix_ms() + 3600000));
     json_t *answer = desk_api_post(f, "nia", "/v1/broadcasts", body, 200);
-    struct drafted drafted;
+    struct drafted drafted = { .id = "" };
     (void)snprintf(drafted.id, sizeof drafted.id, "%s", text_at(answer, "broadcast"));
     json_decref(answer);
     answer = show(f, &drafted);
