@@ -38,8 +38,8 @@ struct order_server {
 /* --- one message --- */
 
 struct message {
-    zmq_msg_t frames[FRAMES_MAX]; /* who, (an empty one), an order */
-    size_t count;                 /* more than FRAMES_MAX: too many; their rest is gone */
+    zmq_msg_t frames[FRAMES_MAX + 1]; /* who, (an empty one), an order; room for one too many */
+    size_t count;                     /* more than FRAMES_MAX: too many; their rest is gone */
 };
 
 /* False: nothing is there. */
@@ -47,16 +47,16 @@ static bool receive(struct order_server *self, struct message *out)
 {
     out->count = 0;
     for (bool has_more = true; has_more; out->count++) {
-        zmq_msg_t extra;
-        zmq_msg_t *frame = out->count < FRAMES_MAX ? &out->frames[out->count] : &extra;
+        bool is_extra = out->count >= FRAMES_MAX;
+        zmq_msg_t *frame = &out->frames[is_extra ? FRAMES_MAX : out->count];
         (void)zmq_msg_init(frame); /* cannot fail */
         if (zmq_msg_recv(frame, self->socket, ZMQ_DONTWAIT) < 0) {
             (void)zmq_msg_close(frame);
             return out->count > 0;
         }
         has_more = zmq_msg_more(frame);
-        if (frame == &extra)
-            (void)zmq_msg_close(&extra);
+        if (is_extra)
+            (void)zmq_msg_close(frame);
     }
     return true;
 }
