@@ -332,6 +332,7 @@ static void revive(struct outbox_item *item, const struct outbox_known *known, i
     item->key_unix_ms = 0;
     item->is_given_up = item->is_duplicate = false;
     item->told_sequence = 0;
+    item->is_stored = false; /* its record may be older than what the journal keeps */
     item->due_ms = item->taken_ms = now_ms;
     if (item->is_open) { /* sent again before a restart, and then? */
         item->stage = OUTBOX_LOOK;

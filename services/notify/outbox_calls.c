@@ -67,7 +67,7 @@ static void run_written(struct inbox_item *item_in)
     struct outbox_flow *self = job->flow;
     struct outbox_item *item = job->item;
     (void)pthread_mutex_lock(&self->lock);
-    if (job->outcome == JOURNAL_STORED) {
+    if (job->outcome == JOURNAL_STORED && item->is_stored) { /* the item's own record came first */
         item->job = job;
         outbox_book_written(item);
     } else {
@@ -116,6 +116,12 @@ void outflow_write(struct outbox_flow *self, struct outbox_item *item)
     int64_t now_ms = clock_monotonic_ms();
     int64_t unix_ms = clock_unix_ms();
     drop_old_job(item);
+    if (!item->is_stored && !item->is_storing)
+        outflow_store(self, item);
+    if (!item->is_stored && !item->is_storing) { /* an intent alone says nothing after a restart */
+        outbox_book_postpone(self->book, item, "journal", DISK_WAIT_MS, now_ms, unix_ms);
+        return;
+    }
     struct outbox_job *job = job_new(self, item->place, item);
     job->item_in.run = run_written;
     if (make_request(self, item, job, &err) != 0) {
