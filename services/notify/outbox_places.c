@@ -21,6 +21,7 @@ enum {
     SWEEP_PAUSE_MS = 1000,
     SETTLED_PAUSE_MS = 500,
     STRAY_PAUSE_MS = 15000,
+    ASKED_MAX = 500, /* more than so many are not counted */
     STRAY_AFTER_MS = 60000,
     PROBLEM_BYTES = 512,
     LEASE_PARTS = 3
@@ -51,6 +52,7 @@ struct outbox_places {
     char settled_cursor[32];
     bool was_ready;
     struct gauge *is_ready;
+    struct gauge *unknown, *tasks;
     pthread_t thread;
     bool has_thread;
     struct pause *pause;
@@ -178,6 +180,7 @@ static int answer_asks(struct outbox_places *self, bool is_ready, struct error *
         struct outbox_ask *next = ask->next;
         struct error why = { 0 };
         ask->is_answered = rc == 0 && answer_one(self, ask, &why) == 0;
+        ask->is_refused = rc == 0 && !ask->is_answered && why.kind == ERROR_INVALID;
         if (rc == 0 && !ask->is_answered && why.kind != ERROR_INVALID) {
             *err = why;
             rc = -1;
@@ -378,6 +381,18 @@ static bool is_known(struct outbox_places *self, const char *name, size_t count)
     return false;
 }
 
+/* As Redis has it: also what no replica holds, such as what came back when its journal did not. */
+static int count_asked(struct outbox_places *self, const char *state, struct gauge *gauge,
+                       struct error *err)
+{
+    json_t *rows = NULL;
+    if (store_items_waiting(self->store, state, ASKED_MAX, &rows, err) != 0)
+        return -1;
+    gauge_set(gauge, (int64_t)json_array_size(rows));
+    json_decref(rows);
+    return 0;
+}
+
 /* What waits where nobody is would wait for ever. */
 static int look_for_strays(struct outbox_places *self, size_t count, int64_t now_ms,
                            struct error *err)
@@ -399,7 +414,9 @@ static int look_for_strays(struct outbox_places *self, size_t count, int64_t now
             self->options.sinks.stray(self->options.sinks.arg, name);
     }
     json_decref(rows);
-    return 0;
+    if (count_asked(self, "unknown", self->unknown, err) != 0)
+        return -1;
+    return count_asked(self, "task", self->tasks, err);
 }
 
 /* --- the thread --- */
@@ -496,6 +513,9 @@ int outbox_places_start(struct outbox_places *self, struct error *err)
     struct metrics *metrics = service_metrics(service);
     self->is_ready = metrics_gauge(metrics, "desg_outbox_redis_ready", "",
                                    "1 while Redis can be asked what may go out.");
+    static const char asked_help[] = "Items that Redis has waiting for a person; 500 at most.";
+    self->unknown = metrics_gauge(metrics, "desg_outbox_asked", "state=\"unknown\"", asked_help);
+    self->tasks = metrics_gauge(metrics, "desg_outbox_asked", "state=\"task\"", asked_help);
     const struct store_options options = {
         .redis = &common->redis, .force = common->force, .metrics = metrics, .label = "outbox"
     };
