@@ -112,6 +112,19 @@ def test_what_an_outlet_will_not_take_back_is_an_open_task(desk):
     wait_until(lambda: desk.waiting("task") == [], 10, "no task is open any more")
 
 
+@pytest.mark.parametrize("outlet, place", [("facebook", "page"), ("mastodon", "mastodon"), pytest.param(
+    "x", "x-post", marks=pytest.mark.xfail(reason="X says deleted: false with 200, which is read as a refusal"))])
+def test_a_removal_that_was_done_and_not_answered_is_no_task(desk, outlet, place):
+    broadcast = desk.release(day_out.APPEAL, outlets=[outlet])
+    desk.wait_rows(broadcast, {outlet: "sent"})
+    desk.outlets.control(place, reset_share=1.0)
+    desk.cancel(broadcast, "found safe and well")
+    wait_until(lambda: desk.took(place, operation="remove"), 20, "it is removed")
+    desk.outlets.control(place, reset_share=0.0)
+    wait_until(lambda: desk.rows(broadcast, "cancel")[outlet]["state"] in ("sent", "refused"), 40, "it is tried again")
+    assert desk.rows(broadcast, "cancel")[outlet]["state"] == "sent" and desk.waiting("task") == []
+
+
 def test_at_its_end_it_says_so_by_itself(desk):
     broadcast = desk.release(expires_at_ms=in_ms(4), outlets=["facebook", "mastodon", "feed"])
     desk.wait_rows(broadcast, {"facebook": "sent", "mastodon": "sent"})
