@@ -11,7 +11,7 @@
 #include "notify/outbox_flow_inside.h"
 #include "notify/outbox_journal.h"
 
-enum { REDIS_WAIT_MS = 500, OWN_WAIT_MS = 5000 };
+enum { REDIS_WAIT_MS = 500, REFUSED_WAIT_MS = 60000, OWN_WAIT_MS = 5000 };
 
 const struct outbox_way *outflow_way(const struct outbox_flow *self,
                                      const struct outbox_place *place)
@@ -65,6 +65,24 @@ static void ask(struct asked *asked)
 {
     struct outbox_flow *self = asked->flow;
     self->options.ask(self->options.arg, &asked->ask);
+}
+
+/* Redis is away; or it does not take the question: then somebody has to know, and it waits longer.
+ */
+static void not_answered(const struct asked *asked)
+{
+    struct outbox_flow *self = asked->flow;
+    int64_t wait_ms = REDIS_WAIT_MS;
+    if (asked->ask.is_refused) {
+        char id[ID_TEXT_BYTES];
+        id_text(asked->item->id.bytes, id);
+        log_error("item_not_taken", KV("item", id), KV("question", (int)asked->ask.question),
+                  KV("remedy", "Redis refuses what is asked of this item: report it; it is asked "
+                               "again every minute"));
+        wait_ms = REFUSED_WAIT_MS;
+    }
+    outbox_book_postpone(self->book, asked->item, "Redis away", wait_ms, clock_monotonic_ms(),
+                         clock_unix_ms());
 }
 
 /* --- prepare --- */
@@ -139,8 +157,7 @@ static void run_posted(struct inbox_item *item_in)
         prepare(self, item, &posted);
         free(posted.objects);
     } else {
-        outbox_book_postpone(self->book, item, "Redis away", REDIS_WAIT_MS, clock_monotonic_ms(),
-                             clock_unix_ms());
+        not_answered(asked);
     }
     (void)pthread_mutex_unlock(&self->lock);
     discard_asked(item_in);
@@ -209,7 +226,7 @@ static void run_begun(struct inbox_item *item_in)
         (void)snprintf(begun.reason, sizeof begun.reason, "%s", answer->reason);
         outbox_book_begun(self->book, asked->item, &begun, now_ms, unix_ms);
     } else {
-        outbox_book_postpone(self->book, asked->item, "Redis away", REDIS_WAIT_MS, now_ms, unix_ms);
+        not_answered(asked);
     }
     (void)pthread_mutex_unlock(&self->lock);
     discard_asked(item_in);
@@ -258,8 +275,7 @@ static void run_checked(struct inbox_item *item_in)
         struct outbox_known known = known_of(asked->item, asked->ask.row);
         outbox_book_checked(self->book, asked->item, &known, now_ms);
     } else {
-        outbox_book_postpone(self->book, asked->item, "Redis away", REDIS_WAIT_MS, now_ms,
-                             clock_unix_ms());
+        not_answered(asked);
     }
     (void)pthread_mutex_unlock(&self->lock);
     discard_asked(item_in);
@@ -286,7 +302,7 @@ static void run_echo(struct inbox_item *item_in)
     int64_t unix_ms = clock_unix_ms();
     (void)pthread_mutex_lock(&self->lock);
     if (!asked->ask.is_answered)
-        outbox_book_postpone(self->book, item, "Redis away", REDIS_WAIT_MS, now_ms, unix_ms);
+        not_answered(asked);
     else if (asked->ask.object_id[0] != '\0')
         outbox_book_looked(self->book, item, PLATFORM_IS_THERE, asked->ask.object_id, now_ms,
                            unix_ms);

@@ -40,6 +40,7 @@ struct outbox_ask {
     void *arg;
     /* The answer. */
     bool is_answered; /* false: Redis is away, or it failed: the outcome of BEGIN is open */
+    bool is_refused;  /* it was not away: it does not take this question */
     struct store_begin_answer begun;
     json_t *row; /* ITEM, POSTED: NULL: Redis does not know it */
     char object_id[256];
