@@ -33,10 +33,4 @@ void text_parts_free(struct text_parts *parts);
 /* How alike two texts are, 0 to 1: shingles of their folded words. */
 double text_likeness(const char *one, const char *other);
 
-/* A conversation's reference number as people read it over the telephone: 10 characters of
- * Crockford's base 32 from its id, in two groups, with a NUL. */
-enum { TEXT_REFERENCE_BYTES = 12 };
-struct id;
-void text_reference(const struct id *conversation, char out[static TEXT_REFERENCE_BYTES]);
-
 #endif

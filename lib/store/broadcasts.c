@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "crypto/crypto.h"
+#include "ids/reference.h"
 #include "store/call.h"
 #include "store/outward_facts.h"
 
@@ -166,42 +167,6 @@ int store_freeze_get(struct store *self, json_t **out, struct error *err)
 
 /* --- references --- */
 
-/* The first 50 bits of a conversation's id in Crockford's base 32, as lib/outward/text.h writes
- * them; people say O for 0 and L for 1. */
-static int read_reference(const char *reference, uint64_t *bits)
-{
-    static const char letters[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    enum { LETTERS = 10, BITS_PER_LETTER = 5 };
-    uint64_t value = 0;
-    size_t count = 0;
-    for (const char *at = reference; *at; at++) {
-        char c = *at;
-        if (c == '-' || c == ' ')
-            continue;
-        if (c >= 'a' && c <= 'z')
-            c = (char)(c - 'a' + 'A');
-        if (c == 'O')
-            c = '0';
-        if (c == 'I' || c == 'L')
-            c = '1';
-        const char *letter = strchr(letters, c);
-        if (!letter || ++count > LETTERS)
-            return -1;
-        value = value << BITS_PER_LETTER | (uint64_t)(letter - letters);
-    }
-    *bits = value << (64 - LETTERS * BITS_PER_LETTER);
-    return count == LETTERS ? 0 : -1;
-}
-
-static bool has_bits(const struct id *id, uint64_t bits)
-{
-    const uint64_t mask = ~UINT64_C(0) << 14; /* 50 of 64 */
-    uint64_t first = 0;
-    for (size_t i = 0; i < sizeof first; i++)
-        first = first << 8 | id->bytes[i];
-    return (first & mask) == bits;
-}
-
 /* Keys of one step of a SCAN; *found says whether one is the conversation. */
 static bool find_among(const redisReply *keys, size_t prefix_length, uint64_t bits, struct id *out)
 {
@@ -209,7 +174,7 @@ static bool find_among(const redisReply *keys, size_t prefix_length, uint64_t bi
         const char *key = store_text(keys->element[i]);
         struct id id;
         if (strlen(key) > prefix_length && id_parse(key + prefix_length, &id) == 0 &&
-            has_bits(&id, bits)) {
+            reference_bits(&id) == bits) {
             *out = id;
             return true;
         }
@@ -222,7 +187,7 @@ int store_reference(struct store *self, const char *reference, struct id *conver
 {
     assert(self && reference && conversation);
     uint64_t bits = 0;
-    if (read_reference(reference, &bits) != 0)
+    if (reference_read(reference, &bits) != 0)
         return error_set(err, ERROR_INVALID,
                          "a reference number has ten letters and digits, such as 4H2KM-9PQ0T");
     if (store_need(self, err) != 0)

@@ -6,7 +6,7 @@
 #include "desk/api.h"
 #include "desk/openapi.h"
 #include "desk/reply_window.h"
-#include "outward/text.h"
+#include "ids/reference.h"
 
 enum { COUNTED_MAX = API_LIST_MAX, HIDDEN_ALLOWANCE = 1000, QUARANTINE_LOOKED_AT = 200 };
 
@@ -150,12 +150,12 @@ void api_queue(struct api_call *call)
 void api_conversation_show(struct api_call *call)
 {
     struct reply_window window;
-    char reference[TEXT_REFERENCE_BYTES];
+    char reference[REFERENCE_BYTES];
     AUTO(drop_json) json_t *conversation = NULL;
     if (api_conversation(call, &call->id, &conversation) != 0 ||
         note_view(call, "conversation", &call->id) != 0)
         return;
-    text_reference(&call->id, reference);
+    reference_write(&call->id, reference);
     (void)json_object_set_new(conversation, "reference", json_string(reference));
     if (reply_window_of(call->api->outward, conversation, NULL, clock_unix_ms(), &window))
         (void)json_object_set_new(conversation, "window", reply_window_json(&window));

@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "crypto/crypto.h"
+#include "ids/reference.h"
 #include "outward/broadcast.h"
 #include "outward/feed_documents.h"
 #include "outward/text.h"
@@ -85,7 +86,7 @@ static char *fill(const char *text, const char *reference)
 {
     size_t room = strlen(text) + 1;
     for (const char *at = strstr(text, REFERENCE); at; at = strstr(at + 1, REFERENCE))
-        room += TEXT_REFERENCE_BYTES;
+        room += REFERENCE_BYTES;
     char *filled = malloc(room);
     char *end = filled;
     while (filled && *text) {
@@ -103,10 +104,10 @@ static char *fill(const char *text, const char *reference)
 static char *receipt_text(const struct outward_receipts *config, const Desg__V1__ReceiptItem *item)
 {
     const struct outward_text *wording = item->is_sensitive ? &config->neutral : &config->text;
-    char reference[TEXT_REFERENCE_BYTES];
+    char reference[REFERENCE_BYTES];
     struct id conversation;
     memcpy(conversation.bytes, item->conversation_id.data, ID_BYTES);
-    text_reference(&conversation, reference);
+    reference_write(&conversation, reference);
     char *en = fill(wording->en, reference);
     char *cy = fill(wording->cy, reference);
     char *text = NULL;

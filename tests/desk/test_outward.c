@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "clock/clock.h"
+#include "ids/reference.h"
 #include "outgoing.h"
-#include "outward/text.h"
 #include "store/outbox.h"
 
 enum { PATH_BYTES = 128 };
@@ -189,11 +189,11 @@ static void a_reference_number_leads_to_its_conversation(void **state)
 {
     struct desk_api *f = *state;
     struct sample sample;
-    char reference[TEXT_REFERENCE_BYTES], path[PATH_BYTES], text[ID_TEXT_BYTES];
+    char reference[REFERENCE_BYTES], path[PATH_BYTES], text[ID_TEXT_BYTES];
     json_t *answer = NULL;
     sample_init(&sample, 1, 1, clock_unix_ms() - 1000, DESG__V1__SEVERITY__SEVERITY_ROUTINE);
     struct id conversation = desk_api_hear(f, &sample);
-    text_reference(&conversation, reference);
+    reference_write(&conversation, reference);
     id_text(conversation.bytes, text);
     (void)snprintf(path, sizeof path, "/v1/references/%s", reference);
     assert_int_equal(desk_api_get(f, "mair", path, &answer), 200);
@@ -205,7 +205,7 @@ static void a_reference_number_leads_to_its_conversation(void **state)
     sample_init(&sample, 2, 1, clock_unix_ms() - 1000, DESG__V1__SEVERITY__SEVERITY_ROUTINE);
     sample.verdict.restricted = DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_INTELLIGENCE;
     conversation = desk_api_hear(f, &sample);
-    text_reference(&conversation, reference);
+    reference_write(&conversation, reference);
     (void)snprintf(path, sizeof path, "/v1/references/%s", reference);
     assert_int_equal(desk_api_get(f, "mair", path, NULL), 404);
     assert_int_equal(desk_api_get(f, "sian", path, NULL), 200);

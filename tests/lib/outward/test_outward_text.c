@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#include "ids/ids.h"
 #include "outward/text.h"
 
 struct length_case {
@@ -203,30 +202,6 @@ static void is_as_alike_from_both_sides(void **state)
             assert_true(text_likeness(texts[i], texts[j]) == text_likeness(texts[j], texts[i]));
 }
 
-static void makes_a_reference_that_can_be_read_out(void **state)
-{
-    (void)state;
-    struct id id = { { 0 } };
-    char out[TEXT_REFERENCE_BYTES];
-    text_reference(&id, out);
-    assert_string_equal(out, "00000-00000");
-    memset(id.bytes, 0xFF, sizeof id.bytes);
-    text_reference(&id, out);
-    assert_string_equal(out, "ZZZZZ-ZZZZZ");
-    /* 00000 00001 00010 00011 00100 00101 00110 00111 01000 01001, and what comes after is not in
-     * it
-     */
-    static const uint8_t counting[] = { 0x00, 0x44, 0x32, 0x14, 0xC7, 0x42, 0x40 };
-    memset(id.bytes, 0, sizeof id.bytes);
-    memcpy(id.bytes, counting, sizeof counting);
-    text_reference(&id, out);
-    assert_string_equal(out, "01234-56789");
-    id.bytes[6] |= 0x3F;
-    id.bytes[15] = 1;
-    text_reference(&id, out);
-    assert_string_equal(out, "01234-56789");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,7 +216,6 @@ int main(void)
         cmocka_unit_test(measures_what_is_not_utf8),
         cmocka_unit_test(sees_how_alike_two_texts_are),
         cmocka_unit_test(is_as_alike_from_both_sides),
-        cmocka_unit_test(makes_a_reference_that_can_be_read_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
