@@ -193,6 +193,21 @@ int store_item_begin(struct store *self, const struct store_begin_ask *ask,
     return 0;
 }
 
+int store_items_find(struct store *self, int64_t since_ms, const char *const *sources, size_t count,
+                     size_t *found, struct error *err)
+{
+    assert(self && (sources || count == 0) && found);
+    AUTO(call_free) struct call *call = call_new(self, "items_find");
+    call_format(call, "%" PRId64, since_ms);
+    for (size_t i = 0; i < count; i++)
+        call_text(call, sources[i]);
+    AUTO(store_reply_free) redisReply *reply = call_send(self, call, 2, NULL, err);
+    if (!reply)
+        return -1;
+    *found = reply->element[1]->integer > 0 ? (size_t)reply->element[1]->integer : 0;
+    return 0;
+}
+
 /* --- asked --- */
 
 int store_item_get(struct store *self, const struct id *item, json_t **out, struct error *err)

@@ -91,6 +91,12 @@ struct store_begin_ask {
 int store_item_begin(struct store *self, const struct store_begin_ask *ask,
                      struct store_begin_answer *out, struct error *err) MUST_USE;
 
+/* In an emptied Redis what comes back from desk's journal alone waits as unknown: who sent it may
+ * be gone. Once all sources (of notify's journals, as the caller has known them since since_ms)
+ * have told theirs, what none of them has goes to its place. Does nothing where Redis is older. */
+int store_items_find(struct store *self, int64_t since_ms, const char *const *sources, size_t count,
+                     size_t *found, struct error *err) MUST_USE;
+
 /* What became of an item, from notify's journal: accepted, intent, result, settled. In any order,
  * any number of times. Also ties what a platform calls the post to the item, so that echoes and
  * comments find it. 0: all are in Redis under history. */

@@ -24,6 +24,8 @@ enum {
     ASKED_MAX = 500, /* more than so many are not counted */
     STRAY_AFTER_MS = 60000,
     PROBLEM_BYTES = 512,
+    PEERS_MAX = 64,
+    PEERS_PAUSE_MS = 5000,
     LEASE_PARTS = 3
 };
 
@@ -48,7 +50,10 @@ struct outbox_places {
     char owner[OUTBOX_OWNER_BYTES];
     struct store *store; /* the thread's own, as those down to was_ready */
     struct heartbeat *heartbeat;
-    int64_t read_ms, swept_ms, settled_ms, stray_ms;
+    int64_t read_ms, swept_ms, settled_ms, stray_ms, peers_ms;
+    char peers[PEERS_MAX][ID_TEXT_BYTES]; /* sources of outbox journals, ever seen */
+    size_t peer_count;
+    int64_t peers_since_unix_ms; /* 0: not yet */
     char settled_cursor[32];
     bool was_ready;
     struct gauge *is_ready;
@@ -360,6 +365,55 @@ static int read_settled(struct outbox_places *self, int64_t now_ms, struct error
     return 0;
 }
 
+static void note_peer(struct outbox_places *self, const char *source)
+{
+    for (size_t i = 0; i < self->peer_count; i++)
+        if (strcmp(self->peers[i], source) == 0)
+            return;
+    if (self->peer_count < PEERS_MAX)
+        (void)snprintf(self->peers[self->peer_count++], ID_TEXT_BYTES, "%s", source);
+}
+
+/* Who sends: whose journals have to be heard before what came back to an emptied Redis goes out. */
+static int note_peers(struct outbox_places *self, int64_t now_ms, struct error *err)
+{
+    json_t *rows = NULL;
+    size_t i = 0;
+    const json_t *row = NULL;
+    if (now_ms < self->peers_ms)
+        return 0;
+    self->peers_ms = now_ms + PEERS_PAUSE_MS;
+    if (store_sources(self->store, &rows, err) != 0)
+        return -1;
+    json_array_foreach(rows, i, row)
+    {
+        const char *kind = json_string_value(json_object_get(row, "kind"));
+        const char *source = json_string_value(json_object_get(row, "source"));
+        if (kind && source && strcmp(kind, "outbox") == 0)
+            note_peer(self, source);
+    }
+    json_decref(rows);
+    if (self->peers_since_unix_ms == 0 && self->peer_count > 0)
+        self->peers_since_unix_ms = clock_unix_ms();
+    return 0;
+}
+
+static int find_lost(struct outbox_places *self, struct error *err)
+{
+    const char *sources[PEERS_MAX];
+    size_t found = 0;
+    if (self->peers_since_unix_ms == 0)
+        return 0;
+    for (size_t i = 0; i < self->peer_count; i++)
+        sources[i] = self->peers[i];
+    if (store_items_find(self->store, self->peers_since_unix_ms, sources, self->peer_count, &found,
+                         err) != 0)
+        return -1;
+    if (found > 0)
+        log_info("items_found", KV("items", found));
+    return 0;
+}
+
 static int sweep(struct outbox_places *self, int64_t now_ms, struct error *err)
 {
     size_t changed = 0;
@@ -370,7 +424,9 @@ static int sweep(struct outbox_places *self, int64_t now_ms, struct error *err)
         return -1;
     if (changed > 0)
         log_info("broadcasts_swept", KV("broadcasts", changed));
-    return 0;
+    if (note_peers(self, now_ms, err) != 0)
+        return -1;
+    return find_lost(self, err);
 }
 
 static bool is_known(struct outbox_places *self, const char *name, size_t count)

@@ -5,7 +5,8 @@
 --   stream    its entry, or - once that was removed; bytes, serialised; returned: the word that brought it back
 --   again     when it was put there from a journal: what others know of it may not be here yet
 --   accepted  1: a journal of notify has it; lost: 1 if it came from desk's journal alone, and so late that notify's may
---             have forgotten it: a person says whether it went out
+--             have forgotten it, or into an emptied Redis, to which the journal that has it may never come back: a
+--             person says whether it went out
 --   i<part>   newest intent: at, fence of the owner
 --   r<part>   newest result other than sent: at, outcome, http status, code, again at; object id; error
 --   s<part>   newest result that says sent: at, object id
@@ -27,6 +28,7 @@ local RECEIPT_LATEST_MS = 10 * 60 * 1000
 local OBJECT_ID_MAX = 256
 local PARTS_MAX = 100
 local LOST_AFTER_MS = 24 * 3600 * 1000 -- notify's journal is kept for longer
+local BORN_MARGIN_MS = 60000 -- desk's clock and Redis's differ by less
 
 local function item_key(prefix, id)
   return prefix .. 'item:' .. id
@@ -124,7 +126,8 @@ local function judge(it)
   if sent > 0 and sent >= parts and (parts > 0 or is_over) then
     return by_word and 'settled' or 'sent', since, true, sent
   end
-  if word.as == BY_HAND and word.at >= Outbox.newest_at(it) then
+  local is_by_hand = word.as == BY_HAND or word.as == THERE and is_lost(it, word)
+  if is_by_hand and word.at >= Outbox.newest_at(it) then
     return 'settled', word.at, true, sent
   end
   for _, state in ipairs(STATE_OF_PARTS) do
@@ -205,6 +208,12 @@ local function more_exact(old, new)
   return (higher > 0 or higher == 0 and tonumber(new_action) > tonumber(action)) and new or old
 end
 
+-- Since when this Redis has been told things: whoever owns a place says so, or a journal.
+function Outbox.born_at(prefix)
+  redis.call('SET', prefix .. 'born', string.format('%.0f', clock_ms()), 'NX')
+  return tonumber(redis.call('GET', prefix .. 'born'))
+end
+
 -- Others may know more of the item than is here.
 function Outbox.doubt(prefix, id, it)
   if not it.again then
@@ -235,15 +244,31 @@ function Outbox.put(ctx, given, is_again)
     enter(prefix, given.id, it)
   elseif is_again and not it.stream and not it.lost then
     Outbox.doubt(prefix, given.id, it)
-    if clock_ms() - Outbox.head(it).at > LOST_AFTER_MS then
+    local at = Outbox.head(it).at
+    local is_old = clock_ms() - at > LOST_AFTER_MS
+    if is_old or at < Outbox.born_at(prefix) + BORN_MARGIN_MS then
       it.lost = '1'
       redis.call('HSET', key, 'lost', '1')
+    end
+    if it.lost and not is_old then
+      redis.call('ZADD', prefix .. 'items-lost', at, given.id)
     end
   end
   if given.broadcast then
     redis.call('HSET', prefix .. 'broadcast:' .. given.broadcast, 'o:' .. given.id, head)
   end
   Outbox.settle(ctx, given.id, it)
+end
+
+-- Nobody who may have sent it is missing.
+function Outbox.find(ctx, id)
+  local it = Outbox.read(ctx.prefix, id)
+  redis.call('ZREM', ctx.prefix .. 'items-lost', id)
+  if it.lost then
+    it.lost = nil
+    redis.call('HDEL', item_key(ctx.prefix, id), 'lost')
+    Outbox.settle(ctx, id, it)
+  end
 end
 
 -- A platform's name for what was posted, so that what comes in about it finds it.

@@ -5,6 +5,7 @@ local Places = {}
 local REBUILD_MS = 60000 -- what came from a journal waits so long at most for what others know of it
 local REBUILD_LEAST_MS = 3000
 local RETRY_MS = 1000
+local FOUND_PER_CALL = 64
 local WAIT_MS = 10 * 60 * 1000 -- so long for what an item is about to come back
 local PERSON_KINDS = { ['\1'] = true, ['\5'] = true } -- EVENT_KIND_MESSAGE, EVENT_KIND_POSTBACK
 
@@ -37,6 +38,7 @@ function Places.take(keys, args)
   redis.call('HSET', place_key(keys[1], args[1]), 'owner', name, 'fence', number(fence), 'until',
     number(now + tonumber(args[3])))
   redis.call('SADD', keys[1] .. 'places', args[1])
+  Outbox.born_at(keys[1])
   return { history(), 1, number(fence), name }
 end
 
@@ -106,6 +108,18 @@ end
 
 -- --- may it be sent now? ---
 
+-- All that hold facts have told theirs to this Redis.
+local function have_all_told(prefix)
+  local live, sources = history(), redis.call('SMEMBERS', prefix .. 'sources')
+  for _, source in ipairs(sources) do
+    local kind, caught_up = unpack(redis.call('HMGET', prefix .. 'mark:' .. source, 'kind', 'caught_up'))
+    if kind and caught_up ~= live then
+      return false
+    end
+  end
+  return #sources > 0
+end
+
 -- An item that came back from one journal, or is not even here, while another may know that it was sent. All that
 -- hold facts are to have told theirs first.
 local function is_rebuilding(prefix, id, it, now, is_known)
@@ -118,14 +132,29 @@ local function is_rebuilding(prefix, id, it, now, is_known)
   if now - tonumber(it.again) < REBUILD_LEAST_MS then
     return true
   end
-  local live, sources = history(), redis.call('SMEMBERS', prefix .. 'sources')
-  for _, source in ipairs(sources) do
-    local kind, caught_up = unpack(redis.call('HMGET', prefix .. 'mark:' .. source, 'kind', 'caught_up'))
-    if kind and caught_up ~= live then
-      return true
+  return not have_all_told(prefix)
+end
+
+-- ARGV: since when the caller knows who sends, then their sources. In a Redis emptied since then, once all of them
+-- have told theirs, what nobody has taken was not sent: it goes to its place. Answers how many.
+function Places.find(keys, args)
+  local prefix, now = keys[1], clock_ms()
+  local ctx, lost = { prefix = prefix, now = now, broadcasts = {} }, redis.call('ZCARD', prefix .. 'items-lost')
+  local born = lost > 0 and Outbox.born_at(prefix) or now
+  if lost == 0 or tonumber(args[1]) >= born or now - born < REBUILD_LEAST_MS or not have_all_told(prefix) then
+    return { history(), 0 }
+  end
+  for i = 2, #args do
+    if not redis.call('HGET', prefix .. 'mark:' .. args[i], 'kind') then
+      return { history(), 0 }
     end
   end
-  return #sources == 0
+  local ids = redis.call('ZRANGE', prefix .. 'items-lost', 0, FOUND_PER_CALL - 1)
+  for _, id in ipairs(ids) do
+    Outbox.find(ctx, id)
+  end
+  Broadcasts.settle_all(ctx)
+  return { history(), #ids }
 end
 
 -- When the person last wrote, by the platform's clock; 0: never. An edit is no new message.

@@ -686,6 +686,120 @@ static void a_receipt_says_nothing_of_what_is_sensitive_or_not_known(void **stat
 
 /* --- an emptied Redis --- */
 
+/* Notify's journal has it. */
+static void accepted_by(struct fixture *f, const struct answered *a, const char *name)
+{
+    struct error err = { 0 };
+    Desg__V1__OutwardFact accepted = DESG__V1__OUTWARD_FACT__INIT;
+    const Desg__V1__OutwardFact *notes[] = { &accepted };
+    accepted.fact_case = DESG__V1__OUTWARD_FACT__FACT_ACCEPTED;
+    accepted.accepted = a->fact->replied->item;
+    if (store_outward_apply(f->store, notes, 1, name, f->history, &err) != 0)
+        fail_msg("accepted: %s", err.text);
+}
+
+static void empty_redis(struct fixture *f)
+{
+    free(redis_server_ask(f->server, "FLUSHALL"));
+    store_destroy(&f->store);
+    f->store = open_store(f);
+}
+
+/* The replica that sent it, and its journal, may be gone for good with the Redis it told. */
+static void into_an_emptied_redis_nothing_comes_back_to_be_sent_blind(void **state)
+{
+    struct fixture *f = *state;
+    struct outgoing there;
+    struct answered a;
+    struct error err = { 0 };
+    answer(f, &a, 1);
+    empty_redis(f);
+    const Desg__V1__Fact *facts[] = { a.fact };
+    (void)take(f, PLACE, "notify-1", LEASE_MS);
+    assert_int_equal(store_facts_apply(f->store, facts, 1, f->history, &err), 0);
+    assert_state(f, &a.reply.id, "unknown");
+    assert_int_equal(redis_server_number(f->server, "XLEN desg:{testforce}:outbox:" PLACE), 0);
+    outgoing_init(&there, 100, "agent-1", clock_unix_ms());
+    outgoing_settle(&there, &a.reply.id, THERE);
+    forget(decided(f, &there));
+    assert_state(f, &a.reply.id, "settled");
+    assert_int_equal(waiting(f, "unknown"), 0);
+    forget(a.fact);
+}
+
+static void sources_tell(struct fixture *f, const struct id *source, bool is_caught_up)
+{
+    struct error err = { 0 };
+    char history[STORE_HISTORY_BYTES];
+    struct store_mark mark;
+    if (store_hello(f->store, source, &mark, history, &err) != 0 ||
+        store_source_report(f->store, source, "outbox", "notify", is_caught_up, history, &err) != 0)
+        fail_msg("report: %s", err.text);
+}
+
+static size_t found(struct fixture *f, int64_t since_ms, const char *const *sources, size_t count)
+{
+    size_t found = 0;
+    struct error err = { 0 };
+    if (store_items_find(f->store, since_ms, sources, count, &found, &err) != 0)
+        fail_msg("find: %s", err.text);
+    return found;
+}
+
+static void once_all_who_send_have_told_theirs_what_nobody_took_goes_out(void **state)
+{
+    struct fixture *f = *state;
+    struct answered a;
+    struct error err = { 0 };
+    const struct id first = { { 1 } }, second = { { 2 } };
+    char names[2][ID_TEXT_BYTES];
+    const char *const sources[] = { names[0], names[1] };
+    id_text(first.bytes, names[0]);
+    id_text(second.bytes, names[1]);
+    answer(f, &a, 1);
+    empty_redis(f);
+    const Desg__V1__Fact *facts[] = { a.fact };
+    assert_int_equal(store_facts_apply(f->store, facts, 1, f->history, &err), 0);
+    int64_t born_ms = clock_unix_ms() - 10 * SECOND_MS;
+    free(redis_server_ask(f->server, "SET desg:{testforce}:born %lld", (long long)born_ms));
+    sources_tell(f, &first, true);
+    assert_int_equal(found(f, born_ms - 1, sources, 2), 0); /* one is missing */
+    sources_tell(f, &second, false);
+    assert_int_equal(found(f, born_ms - 1, sources, 2), 0); /* it has not told all */
+    sources_tell(f, &second, true);
+    assert_int_equal(found(f, born_ms, sources, 2), 0); /* who knows what was before? */
+    assert_state(f, &a.reply.id, "unknown");
+    assert_int_equal(found(f, born_ms - 1, sources, 2), 1);
+    assert_state(f, &a.reply.id, "queued");
+    assert_int_equal(redis_server_number(f->server, "XLEN desg:{testforce}:outbox:" PLACE), 1);
+    assert_int_equal(found(f, born_ms - 1, sources, 2), 0);
+    forget(a.fact);
+}
+
+/* What notify's journal has not begun was not sent; what was decided since has nobody to be gone.
+ */
+static void what_a_journal_of_notify_vouches_for_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    for (int is_young = 0; is_young < 2; is_young++) {
+        struct answered a;
+        struct error err = { 0 };
+        empty_redis(f);
+        answer(f, &a, 1);
+        empty_redis(f);
+        const Desg__V1__Fact *facts[] = { a.fact };
+        if (is_young)
+            free(redis_server_ask(f->server, "SET desg:{testforce}:born 1"));
+        assert_int_equal(store_facts_apply(f->store, facts, 1, f->history, &err), 0);
+        if (!is_young)
+            accepted_by(f, &a, "notify-0");
+        assert_state(f, &a.reply.id, "queued");
+        assert_int_equal(waiting(f, "unknown"), 0);
+        assert_int_equal(redis_server_number(f->server, "XLEN desg:{testforce}:outbox:" PLACE), 1);
+        forget(a.fact);
+    }
+}
+
 static void what_comes_back_from_one_journal_waits_for_the_others(void **state)
 {
     struct fixture *f = *state;
@@ -702,6 +816,7 @@ static void what_comes_back_from_one_journal_waits_for_the_others(void **state)
     assert_int_equal(begin(f, a.fact->replied->item, fence), STORE_BEGIN_FROZEN);
     assert_int_equal(store_facts_apply(f->store, facts, 1, f->history, &err), 0);
     (void)apply_sample(f, &a.sample);
+    accepted_by(f, &a, "notify-0");
     assert_int_equal(read_all(f, PLACE, "notify-0", cursor, &item, 1), 1);
     assert_true(item.is_again);
     store_items_clear(&item, 1);
@@ -772,7 +887,7 @@ static void one_fact_that_cannot_be_holds_up_no_other(void **state)
     const Desg__V1__Fact *facts[] = { &broken.fact, a.fact };
     assert_int_equal(store_facts_apply(f->store, facts, 2, f->history, &err), -1);
     assert_int_equal(err.kind, ERROR_INVALID);
-    assert_state(f, &a.reply.id, "queued");
+    assert_state(f, &a.reply.id, "unknown"); /* it is there */
     said_result(&said, &a.reply.id, 0, SENT, T0, "m_out", true);
     const Desg__V1__OutwardFact *notes[2] = { NULL, &said.fact };
     Desg__V1__OutwardFact empty = DESG__V1__OUTWARD_FACT__INIT;
@@ -856,6 +971,9 @@ int main(void)
         T(the_first_message_is_acknowledged_once_in_so_many_hours),
         T(only_live_private_words_of_a_person_are_acknowledged),
         T(a_receipt_says_nothing_of_what_is_sensitive_or_not_known),
+        T(into_an_emptied_redis_nothing_comes_back_to_be_sent_blind),
+        T(what_a_journal_of_notify_vouches_for_goes_on),
+        T(once_all_who_send_have_told_theirs_what_nobody_took_goes_out),
         T(what_comes_back_from_one_journal_waits_for_the_others),
         T(what_notify_may_have_forgotten_is_not_sent_by_itself),
         T(one_fact_that_cannot_be_holds_up_no_other),
