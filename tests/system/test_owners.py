@@ -102,6 +102,35 @@ def test_a_replica_that_was_stopped_sends_nothing_when_it_wakes(pair):
     assert not posted_twice(pair.took()) and not pair.waiting("unknown")
 
 
+def test_a_replica_gone_for_good_together_with_redis(pair):
+    """Its journal alone knows what it sent: nobody sends that again by himself. What the one that is left sent is known."""
+    pair.processes["notify-2"].kill9()
+    owned_by(pair, {"notify"})
+    mine = pair.say(pair.receive(channel="facebook", person="m"), f"{TEXT} mine")
+    pair.wait_item(mine, "sent")
+    pair.restart("notify-2")
+    pair.processes["notify"].signal(signal.SIGSTOP)
+    owned_by(pair, {"notify-2"})
+    pair.processes["notify"].signal(signal.SIGCONT)
+    theirs = [pair.say(pair.receive(channel=channel, person="t"), f"{TEXT} theirs") for channel in ("x", "web")]
+    for item in theirs:
+        pair.wait_item(item, "sent")
+    pair.processes["notify-2"].kill9()
+    pair.redis_cli("FLUSHALL")
+    pair.wait_item(mine, "sent", seconds=60)
+    for item in theirs:
+        pair.wait_item(item, "unknown", seconds=60)
+    owned_by(pair, {"notify"})
+    after = pair.say(pair.receive(channel="x", person="later"), f"{TEXT} later")
+    pair.wait_item(after, "sent", seconds=60)
+    assert not posted_twice(pair.took()) and len(pair.took()) == 4
+    assert sorted(pair.waiting("unknown")) == sorted(theirs)
+    pair.restart("notify-2")
+    for item in theirs:
+        pair.wait_item(item, "sent", seconds=60)
+    assert len(pair.took()) == 4 and not pair.waiting("unknown")
+
+
 def few_a_minute(number):
     """The accounts of the suite, each allowed so little."""
     def change(desk):
