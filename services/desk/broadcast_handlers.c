@@ -151,10 +151,19 @@ static json_t *problems_of(struct api_call *call, const Desg__V1__Broadcast *bro
     return lines;
 }
 
-static bool is_fit(struct api_call *call, const Desg__V1__Broadcast *broadcast)
+/* A new one is called as its fact is: Redis has it, and the key comes again. */
+static bool is_known(struct api_call *call, const struct id *fact)
+{
+    struct error ignored = { 0 };
+    AUTO(drop_json) json_t *row = NULL;
+    return store_broadcast_get(call->store, fact, &row, &ignored) == 0 && row;
+}
+
+static bool is_fit(struct api_call *call, const struct id *fact,
+                   const Desg__V1__Broadcast *broadcast)
 {
     json_t *problems = problems_of(call, broadcast);
-    if (json_array_size(problems) == 0) {
+    if (json_array_size(problems) == 0 || is_known(call, fact)) {
         json_decref(problems);
         return true;
     }
@@ -256,7 +265,7 @@ static void draft(struct api_call *call, bool is_update)
     fact.drafted = &what;
     if (api_fact_begin(call, &fact, &id, draft_answer) != FACT_NEW)
         return;
-    if (is_fit(call, broadcast) && (!is_update || see_broadcast(call, NULL) == 0))
+    if (is_fit(call, &id, broadcast) && (!is_update || see_broadcast(call, NULL) == 0))
         outward_decide(call, &fact, &id, draft_answer, is_update ? refuse_broadcast : refuse_draft);
     else
         api_fact_drop(call, &id);

@@ -51,8 +51,24 @@ static void refuse_window(struct api_call *call, const struct reply_window *way)
                 way->explanation, json_pack("{s:o}", "window", reply_window_json(way)));
 }
 
+/* Redis has it: the key comes again, and gets the answer of the first time. */
+static bool is_known(const json_t *conversation, const struct id *fact)
+{
+    char id[ID_TEXT_BYTES];
+    size_t index;
+    const json_t *row;
+    id_text(fact->bytes, id);
+    json_array_foreach(json_object_get(conversation, "facts"), index, row)
+    {
+        const char *known = json_string_value(json_object_get(row, "fact"));
+        if (known && strcmp(known, id) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* An event that cannot be answered at all is for the function in Redis to refuse: it says why. */
-static bool may_go(struct api_call *call, const Desg__V1__ReplyItem *reply)
+static bool may_go(struct api_call *call, const struct id *fact, const Desg__V1__ReplyItem *reply)
 {
     struct reply_window way;
     struct error err = { 0 };
@@ -64,7 +80,8 @@ static bool may_go(struct api_call *call, const Desg__V1__ReplyItem *reply)
         memcpy(event.bytes, reply->event_id.data, ID_BYTES);
     if (api_conversation(call, &call->id, &conversation) != 0)
         return false;
-    if (!reply_window_of(call->api->outward, conversation, has_event ? &event : NULL,
+    if (is_known(conversation, fact) ||
+        !reply_window_of(call->api->outward, conversation, has_event ? &event : NULL,
                          clock_unix_ms(), &way))
         return true;
     if (!reply_window_is_open(&way)) {
@@ -138,7 +155,7 @@ void api_reply(struct api_call *call)
     fact.replied = &what;
     if (api_fact_begin(call, &fact, &id, reply_answer) != FACT_NEW)
         return;
-    if (may_go(call, &reply))
+    if (may_go(call, &id, &reply))
         outward_decide(call, &fact, &id, reply_answer, refuse_reply);
     else
         api_fact_drop(call, &id);

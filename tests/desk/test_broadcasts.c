@@ -229,6 +229,14 @@ static void a_key_drafts_once_and_nothing_else(void **state)
         desk_api_ask(f, "nia", "POST", "/v1/broadcasts", "key-of-a-draft", body, &second), 200);
     assert_string_equal(text_at(first, "broadcast"), text_at(second, "broadcast"));
     json_decref(second);
+    char *name = f->outward->outlets[0].name; /* later it is not fit any more */
+    f->outward->outlets[0].name = (char *)"gone";
+    desk_api_forget(f);
+    assert_int_equal(desk_api_ask(f, "nia", "POST", "/v1/broadcasts", "key-of-a-draft", body, NULL),
+                     200);
+    assert_int_equal(desk_api_ask(f, "nia", "POST", "/v1/broadcasts", "key-of-another", body, NULL),
+                     422);
+    f->outward->outlets[0].name = name;
     (void)json_object_set_new(body, "road", json_string("A40"));
     assert_int_equal(desk_api_ask(f, "nia", "POST", "/v1/broadcasts", "key-of-a-draft", body, NULL),
                      422);

@@ -237,6 +237,12 @@ static void restricted_is_absent_for_replies_and_items(void **state)
 
 /* --- a key --- */
 
+/* As if the account were not ours any more. */
+static void close_account(struct desk_api *f, bool is_closed)
+{
+    f->outward->accounts[0].account[0] = is_closed ? '9' : '1';
+}
+
 static void a_key_sends_one_reply(void **state)
 {
     struct desk_api *f = *state;
@@ -257,6 +263,11 @@ static void a_key_sends_one_reply(void **state)
     assert_int_equal(desk_api_ask(f, "mair", "POST", path, "key-of-a-reply", body, NULL), 200);
     assert_int_equal(redis_server_number(f->server, "XLEN desg:{testforce}:outbox:facebook:1001"),
                      1);
+    close_account(f, true); /* later, when it could not be written any more */
+    desk_api_forget(f);
+    assert_int_equal(desk_api_ask(f, "mair", "POST", path, "key-of-a-reply", body, NULL), 200);
+    assert_int_equal(desk_api_ask(f, "mair", "POST", path, "key-of-another", body, NULL), 409);
+    close_account(f, false);
     json_decref(first);
     json_decref(second);
     json_decref(body);
