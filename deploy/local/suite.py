@@ -354,6 +354,7 @@ class Suite:
             config["notify"]["outbox_journal"] = {
                 "directory": str((self.state / "notify-outbox").absolute()), "size_mib": 256,
                 "keys_file": str(self.secret("journal-keys", self._dated_key))}
+            config["desk"]["order_endpoint"] = self.endpoint("desk-orders")
         return merge(config, self.changes)
 
     def secret_path(self, name):

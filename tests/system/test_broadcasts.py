@@ -112,8 +112,7 @@ def test_what_an_outlet_will_not_take_back_is_an_open_task(desk):
     wait_until(lambda: desk.waiting("task") == [], 10, "no task is open any more")
 
 
-@pytest.mark.parametrize("outlet, place", [("facebook", "page"), ("mastodon", "mastodon"), pytest.param(
-    "x", "x-post", marks=pytest.mark.xfail(reason="X says deleted: false with 200, which is read as a refusal"))])
+@pytest.mark.parametrize("outlet, place", [("facebook", "page"), ("mastodon", "mastodon"), ("x", "x-post")])
 def test_a_removal_that_was_done_and_not_answered_is_no_task(desk, outlet, place):
     broadcast = desk.release(day_out.APPEAL, outlets=[outlet])
     desk.wait_rows(broadcast, {outlet: "sent"})
@@ -133,6 +132,7 @@ def test_at_its_end_it_says_so_by_itself(desk):
     wait_until(lambda: desk.shown(broadcast)["state"] == "expired", 20, "expired")
 
 
+@pytest.mark.slow
 def test_a_schedule_is_kept(desk):
     broadcast = desk.release(day_out.ADVICE, publish_at_ms=in_ms(4))
     assert desk.shown(broadcast)["state"] == "scheduled" and not desk.took(*POSTED)
@@ -162,6 +162,7 @@ def test_slow_and_dead_outlets_hold_up_nobody(desk):
     assert not posted_twice(desk.took())
 
 
+@pytest.mark.slow
 def test_a_crash_in_the_fan_out_posts_nothing_twice(desk):
     desk.outlets.control(slow_ms=60)
     broadcasts = []

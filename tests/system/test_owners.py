@@ -63,6 +63,7 @@ def owned_by(pair, names):
                       30, f"each place owned by {names}")
 
 
+@pytest.mark.slow
 def test_the_other_replica_goes_on(pair):
     owned_by(pair, {"notify", "notify-2"})
     items = []
@@ -81,6 +82,7 @@ def test_the_other_replica_goes_on(pair):
     assert not posted_twice(pair.took())
 
 
+@pytest.mark.slow
 def test_a_replica_that_was_stopped_sends_nothing_when_it_wakes(pair):
     """It still believes that it owns its places: the fence says otherwise."""
     owned_by(pair, {"notify", "notify-2"})
@@ -115,8 +117,10 @@ def test_a_replica_gone_for_good_together_with_redis(pair):
     theirs = [pair.say(pair.receive(channel=channel, person="t"), f"{TEXT} theirs") for channel in ("x", "web")]
     for item in theirs:
         pair.wait_item(item, "sent")
-    pair.processes["notify-2"].kill9()
+    for name in ("notify-2", "notify"):
+        pair.processes[name].kill9()
     pair.redis_cli("FLUSHALL")
+    pair.restart("notify")
     pair.wait_item(mine, "sent", seconds=60)
     for item in theirs:
         pair.wait_item(item, "unknown", seconds=60)
@@ -177,6 +181,7 @@ def test_a_thread_on_x_where_it_is_allowed(desk):
     assert not [post for post in desk.outlets.standing("x-post") if "Diversion" in post["text"]], "all of it is taken back"
 
 
+@pytest.mark.slow
 def test_what_desk_answered_outlives_desk_redis_and_notify(desk):
     """All three killed at once after the 200s."""
     desk.outlets.control(limited_share=1.0)

@@ -177,6 +177,7 @@ def test_no_receipt_for_a_comment_everybody_reads(desk):
     assert len({entry["person"] for entry in desk.sent_to("facebook")}) == 1
 
 
+@pytest.mark.slow
 def test_429_is_later_never_failed(desk):
     desk.outlets.control(rate_limit=1, rate_window_s=2)
     items = [desk.say(desk.receive(channel=channel, person=f"r{number}"), f"{TEXT} {number}")

@@ -91,6 +91,7 @@ def test_bad_settlements_are_refused(desk):
     assert item in desk.waiting("unknown")
 
 
+@pytest.mark.slow
 def test_x_and_the_page_are_asked_what_they_have(desk):
     """No echo, no answer: own messages by text and time, the Page's and X's own posts."""
     desk.outlets.control("x", reset_share=1.0, has_echo=False)
@@ -116,6 +117,7 @@ def test_what_has_a_key_is_simply_sent_again(desk):
     assert not posted_twice(desk.took())
 
 
+@pytest.mark.slow
 def test_a_killed_notify_does_not_send_twice(desk):
     """Killed while the platform thinks: what it took is found by its echo, what it never heard of is asked of a person or sent."""
     desk.outlets.control(slow_ms=150, echo_delay_ms=400)
@@ -136,6 +138,7 @@ def test_a_killed_notify_does_not_send_twice(desk):
         assert desk.item_now(item)["state"] == "unknown" or any(item in entry["ref"] for entry in entries)
 
 
+@pytest.mark.slow
 def test_nothing_goes_out_while_redis_is_away_and_all_of_it_later(desk):
     items = [desk.say(desk.receive(person=f"w{number}"), f"{TEXT} {number}") for number in range(2)]
     for item in items:
@@ -153,6 +156,7 @@ def test_nothing_goes_out_while_redis_is_away_and_all_of_it_later(desk):
     assert not posted_twice(desk.took())
 
 
+@pytest.mark.slow
 def test_an_emptied_redis_brings_back_what_waits_and_sends_nothing_twice(desk):
     sent = desk.say(desk.receive(person="s1"), TEXT)
     desk.wait_item(sent, "sent")
