@@ -373,6 +373,7 @@ static int open_places(struct outbox *self, struct error *err)
         .service = self->options.service,
         .owner = self->owner,
         .lease_ms = self->options.outward->lease_ms,
+        .directory = self->options.journal->directory,
         .sinks = { .owned = on_owned,
                    .lost = on_lost,
                    .item = on_item,

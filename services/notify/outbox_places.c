@@ -1,5 +1,6 @@
 #include "notify/outbox_places.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 
 #include "clock/clock.h"
 #include "log/log.h"
+#include "notify/feed_file.h"
 #include "pause/pause.h"
 #include "protobuf-c/protobuf-c.h"
 
@@ -365,13 +367,55 @@ static int read_settled(struct outbox_places *self, int64_t now_ms, struct error
     return 0;
 }
 
-static void note_peer(struct outbox_places *self, const char *source)
+static const char peers_name[] = "peers";
+
+/* True: it is news. */
+static bool note_peer(struct outbox_places *self, const char *source)
 {
     for (size_t i = 0; i < self->peer_count; i++)
         if (strcmp(self->peers[i], source) == 0)
-            return;
-    if (self->peer_count < PEERS_MAX)
-        (void)snprintf(self->peers[self->peer_count++], ID_TEXT_BYTES, "%s", source);
+            return false;
+    if (self->peer_count == PEERS_MAX)
+        return false;
+    (void)snprintf(self->peers[self->peer_count++], ID_TEXT_BYTES, "%s", source);
+    return true;
+}
+
+/* Redis may be emptied while this process is down: since when, then the sources. */
+static void save_peers(const struct outbox_places *self)
+{
+    struct error err = { 0 };
+    char text[32 + PEERS_MAX * (ID_TEXT_BYTES + 1)];
+    int length = snprintf(text, sizeof text, "%" PRId64, self->peers_since_unix_ms);
+    for (size_t i = 0; i < self->peer_count; i++)
+        length += snprintf(text + length, sizeof text - (size_t)length, " %s", self->peers[i]);
+    if (feed_file_save(self->options.directory, peers_name, (const uint8_t *)text, (size_t)length,
+                       &err) != 0)
+        log_warn("peers_not_kept", KV("error", err.text));
+}
+
+static void read_peers(struct outbox_places *self, char *text)
+{
+    char *rest = NULL;
+    const char *word = strtok_r(text, " ", &rest);
+    self->peers_since_unix_ms = word ? strtoll(word, NULL, 10) : 0;
+    while ((word = strtok_r(NULL, " ", &rest)) != NULL)
+        (void)note_peer(self, word);
+}
+
+/* What cannot be read is learnt anew: until then nothing is found by itself. */
+static void load_peers(struct outbox_places *self)
+{
+    struct error err = { 0 };
+    uint8_t *bytes = NULL;
+    size_t length = 0;
+    if (feed_file_load(self->options.directory, peers_name, &bytes, &length, &err) != 0)
+        log_warn("peers_not_kept", KV("error", err.text));
+    if (bytes) {
+        bytes[length] = '\0'; /* there is room for it */
+        read_peers(self, (char *)bytes);
+    }
+    free(bytes);
 }
 
 /* Who sends: whose journals have to be heard before what came back to an emptied Redis goes out. */
@@ -380,6 +424,7 @@ static int note_peers(struct outbox_places *self, int64_t now_ms, struct error *
     json_t *rows = NULL;
     size_t i = 0;
     const json_t *row = NULL;
+    bool is_news = false;
     if (now_ms < self->peers_ms)
         return 0;
     self->peers_ms = now_ms + PEERS_PAUSE_MS;
@@ -390,11 +435,13 @@ static int note_peers(struct outbox_places *self, int64_t now_ms, struct error *
         const char *kind = json_string_value(json_object_get(row, "kind"));
         const char *source = json_string_value(json_object_get(row, "source"));
         if (kind && source && strcmp(kind, "outbox") == 0)
-            note_peer(self, source);
+            is_news = note_peer(self, source) || is_news;
     }
     json_decref(rows);
     if (self->peers_since_unix_ms == 0 && self->peer_count > 0)
         self->peers_since_unix_ms = clock_unix_ms();
+    if (is_news)
+        save_peers(self);
     return 0;
 }
 
@@ -557,6 +604,7 @@ struct outbox_places *outbox_places_new(const struct outbox_places_options *opti
     (void)snprintf(self->settled_cursor, sizeof self->settled_cursor, "0");
     self->asks_end = &self->asks;
     self->condition = STORE_AWAY;
+    load_peers(self);
     self->pause = pause_new();
     (void)pthread_mutex_init(&self->lock, NULL); /* cannot fail without attributes */
     return self;

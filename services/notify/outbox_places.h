@@ -66,6 +66,7 @@ struct outbox_places_options {
     struct service *service;
     const char *owner; /* unlike any other replica's, and any other journal's */
     uint32_t lease_ms;
+    const char *directory; /* who else sends is kept there; outlives this */
     struct outbox_places_sinks sinks;
 };
 
