@@ -264,6 +264,8 @@ static void frozen(struct outbox_item *item, int64_t until_unix_ms, int64_t now_
     place->frozen_until_unix_ms = until_unix_ms;
     item->due_ms = now_ms + wait_ms;
     book_leave_works(item);
+    if (item->class == OUTBOX_BROADCAST && item->part == 0)
+        item->stage = OUTBOX_PREPARE; /* what stands there may be another by then */
 }
 
 void outbox_book_begun(struct outbox_book *self, struct outbox_item *item,

@@ -11,7 +11,7 @@
 #include "notify/outbox_flow_inside.h"
 #include "notify/outbox_journal.h"
 
-enum { REDIS_WAIT_MS = 500, REFUSED_WAIT_MS = 60000, OWN_WAIT_MS = 5000 };
+enum { REDIS_WAIT_MS = 500, REFUSED_WAIT_MS = 60000, OWN_WAIT_MS = 5000, UNKNOWN_WAIT_MS = 2000 };
 
 const struct outbox_way *outflow_way(const struct outbox_flow *self,
                                      const struct outbox_place *place)
@@ -145,13 +145,41 @@ static void read_posted(const struct outbox_item *item, const json_t *broadcast,
     }
 }
 
+/* Something of the broadcast may be there or not: Redis would not let this begin, and the place
+ * would wait with it. */
+static bool is_held_by_another(const struct outbox_item *item, const json_t *broadcast)
+{
+    char id[ID_TEXT_BYTES];
+    size_t i = 0;
+    const json_t *row = NULL;
+    bool is_held = false;
+    id_text(item->id.bytes, id);
+    json_array_foreach(json_object_get(broadcast, "rows"), i, row)
+    {
+        const char *place = json_string_value(json_object_get(row, "place"));
+        const char *other = json_string_value(json_object_get(row, "item"));
+        const char *state = json_string_value(json_object_get(row, "state"));
+        if (!place || !other || !state || strcmp(place, item->place->name) != 0 ||
+            (strcmp(state, "unknown") != 0 && strcmp(state, "sending") != 0))
+            continue;
+        if (strcmp(other, id) == 0)
+            return false; /* begun already: it is to be looked for */
+        is_held = true;
+    }
+    return is_held;
+}
+
 static void run_posted(struct inbox_item *item_in)
 {
     struct asked *asked = (struct asked *)item_in;
     struct outbox_flow *self = asked->flow;
     struct outbox_item *item = asked->item;
     (void)pthread_mutex_lock(&self->lock);
-    if (asked->ask.is_answered && asked->ask.row) {
+    if (asked->ask.is_answered && asked->ask.row && item->part == 0 &&
+        is_held_by_another(item, asked->ask.row)) {
+        outbox_book_postpone(self->book, item, "what was before is not known", UNKNOWN_WAIT_MS,
+                             clock_monotonic_ms(), clock_unix_ms());
+    } else if (asked->ask.is_answered && asked->ask.row) {
         struct outbox_posted posted = { 0 };
         read_posted(item, asked->ask.row, &posted);
         prepare(self, item, &posted);

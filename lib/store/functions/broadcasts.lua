@@ -191,6 +191,21 @@ function Outbox.overtaken(prefix, head, now)
   return nil
 end
 
+-- Whether something of the broadcast may be at this place or not: it is known, or a person says so, before it is
+-- edited, taken back or followed by another.
+function Outbox.waits_for_another(prefix, head, id, place)
+  if head.action == POST then
+    return false
+  end
+  for other in pairs(Broadcasts.read(prefix, head.subject).items) do
+    local at, state = unpack(redis.call('HMGET', prefix .. 'item:' .. other, 'place', 'state'))
+    if other ~= id and at == place and (state == 'sending' or state == 'unknown') then
+      return true
+    end
+  end
+  return false
+end
+
 function Outbox.is_overtaken(prefix, head)
   return head.action <= UPDATE and Outbox.overtaken(prefix, head, clock_ms()) == 'cancelled'
 end
@@ -423,6 +438,8 @@ function Broadcasts.get(keys, args)
     local it = Outbox.read(keys[1], item)
     if it.head then
       rows[#rows + 1] = Outbox.row(item, it)
+      local d = b.drafts[rows[#rows].version]
+      rows[#rows].has_welsh = d and d.has_welsh
       replies = replies + Outbox.replies_of(keys[1], it)
     end
   end

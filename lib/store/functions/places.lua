@@ -238,6 +238,9 @@ function Places.begin(keys, args)
   elseif word then
     return answer(word, { reason = reason, at = newest_at + 1 })
   end
+  if head.kind == 'broadcast' and not has_begun and Outbox.waits_for_another(prefix, head, id, place) then
+    return answer('frozen', { ends_at = now + RETRY_MS })
+  end
   local is_by_person = head.kind == 'reply' or head.kind == 'broadcast' and Outbox.ACTIONS[head.action] == 'cancel'
   local frozen_until = not is_by_person and Broadcasts.frozen(prefix, place, now)
   if frozen_until then

@@ -362,6 +362,76 @@ static void an_update_takes_the_place_of_what_was_not_sent_yet(void **state)
     desg__v1__outbox_item__free_unpacked(first, NULL);
 }
 
+/* version 2, and one on its way at page that may be there or not. */
+static Desg__V1__OutboxItem *leave_unknown_and_update(struct fixture *f, struct published *p,
+                                                      uint64_t *fence)
+{
+    struct outgoing update, approve, publish;
+    uint64_t other = 0;
+    publish_it(f, p);
+    Desg__V1__OutboxItem *first = next_item(f, "outlet:page", fence);
+    desg__v1__outbox_item__free_unpacked(next_item(f, "outlet:x", &other), NULL);
+    assert_int_equal(begin(f, first, *fence).begin, STORE_BEGIN_NOW);
+    outgoing_init(&update, 10, "comms-1", p->now_ms + SECOND_MS);
+    outgoing_draft(&update, &p->draft.id);
+    do_it(f, &update);
+    outgoing_init(&approve, 11, "comms-2", p->now_ms + SECOND_MS);
+    outgoing_approve(&approve, &p->draft.id, 2);
+    do_it(f, &approve);
+    outgoing_init(&publish, 12, "comms-2", p->now_ms + SECOND_MS);
+    outgoing_publish(&publish, &p->draft.id, 2);
+    do_it(f, &publish);
+    return first;
+}
+
+static void an_update_waits_while_nobody_knows_of_what_was_before(void **state)
+{
+    struct fixture *f = *state;
+    struct published p;
+    struct outgoing settle;
+    uint64_t fence = 0;
+    Desg__V1__OutboxItem *first = leave_unknown_and_update(f, &p, &fence);
+    Desg__V1__OutboxItem *second = next_item(f, "outlet:page", &fence);
+    assert_int_equal(begin(f, second, fence).begin, STORE_BEGIN_FROZEN); /* under way */
+    say(f, first, DESG__V1__SEND_OUTCOME__SEND_OUTCOME_UNKNOWN, clock_unix_ms() + SECOND_MS, "");
+    assert_int_equal(begin(f, second, fence).begin, STORE_BEGIN_FROZEN);
+    uint64_t other = 0;
+    Desg__V1__OutboxItem *elsewhere = next_item(f, "outlet:x", &other);
+    assert_non_null(elsewhere);
+    assert_int_equal(begin(f, elsewhere, other).begin, STORE_BEGIN_NOW); /* its own affair */
+    struct id item;
+    memcpy(item.bytes, first->id.data, ID_BYTES);
+    outgoing_init(&settle, 13, "comms-2", clock_unix_ms() + 2 * SECOND_MS);
+    outgoing_settle(&settle, &item, DESG__V1__SETTLED_AS__SETTLED_AS_THERE);
+    do_it(f, &settle);
+    assert_int_equal(begin(f, second, fence).begin, STORE_BEGIN_NOW);
+    desg__v1__outbox_item__free_unpacked(first, NULL);
+    desg__v1__outbox_item__free_unpacked(second, NULL);
+    desg__v1__outbox_item__free_unpacked(elsewhere, NULL);
+}
+
+static void what_may_be_there_is_taken_back_once_somebody_knows(void **state)
+{
+    struct fixture *f = *state;
+    struct published p;
+    struct outgoing cancel;
+    uint64_t fence = 0;
+    publish_it(f, &p);
+    Desg__V1__OutboxItem *first = next_item(f, "outlet:page", &fence);
+    assert_int_equal(begin(f, first, fence).begin, STORE_BEGIN_NOW);
+    say(f, first, DESG__V1__SEND_OUTCOME__SEND_OUTCOME_UNKNOWN, clock_unix_ms() + SECOND_MS, "");
+    outgoing_init(&cancel, 10, "comms-1", p.now_ms + SECOND_MS);
+    outgoing_cancel(&cancel, &p.draft.id);
+    do_it(f, &cancel);
+    Desg__V1__OutboxItem *back = next_item(f, "outlet:page", &fence);
+    assert_int_equal(begin(f, back, fence).begin, STORE_BEGIN_FROZEN);
+    say(f, first, DESG__V1__SEND_OUTCOME__SEND_OUTCOME_SENT, clock_unix_ms() + 2 * SECOND_MS,
+        "post-1");
+    assert_int_equal(begin(f, back, fence).begin, STORE_BEGIN_NOW);
+    desg__v1__outbox_item__free_unpacked(first, NULL);
+    desg__v1__outbox_item__free_unpacked(back, NULL);
+}
+
 static void a_version_overtaken_is_not_begun_and_asks_nobody(void **state)
 {
     struct fixture *f = *state;
@@ -423,6 +493,7 @@ static void what_is_on_its_way_is_cancelled_behind_itself(void **state)
     outgoing_init(&cancel, 10, "comms-2", p.now_ms + SECOND_MS);
     outgoing_cancel(&cancel, &p.draft.id);
     do_it(f, &cancel);
+    say(f, item, SENT, clock_unix_ms() + SECOND_MS, "post-1");
     assert_int_equal(send_next(f, "outlet:page", SENT, "post-1"), 3);
     desg__v1__outbox_item__free_unpacked(item, NULL);
 }
@@ -675,6 +746,8 @@ int main(void)
         T(a_version_names_those_before_it_that_may_have_gone_out),
         T(a_draft_past_its_expiry_is_not_published),
         T(an_update_takes_the_place_of_what_was_not_sent_yet),
+        T(an_update_waits_while_nobody_knows_of_what_was_before),
+        T(what_may_be_there_is_taken_back_once_somebody_knows),
         T(a_version_overtaken_is_not_begun_and_asks_nobody),
         T(a_cancel_goes_only_where_something_was_posted),
         T(what_is_on_its_way_is_cancelled_behind_itself),
