@@ -28,6 +28,7 @@ local RECEIPT_LATEST_MS = 10 * 60 * 1000
 local OBJECT_ID_MAX = 256
 local PARTS_MAX = 100
 local LOST_AFTER_MS = 24 * 3600 * 1000 -- notify's journal is kept for longer
+local FOUND_WITHIN_MS = 10 * 60 * 1000 -- who sends takes what is decided within moments, and keeps it for longer
 local BORN_MARGIN_MS = 60000 -- desk's clock and Redis's differ by less
 
 local function item_key(prefix, id)
@@ -245,12 +246,12 @@ function Outbox.put(ctx, given, is_again)
   elseif is_again and not it.stream and not it.lost then
     Outbox.doubt(prefix, given.id, it)
     local at = Outbox.head(it).at
-    local is_old = clock_ms() - at > LOST_AFTER_MS
-    if is_old or at < Outbox.born_at(prefix) + BORN_MARGIN_MS then
+    local born = Outbox.born_at(prefix)
+    if clock_ms() - at > LOST_AFTER_MS or at < born + BORN_MARGIN_MS then
       it.lost = '1'
       redis.call('HSET', key, 'lost', '1')
     end
-    if it.lost and not is_old then
+    if it.lost and at > born - FOUND_WITHIN_MS then
       redis.call('ZADD', prefix .. 'items-lost', at, given.id)
     end
   end

@@ -776,6 +776,30 @@ static void once_all_who_send_have_told_theirs_what_nobody_took_goes_out(void **
     forget(a.fact);
 }
 
+/* Taken long ago, and forgotten since, by a journal that had no room for more? */
+static void what_should_have_been_taken_long_before_is_a_persons(void **state)
+{
+    struct fixture *f = *state;
+    struct answered a;
+    struct error err = { 0 };
+    const struct id source = { { 1 } };
+    char name[ID_TEXT_BYTES];
+    const char *const sources[] = { name };
+    id_text(source.bytes, name);
+    answer(f, &a, 1);
+    a.fact->at_ms -= 20 * 60 * SECOND_MS;
+    a.fact->replied->item->decided_at_ms = a.fact->at_ms;
+    empty_redis(f);
+    const Desg__V1__Fact *facts[] = { a.fact };
+    int64_t born_ms = clock_unix_ms() - 10 * SECOND_MS;
+    free(redis_server_ask(f->server, "SET desg:{testforce}:born %lld", (long long)born_ms));
+    assert_int_equal(store_facts_apply(f->store, facts, 1, f->history, &err), 0);
+    sources_tell(f, &source, true);
+    assert_int_equal(found(f, born_ms - 1, sources, 1), 0);
+    assert_state(f, &a.reply.id, "unknown");
+    forget(a.fact);
+}
+
 /* What notify's journal has not begun was not sent; what was decided since has nobody to be gone.
  */
 static void what_a_journal_of_notify_vouches_for_goes_on(void **state)
@@ -974,6 +998,7 @@ int main(void)
         T(into_an_emptied_redis_nothing_comes_back_to_be_sent_blind),
         T(what_a_journal_of_notify_vouches_for_goes_on),
         T(once_all_who_send_have_told_theirs_what_nobody_took_goes_out),
+        T(what_should_have_been_taken_long_before_is_a_persons),
         T(what_comes_back_from_one_journal_waits_for_the_others),
         T(what_notify_may_have_forgotten_is_not_sent_by_itself),
         T(one_fact_that_cannot_be_holds_up_no_other),
