@@ -86,8 +86,10 @@ class Person:
 class Day:
     """Agents at work while the day is played, then the broadcasts. Use as: start(), …, finish(), then look at what was asked."""
 
-    def __init__(self, desk, replies=60):
+    def __init__(self, desk, replies=60, pause_s=0.0):
+        """pause_s: between two answers of an agent."""
         self.desk = desk
+        self.pause_s = pause_s
         self.replies_wanted = replies
         self.lock = threading.Lock()
         self.items = []  # replies that desk took
@@ -128,6 +130,7 @@ class Day:
                 continue
             try:
                 self._answer(agent, claimed["conversation"], claimed["fence"])
+                self.is_over.wait(self.pause_s)
             except Refused as no:
                 self._fault(str(no))
 

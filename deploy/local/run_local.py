@@ -61,7 +61,7 @@ def say_where(desk):
     print(f"  configuration     {shown(desk.config_path())}")
     print(f"  logs              {shown(desk.state / 'log')}/")
     print(f"  dispatch          http://127.0.0.1:{desk.ports['dispatch']}/ledger")
-    print(f"  platforms' way out http://127.0.0.1:{desk.ports['outlets']}/ledger, what the public reads: "
+    print(f"  platforms         http://127.0.0.1:{desk.ports['outlets']}/ledger, what the public reads: "
           f"http://127.0.0.1:{desk.ports['feed']}/")
     print(f"  desk API          curl --unix-socket {desk.run_directory}/desk.api -H \"Authorization: Bearer "
           f"$(cat {shown(desk.token_path('control-room'))})\" http://desk/v1/queues")
@@ -158,7 +158,7 @@ def play_paced(desk, seed, minutes):
     thread = threading.Thread(target=player.play, args=(plan, minutes * 60, lambda n, _: state.update(done=n)), daemon=True)
     table = Table(desk)
     thread.start()
-    day = day_out.Day(desk, replies=1000).start()
+    day = day_out.Day(desk, pause_s=minutes * len(day_out.AGENTS)).start()
     try:
         while True:
             ended = [name for name, process in desk.processes.items() if not process.is_alive()]
