@@ -9,13 +9,7 @@
 #include "notify/outbox_flow_inside.h"
 #include "notify/outbox_journal.h"
 
-enum {
-    CONNECT_TIMEOUT_MS = 3000,
-    DISK_WAIT_MS = 1000,
-    OWN_WAIT_MS = 5000,
-    GONE = 404,
-    META_NO_OBJECT = 100
-};
+enum { CONNECT_TIMEOUT_MS = 3000, DISK_WAIT_MS = 1000, OWN_WAIT_MS = 5000 };
 
 void outbox_job_free(struct outbox_job *job)
 {
@@ -157,16 +151,17 @@ static struct platform_answer answer_of(const struct outbox_job *job)
     };
 }
 
-/* A removal of what is not there has done its work; what may be said again is not unknown. */
+/* A removal of what is not there has done its work; what may be said again is not unknown. An edit
+ * that is refused so may still be read where it is: Meta has one code for both. */
 static void judge(struct outbox_job *job, struct platform_result *result)
 {
     struct outbox_plan *plan = job->item->plan;
     const struct outbox_part *part = &plan->parts[job->part];
-    bool is_gone = job->call.http_status == GONE || result->code == META_NO_OBJECT;
     if (part->deed == OUTBOX_SEND)
         return;
-    if (part->deed == OUTBOX_REMOVE && is_gone &&
-        result->outcome == DESG__V1__SEND_OUTCOME__SEND_OUTCOME_REFUSED)
+    if (part->deed == OUTBOX_REMOVE &&
+        result->outcome == DESG__V1__SEND_OUTCOME__SEND_OUTCOME_REFUSED &&
+        strcmp(result->error, "no-such-object") == 0)
         result->outcome = DESG__V1__SEND_OUTCOME__SEND_OUTCOME_SENT;
     if (result->outcome == DESG__V1__SEND_OUTCOME__SEND_OUTCOME_UNKNOWN)
         result->outcome = DESG__V1__SEND_OUTCOME__SEND_OUTCOME_LATER;

@@ -484,6 +484,53 @@ static void a_broadcast_is_posted_edited_and_taken_back(void **state)
     free(edited);
 }
 
+static void cancel(struct fixture *f, const struct id *broadcast)
+{
+    struct outgoing what;
+    outgoing_init(&what, 100 + f->decided++, "comms-1", clock_unix_ms());
+    outgoing_cancel(&what, broadcast);
+    (void)decide(f, &what);
+}
+
+/* All that is asked of the post at the page from now on is answered so. */
+static void answer_at_post(struct fixture *f, unsigned status, const char *body)
+{
+    static const char *const posts[] = { "m_1", "m_2", "m_3", "m_4", "m_5", "m_6", "m_7", "m_8" };
+    for (size_t i = 0; i < sizeof posts / sizeof posts[0]; i++)
+        fake_platform_script(
+            f->platform, &(struct platform_script){
+                             .path_end = posts[i], .times = 100, .status = status, .body = body });
+}
+
+static void what_is_not_there_any_more_is_taken_back(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct id broadcast = publish(f, NULL, 1);
+    wait_count(f, "POST", "/hook", 1);
+    wait_redis(f, "0", "XLEN desg:{testforce}:outbox:outlet:page");
+    answer_at_post(f, 400, "{\"error\":{\"code\":100,\"error_subcode\":33}}");
+    cancel(f, &broadcast);
+    wait_count(f, "POST", "/hook", 2);
+    wait_redis(f, "0", "XLEN desg:{testforce}:outbox:outlet:page");
+    assert_int_equal(fake_platform_count(f->platform, "DELETE", NULL), 1);
+    wait_redis(f, "0", "ZCARD desg:{testforce}:items-task");
+}
+
+static void what_the_platform_does_not_take_back_is_a_persons_task(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct id broadcast = publish(f, NULL, 1);
+    wait_count(f, "POST", "/hook", 1);
+    wait_redis(f, "0", "XLEN desg:{testforce}:outbox:outlet:page");
+    answer_at_post(f, 400,
+                   "{\"error\":{\"code\":100}}"); /* a parameter is bad: it is there still */
+    cancel(f, &broadcast);
+    wait_redis(f, "1", "ZCARD desg:{testforce}:items-task");
+    assert_int_equal(fake_platform_count(f->platform, "DELETE", NULL), 1);
+}
+
 static void a_hanging_outlet_holds_up_neither_the_others_nor_replies(void **state)
 {
     struct fixture *f = *state;
@@ -714,6 +761,8 @@ int main(void)
         WITH_ALL(a_person_says_it_is_there),
         WITH_ALL(a_dead_token_blocks_its_account_until_the_file_is_renewed),
         WITH_ALL(a_broadcast_is_posted_edited_and_taken_back),
+        WITH_ALL(what_is_not_there_any_more_is_taken_back),
+        WITH_ALL(what_the_platform_does_not_take_back_is_a_persons_task),
         WITH_ALL(a_hanging_outlet_holds_up_neither_the_others_nor_replies),
         WITH_ALL(a_freeze_holds_broadcasts_and_no_reply),
         WITH_ALL(first_contact_gets_one_word_of_receipt_with_its_number),
