@@ -113,20 +113,47 @@ static bool is_there_already(const struct outbox_posted *posted, const char *obj
     return false;
 }
 
-static void add_posted(struct outbox_posted *posted, const char *object_id)
+static void add_posted(struct outbox_posted *posted, const char *object_id, const char *language)
 {
     if (!object_id || object_id[0] == '\0' || strlen(object_id) >= PLATFORM_OBJECT_BYTES ||
         is_there_already(posted, object_id))
         return;
     posted->objects = realloc(posted->objects, (posted->count + 1) * sizeof *posted->objects);
-    if (!posted->objects)
+    posted->languages =
+        reallocarray(posted->languages, posted->count + 1, sizeof *posted->languages);
+    if (!posted->objects || !posted->languages)
         abort();
+    posted->languages[posted->count] = language;
     (void)snprintf(posted->objects[posted->count++], PLATFORM_OBJECT_BYTES, "%s", object_id);
 }
 
+/* Of the n-th post of a row, at an outlet whose posts have one each. Of a thread nobody knows. */
+static const char *language_of(const json_t *row, size_t n)
+{
+    const json_t *welsh = json_object_get(row, "has_welsh");
+    const char *state = json_string_value(json_object_get(row, "state"));
+    if (json_is_false(welsh))
+        return "en";
+    if (!welsh || !state || strcmp(state, "sent") != 0 ||
+        json_array_size(json_object_get(row, "object_ids")) != 2)
+        return NULL;
+    return n == 0 ? "cy" : "en"; /* in the order they are posted */
+}
+
+/* What was sent touched all there was: what it did not keep is gone. */
+static void forget_replaced(const struct outbox_way *way, const json_t *row,
+                            struct outbox_posted *posted)
+{
+    const char *state = json_string_value(json_object_get(row, "state"));
+    const char *action = json_string_value(json_object_get(row, "action"));
+    if (way->platform->edit && state && action && strcmp(state, "sent") == 0 &&
+        strcmp(action, "update") == 0)
+        posted->count = 0;
+}
+
 /* What the items before this one made at its place. */
-static void read_posted(const struct outbox_item *item, const json_t *broadcast,
-                        struct outbox_posted *posted)
+static void read_posted(const struct outbox_way *way, const struct outbox_item *item,
+                        const json_t *broadcast, struct outbox_posted *posted)
 {
     char id[ID_TEXT_BYTES];
     size_t i = 0;
@@ -140,8 +167,9 @@ static void read_posted(const struct outbox_item *item, const json_t *broadcast,
         const json_t *object = NULL;
         if (!place || !other || strcmp(place, item->place->name) != 0 || strcmp(other, id) == 0)
             continue;
+        forget_replaced(way, row, posted);
         json_array_foreach(json_object_get(row, "object_ids"), n, object)
-            add_posted(posted, json_string_value(object));
+            add_posted(posted, json_string_value(object), language_of(row, n));
     }
 }
 
@@ -181,9 +209,10 @@ static void run_posted(struct inbox_item *item_in)
                              clock_monotonic_ms(), clock_unix_ms());
     } else if (asked->ask.is_answered && asked->ask.row) {
         struct outbox_posted posted = { 0 };
-        read_posted(item, asked->ask.row, &posted);
+        read_posted(outflow_way(self, item->place), item, asked->ask.row, &posted);
         prepare(self, item, &posted);
         free(posted.objects);
+        free(posted.languages);
     } else {
         not_answered(asked);
     }

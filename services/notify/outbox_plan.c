@@ -10,6 +10,7 @@
 #include "ids/reference.h"
 #include "outward/broadcast.h"
 #include "outward/feed_documents.h"
+#include "outward/outlet.h"
 #include "outward/text.h"
 #include "outward/window.h"
 
@@ -220,6 +221,57 @@ static int plan_edits(struct broadcast_posts *posts, const struct outbox_posted 
     return 0;
 }
 
+static bool find_in_language(const struct outbox_posted *posted, const char *language,
+                             const bool *is_taken, size_t *found)
+{
+    for (size_t i = 0; i < posted->count; i++)
+        if (!is_taken[i] && posted->languages[i] && strcmp(posted->languages[i], language) == 0) {
+            *found = i;
+            return true;
+        }
+    return false;
+}
+
+/* Each post there is gets the text of its language; a language that is new gets a post, and what
+ * has no text any more, or is in nobody knows which, goes. */
+static int plan_edits_by_language(struct broadcast_posts *posts, const struct outbox_posted *posted,
+                                  bool is_repairable, struct outbox_plan **out, struct error *err)
+{
+    size_t at = 0;
+    bool *is_taken = calloc(posted->count + 1, sizeof *is_taken);
+    *out = is_taken ? plan_new(posts->count + posted->count, err) : no_memory(err);
+    for (size_t i = 0; *out && i < posts->count; i++) {
+        struct outbox_part *part = &(*out)->parts[at++];
+        size_t found = 0;
+        move_text(part, &posts->posts[i]);
+        if (!find_in_language(posted, part->language, is_taken, &found))
+            continue;
+        is_taken[found] = true;
+        part->deed = OUTBOX_EDIT;
+        part->is_reply = false;
+        name_object(part, posted, found);
+    }
+    for (size_t i = 0; *out && i < posted->count; i++) {
+        if (is_taken[i])
+            continue;
+        (*out)->parts[at].deed = OUTBOX_REMOVE;
+        name_object(&(*out)->parts[at++], posted, i);
+    }
+    free(is_taken);
+    if (!*out)
+        return -1;
+    (*out)->count = at;
+    (*out)->is_repairable = is_repairable;
+    return 0;
+}
+
+/* Where each post has a language of its own, and there may be two. */
+static bool has_languages(const struct outbox_way *way)
+{
+    return outlet_limits(way->outlet).has_languages && !way->outlet->language &&
+           way->platform->remove;
+}
+
 static int plan_removals(const struct outbox_posted *posted, struct outbox_plan **out,
                          struct error *err)
 {
@@ -248,6 +300,8 @@ static int plan_posts(const struct outbox_way *way, const Desg__V1__BroadcastIte
         return plan_nothing("", out, err);
     if (is_cancel && platform->remove && (is_appeal || !platform->edit))
         return plan_removals(posted, out, err); /* a person who was found is to be forgotten */
+    if (platform->edit && posted->count > 0 && has_languages(way))
+        return plan_edits_by_language(posts, posted, is_cancel, out, err);
     if (platform->edit && posted->count > 0)
         return plan_edits(posts, posted, platform->remove != NULL, is_cancel, out, err);
     if (is_end && !item->broadcast->says_ended && platform->remove)

@@ -46,6 +46,7 @@ struct outbox_plan {
 /* What was posted before of a broadcast at this outlet, oldest first. */
 struct outbox_posted {
     char (*objects)[PLATFORM_OBJECT_BYTES];
+    const char **languages; /* of each: en, cy; NULL: not known */
     size_t count;
 };
 

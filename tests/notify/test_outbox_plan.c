@@ -54,10 +54,13 @@ static int setup(void **state)
                                              .account = (char *)"77",
                                              .token_file = (char *)"/nowhere/token" };
     f->outlets[2] = (struct outward_outlet){ .name = (char *)"feed", .kind = (char *)"feed" };
+    f->outlets[3] = (struct outward_outlet){ .name = (char *)"toot",
+                                             .kind = (char *)"mastodon",
+                                             .token_file = (char *)"/nowhere/token" };
     f->config.accounts = f->accounts;
     f->config.accounts_count = 2;
     f->config.outlets = f->outlets;
-    f->config.outlets_count = 3;
+    f->config.outlets_count = 4;
     f->config.receipts.text = (struct outward_text){ (char *)"Got it: {reference}. Call 999.",
                                                      (char *)"Diolch: {reference}. Ffoniwch 999." };
     f->config.receipts.neutral =
@@ -151,7 +154,7 @@ static const struct outbox_plan *plan_broadcast(struct fixture *f, size_t outlet
 #define CANCEL DESG__V1__BROADCAST_ACTION__BROADCAST_ACTION_CANCEL
 #define END    DESG__V1__BROADCAST_ACTION__BROADCAST_ACTION_END
 
-enum { PAGE, X, FEED };
+enum { PAGE, X, FEED, TOOT };
 
 /* --- replies --- */
 
@@ -290,6 +293,52 @@ static void what_can_be_edited_is_edited(void **state)
     assert_int_equal(plan_broadcast(f, PAGE, END, 1)->parts[0].deed, OUTBOX_EDIT);
 }
 
+static void a_post_is_edited_in_its_own_language(void **state)
+{
+    struct fixture *f = *state;
+    const char *languages[2] = { "en", NULL };
+    f->posted.languages = languages;
+    f->cy.headline = (char *)"";
+    assert_int_equal(plan_broadcast(f, TOOT, POST, 0)->count, 1);
+    f->cy.headline = (char *)"Ffordd ar gau"; /* the Welsh that was owed */
+    const struct outbox_plan *update = plan_broadcast(f, TOOT, UPDATE, 1);
+    assert_int_equal(update->count, 2);
+    assert_string_equal(update->parts[0].language, "cy");
+    assert_int_equal(update->parts[0].deed, OUTBOX_SEND);
+    assert_string_equal(update->parts[0].object_id, "");
+    assert_string_equal(update->parts[1].language, "en");
+    assert_int_equal(update->parts[1].deed, OUTBOX_EDIT);
+    assert_string_equal(update->parts[1].object_id, "post-1");
+    languages[1] = "cy"; /* it came later, and stands second */
+    update = plan_broadcast(f, TOOT, UPDATE, 2);
+    assert_int_equal(update->count, 2);
+    assert_string_equal(update->parts[0].object_id, "post-2");
+    assert_string_equal(update->parts[1].object_id, "post-1");
+    f->cy.headline = (char *)""; /* and goes, if it is taken out again */
+    update = plan_broadcast(f, TOOT, UPDATE, 2);
+    assert_int_equal(update->count, 2);
+    assert_string_equal(update->parts[0].object_id, "post-1");
+    assert_int_equal(update->parts[1].deed, OUTBOX_REMOVE);
+    assert_string_equal(update->parts[1].object_id, "post-2");
+}
+
+static void a_post_of_which_nobody_knows_the_language_is_posted_anew(void **state)
+{
+    struct fixture *f = *state;
+    const char *languages[2] = { NULL, NULL };
+    f->posted.languages = languages;
+    const struct outbox_plan *update = plan_broadcast(f, TOOT, UPDATE, 2);
+    assert_int_equal(update->count, 4);
+    assert_int_equal(update->parts[0].deed, OUTBOX_SEND);
+    assert_int_equal(update->parts[1].deed, OUTBOX_SEND);
+    assert_int_equal(update->parts[2].deed, OUTBOX_REMOVE);
+    assert_int_equal(update->parts[3].deed, OUTBOX_REMOVE);
+    f->outlets[TOOT].language = (char *)"cy"; /* but where there is one alone it is that */
+    update = plan_broadcast(f, TOOT, UPDATE, 1);
+    assert_int_equal(update->count, 1);
+    assert_int_equal(update->parts[0].deed, OUTBOX_EDIT);
+}
+
 static void an_edit_that_is_refused_becomes_a_removal(void **state)
 {
     struct fixture *f = *state;
@@ -390,6 +439,8 @@ int main(void)
         WITH(of_a_sensitive_matter_it_says_nothing),
         WITH(receipts_may_be_off),
         WITH(what_can_be_edited_is_edited),
+        WITH(a_post_is_edited_in_its_own_language),
+        WITH(a_post_of_which_nobody_knows_the_language_is_posted_anew),
         WITH(an_edit_that_is_refused_becomes_a_removal),
         WITH(an_appeal_is_taken_back_whole),
         WITH(what_cannot_be_edited_is_posted_anew_and_removed),
