@@ -1,5 +1,6 @@
 #include "ids/reference.h"
 
+#include <ctype.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -31,11 +32,11 @@ void reference_write(const struct id *conversation, char out[static REFERENCE_BY
 /* As people say and write them. */
 static char meant(char c)
 {
-    if (c >= 'a' && c <= 'z')
-        c = (char)(c - 'a' + 'A');
-    if (c == 'O')
+    if (c == 'O' || c == 'o')
         return '0';
-    return c == 'I' || c == 'L' ? '1' : c;
+    if (strchr("IiLl", c))
+        return '1';
+    return (char)toupper((unsigned char)c);
 }
 
 int reference_read(const char *text, uint64_t *bits)
