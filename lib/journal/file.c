@@ -160,6 +160,43 @@ static int check_size(struct file *self, const char *directory, uint64_t max_byt
     return 0;
 }
 
+/* Whether these are the first bytes of a header as LMDB writes it: its magic number stands behind
+ * the page's own header (lmdb.h, mdb.c: MDB_meta). */
+static bool is_header_start(const uint8_t *bytes, size_t length)
+{
+    static const uint8_t magic[] = { 0xde, 0xc0, 0xef, 0xbe };
+    enum { PAGE_HEADER_BYTES = 16 };
+    return length < PAGE_HEADER_BYTES + sizeof magic ||
+           memcmp(bytes + PAGE_HEADER_BYTES, magic, sizeof magic) == 0;
+}
+
+/* A file shorter than its two header pages was left when the header's first write failed halfway:
+ * nothing was ever in it, and LMDB would refuse it for ever. It begins anew. */
+static int clear_unfinished(const char *directory, struct error *err)
+{
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof path, "%s/data.mdb", directory);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return error_set(err, ERROR_CONFIG, "journal directory name is too long");
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return 0; /* none yet; or LMDB says what is wrong */
+    uint8_t bytes[64];
+    struct stat status;
+    ssize_t length = pread(fd, bytes, sizeof bytes, 0);
+    bool is_unfinished = length > 0 && fstat(fd, &status) == 0 &&
+                         status.st_size < 2 * (off_t)sysconf(_SC_PAGESIZE) &&
+                         is_header_start(bytes, (size_t)length);
+    int rc = 0;
+    if (is_unfinished && (ftruncate(fd, 0) != 0 || fsync(fd) != 0))
+        rc = error_set(err, ERROR_SYSTEM, "cannot begin '%s' anew: %s", path, strerror(errno));
+    else if (is_unfinished)
+        log_warn("journal_begun_anew", KV("directory", directory),
+                 KV("bytes", (int64_t)status.st_size));
+    (void)close(fd);
+    return rc;
+}
+
 static int open_environment(struct file *self, const char *directory, uint64_t max_bytes,
                             struct error *err)
 {
@@ -187,7 +224,8 @@ int file_open(struct file *self, const char *directory, uint64_t max_bytes, stru
     if (max_bytes < FILE_MIN_BYTES)
         return error_set(err, ERROR_CONFIG, "journal '%s': size_mib must be at least %d", directory,
                          FILE_MIN_BYTES >> 20);
-    if (open_environment(self, directory, max_bytes, err) == 0 &&
+    if (clear_unfinished(directory, err) == 0 &&
+        open_environment(self, directory, max_bytes, err) == 0 &&
         check_size(self, directory, max_bytes, err) == 0 &&
         grow(self, directory, max_bytes, err) == 0)
         return 0;

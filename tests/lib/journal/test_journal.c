@@ -637,6 +637,43 @@ static void is_not_fooled_by_a_foreign_file(void **state)
     assert_non_null(strstr(err.text, f->directory));
 }
 
+/* As a disk leaves it that fails while the file is made: the header cut short. */
+static void begins_anew_where_the_header_was_never_written_whole(void **state)
+{
+    static const long cuts[] = { 1, 19, 360, 4096, 8191 };
+    struct fixture *f = *state;
+    char data[128];
+    path_of(f, "data.mdb", data);
+    for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
+        fixture_open(f);
+        journal_close(&f->journal);
+        assert_int_equal(truncate(data, cuts[i]), 0);
+        fixture_open(f);
+        assert_int_not_equal(fixture_store(f, "kept", 4), 0);
+        journal_close(&f->journal);
+        fixture_open(f);
+        assert_int_equal(fixture_read_all(f, 1, NULL, NULL), 1);
+        journal_close(&f->journal);
+        assert_int_equal(unlink(data), 0);
+    }
+}
+
+static void does_not_begin_anew_in_a_short_foreign_file(void **state)
+{
+    struct fixture *f = *state;
+    char data[128];
+    path_of(f, "data.mdb", data);
+    FILE *file = fopen(data, "w");
+    assert_non_null(file);
+    (void)fputs("notes of mine, and nobody else's", file);
+    fclose(file);
+    struct error err = { 0 };
+    assert_null(journal_open(&f->options, &err));
+    struct stat status;
+    assert_int_equal(stat(data, &status), 0);
+    assert_int_not_equal(status.st_size, 0);
+}
+
 /* ---- heartbeat and numbers ---- */
 
 static void an_idle_journal_commits_by_itself(void **state)
@@ -709,6 +746,8 @@ int main(void)
         TEST(refuses_what_an_operator_must_mend),
         TEST(may_shrink_but_not_below_what_it_holds),
         TEST(is_not_fooled_by_a_foreign_file),
+        TEST(begins_anew_where_the_header_was_never_written_whole),
+        TEST(does_not_begin_anew_in_a_short_foreign_file),
         TEST(an_idle_journal_commits_by_itself),
         TEST(stats_and_metrics_agree),
     };
