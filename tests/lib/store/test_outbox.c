@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include "clock/clock.h"
+#include "ids/reference.h"
 #include "outgoing.h"
 
 #define PLACE     "facebook:1001"
@@ -954,14 +955,8 @@ static void a_reference_number_leads_to_its_conversation(void **state)
     struct error err = { 0 };
     struct sample sample = message(f, 1, 1, T0);
     struct id found;
-    static const char letters[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    char reference[16] = "";
-    uint64_t bits = 0;
-    for (unsigned i = 0; i < 8; i++)
-        bits = bits << 8 | sample.conversation.bytes[i];
-    for (unsigned i = 0; i < 10; i++, bits <<= 5)
-        reference[i + (i >= 5)] = letters[bits >> 59];
-    reference[5] = '-';
+    char reference[REFERENCE_BYTES];
+    reference_write(&sample.conversation, reference);
     if (store_reference(f->store, reference, &found, &err) != 0)
         fail_msg("%s: %s", reference, err.text);
     assert_memory_equal(found.bytes, sample.conversation.bytes, ID_BYTES);
