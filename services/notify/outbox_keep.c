@@ -1,4 +1,5 @@
 /* The outbox's journal: what is written when, what is kept. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,10 +106,17 @@ static void run_told(struct inbox_item *item_in)
     free(note);
 }
 
+/* Behind a comma it may name who holds the conversation now: for people, not for the log. */
+static void copy_reason(const char *error, char out[static OUTBOX_ERROR_BYTES])
+{
+    (void)snprintf(out, OUTBOX_ERROR_BYTES, "%.*s", (int)strcspn(error, ","), error);
+}
+
 static void log_tell(struct outbox_flow *self, const struct outbox_item *item,
                      const struct outbox_tell *tell)
 {
     char id[ID_TEXT_BYTES];
+    char reason[OUTBOX_ERROR_BYTES];
     const char *place = item->place->name;
     id_text(tell->item.bytes, id);
     switch (tell->outcome) {
@@ -136,8 +144,9 @@ static void log_tell(struct outbox_flow *self, const struct outbox_item *item,
                  KV("error", tell->error));
         break;
     default:
+        copy_reason(item->error, reason);
         log_warn("item_refused", KV("item", id), KV("place", place), KV("part", tell->part),
-                 KV("status", tell->http_status), KV("code", tell->code), KV("error", item->error));
+                 KV("status", tell->http_status), KV("code", tell->code), KV("error", reason));
         break;
     }
 }

@@ -348,6 +348,10 @@ static void a_reply_whose_conversation_changed_hands_is_refused(void **state)
     wait_state(f, &item, "refused");
     assert_int_equal(fake_platform_count(f->platform, "POST", MESSAGES), 0);
     wait_redis(f, "0", "XLEN desg:{testforce}:outbox:facebook:1001");
+    char *log = process_log(f->process);
+    assert_non_null(strstr(log, "item_refused"));
+    assert_null(strstr(log, "agent-2")); /* who holds it now is for people, not for the log */
+    free(log);
 }
 
 /* --- nobody knows --- */
