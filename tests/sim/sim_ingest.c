@@ -700,7 +700,8 @@ void sim_ingest_restore_snapshot(struct sim_ingest *self)
     self->released = self->snapshot.released;
     self->incarnation_count = self->snapshot.incarnation_count;
     self->snapshot.is_there = false;
-    self->world->marked_us[self->process->index] = 0; /* it knows of no mark since, nor of a flush */
+    self->world->marked_us[self->process->index] =
+        0; /* it knows of no mark since, nor of a flush */
 }
 
 void sim_ingest_slow_disk(struct sim_ingest *self, int64_t until_us)
