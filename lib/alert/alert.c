@@ -10,6 +10,7 @@
 
 #include "alert/alert_text.h"
 #include "clock/clock.h"
+#include "unpack/unpack.h"
 
 enum { DIGEST_TEXT_BYTES = 200, RAW_TEXT_BYTES = 4096, COORDINATE_DIGITS = 9 };
 
@@ -188,7 +189,7 @@ static void put_update(json_t *data, const Desg__V1__Alert *alert, uint32_t numb
     put_if(data, "is_replayed", alert->is_replayed);
     Desg__V1__Verdict *verdict =
         alert->verdict.len > 0
-            ? desg__v1__verdict__unpack(NULL, alert->verdict.len, alert->verdict.data)
+            ? unpack_or_end(&desg__v1__verdict__descriptor, alert->verdict.data, alert->verdict.len)
             : NULL;
     if (!verdict)
         return; /* the update still says that the alert exists and whether it is replayed */
@@ -266,7 +267,8 @@ int alert_render(enum alert_body body, const Desg__V1__Alert *alert, const char 
     char new_key[ALERT_KEY_BYTES];
     memcpy(id.bytes, alert->alert_id.data, ID_BYTES);
     alert_key(body, &id, number, new_key);
-    Desg__V1__Event *event = desg__v1__event__unpack(NULL, alert->event.len, alert->event.data);
+    Desg__V1__Event *event =
+        unpack_or_end(&desg__v1__event__descriptor, alert->event.data, alert->event.len);
     if (!event)
         return error_set(err, ERROR_INVALID, "alert %.*s: its event of %zu bytes cannot be decoded",
                          ID_TEXT_BYTES - 1, new_key, alert->event.len);
@@ -293,7 +295,8 @@ int alert_render(enum alert_body body, const Desg__V1__Alert *alert, const char 
 static json_t *digest_member(const Desg__V1__Alert *alert)
 {
     json_t *item = json_object();
-    Desg__V1__Event *event = desg__v1__event__unpack(NULL, alert->event.len, alert->event.data);
+    Desg__V1__Event *event =
+        unpack_or_end(&desg__v1__event__descriptor, alert->event.data, alert->event.len);
     if (!event) { /* the digest still names it */
         put_id(item, "alert", &alert->alert_id);
         return item;

@@ -9,6 +9,7 @@
 #include "ingest/channel.h"
 #include "ingest/event_build.h"
 #include "ingest/split_json.h"
+#include "unpack/unpack.h"
 
 enum { KIND_COUNT = 14 };
 
@@ -144,7 +145,7 @@ void splitter_split(const struct splitter *self, const uint8_t *record, size_t l
                     bool is_replay, struct split *out)
 {
     Desg__V1__Delivery *delivery =
-        desg__v1__delivery__unpack(NULL, length, record ? record : nothing);
+        unpack_or_end(&desg__v1__delivery__descriptor, record ? record : nothing, length);
     struct builder *builder = builder_new(self->key, delivery ? delivery->received_at_ms : 0);
     if (delivery) {
         split_delivery(delivery, builder);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "notify/alert_book_inside.h"
+#include "unpack/unpack.h"
 
 struct alert_book *alert_book_new(const struct alert_book_options *options)
 {
@@ -158,7 +159,7 @@ static bool read_verdict(const Desg__V1__Alert *alert, Desg__V1__Severity *sever
 {
     Desg__V1__Verdict *verdict =
         alert->verdict.len > 0
-            ? desg__v1__verdict__unpack(NULL, alert->verdict.len, alert->verdict.data)
+            ? unpack_or_end(&desg__v1__verdict__descriptor, alert->verdict.data, alert->verdict.len)
             : NULL;
     *severity = verdict ? verdict->severity : DESG__V1__SEVERITY__SEVERITY_UNSPECIFIED;
     *is_unclassified = !verdict || verdict->is_unclassified;
@@ -197,7 +198,7 @@ static Desg__V1__Alert *copy_alert(const Desg__V1__Alert *alert)
     if (!bytes)
         abort();
     desg__v1__alert__pack(alert, bytes);
-    Desg__V1__Alert *copy = desg__v1__alert__unpack(NULL, length, bytes);
+    Desg__V1__Alert *copy = unpack_or_end(&desg__v1__alert__descriptor, bytes, length);
     free(bytes);
     if (!copy)
         abort();
@@ -209,7 +210,8 @@ static bool is_old(const Desg__V1__Alert *alert, int64_t now_unix_ms)
 {
     if (!alert->is_replayed)
         return false;
-    Desg__V1__Event *event = desg__v1__event__unpack(NULL, alert->event.len, alert->event.data);
+    Desg__V1__Event *event =
+        unpack_or_end(&desg__v1__event__descriptor, alert->event.data, alert->event.len);
     bool is_old =
         event && event->received_at_ms > 0 && now_unix_ms - event->received_at_ms > ALERT_OLD_MS;
     desg__v1__event__free_unpacked(event, NULL);

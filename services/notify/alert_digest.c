@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "notify/alert_book_inside.h"
+#include "unpack/unpack.h"
 
 enum { ACCOUNT_BYTES = 256 };
 
@@ -19,7 +20,8 @@ static void account_of(const Desg__V1__Alert *alert, char channel[static ACCOUNT
                        char account[static ACCOUNT_BYTES])
 {
     channel[0] = account[0] = '\0';
-    Desg__V1__Event *event = desg__v1__event__unpack(NULL, alert->event.len, alert->event.data);
+    Desg__V1__Event *event =
+        unpack_or_end(&desg__v1__event__descriptor, alert->event.data, alert->event.len);
     if (!event)
         return;
     strncat(channel, event->channel, ACCOUNT_BYTES - 1);
@@ -75,7 +77,7 @@ struct alert_entry *digest_add(struct alert_book *self, const Desg__V1__AlertDig
         abort();
     desg__v1__alert_digest__pack(digest, bytes);
     struct alert_entry *entry = alert_table_add(&self->table, &id);
-    entry->digest = desg__v1__alert_digest__unpack(NULL, length, bytes);
+    entry->digest = unpack_or_end(&desg__v1__alert_digest__descriptor, bytes, length);
     free(bytes);
     if (!entry->digest)
         abort();

@@ -10,6 +10,7 @@
 #include "log/log.h"
 #include "notify/alert_flow_inside.h"
 #include "notify/alert_journal.h"
+#include "unpack/unpack.h"
 
 enum {
     ALARM_PAUSE_MS = 60000,
@@ -229,7 +230,8 @@ static void make_sound(struct sound_alert *sound, const Desg__V1__Alert *order)
 {
     *sound = (struct sound_alert){ .alert = *order };
     sound->alert.is_standing_test = 0; /* only ours are: a real alert is never marked a test */
-    Desg__V1__Event *event = desg__v1__event__unpack(NULL, order->event.len, order->event.data);
+    Desg__V1__Event *event =
+        unpack_or_end(&desg__v1__event__descriptor, order->event.data, order->event.len);
     if (order->alert_id.len == ID_BYTES)
         memcpy(sound->id.bytes, order->alert_id.data, ID_BYTES);
     else if (event && event->id.len == ID_BYTES)
@@ -249,7 +251,7 @@ void alert_flow_take_stream(struct alert_flow *self, const char *stream_id, cons
 {
     struct sound_alert sound;
     Desg__V1__Alert unreadable = DESG__V1__ALERT__INIT;
-    Desg__V1__Alert *alert = desg__v1__alert__unpack(NULL, length, order);
+    Desg__V1__Alert *alert = unpack_or_end(&desg__v1__alert__descriptor, order, length);
     if (alert) {
         make_sound(&sound, alert);
     } else {

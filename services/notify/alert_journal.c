@@ -1,4 +1,5 @@
 #include "notify/alert_journal.h"
+#include "unpack/unpack.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -182,7 +183,7 @@ static void apply(struct alert_book *book, const struct journal_record *record, 
 {
     Desg__V1__AlertFact *fact =
         record->kind == ALERT_JOURNAL_KIND && !record->is_damaged
-            ? desg__v1__alert_fact__unpack(NULL, record->body_bytes, record->body)
+            ? unpack_or_end(&desg__v1__alert_fact__descriptor, record->body, record->body_bytes)
             : NULL;
     if (!fact) {
         out->unknown += !record->is_damaged;

@@ -7,6 +7,7 @@
 
 #include "notify/alert_book.h"
 #include "notify/alert_journal.h"
+#include "unpack/unpack.h"
 
 /* What one fact says of an alert. */
 struct saying {
@@ -45,7 +46,7 @@ static void put_told(json_t *fields, const Desg__V1__Alert *alert)
     char number[24];
     Desg__V1__Verdict *verdict =
         alert->verdict.len > 0
-            ? desg__v1__verdict__unpack(NULL, alert->verdict.len, alert->verdict.data)
+            ? unpack_or_end(&desg__v1__verdict__descriptor, alert->verdict.data, alert->verdict.len)
             : NULL;
     if (!verdict)
         return;
@@ -204,7 +205,7 @@ static int apply_record(const struct alert_projection *self, struct store *store
     if (record->kind != ALERT_JOURNAL_KIND)
         return 0;
     Desg__V1__AlertFact *fact =
-        desg__v1__alert_fact__unpack(NULL, record->body_bytes, record->body);
+        unpack_or_end(&desg__v1__alert_fact__descriptor, record->body, record->body_bytes);
     if (!fact)
         return 0; /* of a later version: kept in the journal */
     struct saying saying = saying_of(fact, record->stored_at_ms);

@@ -18,6 +18,7 @@
 #include "notify/outbox_journal.h"
 #include "notify/outbox_places.h"
 #include "projector/projector.h"
+#include "unpack/unpack.h"
 
 enum { TICK_MS = 250, LIST_MAX = 1000, PROBLEM_BYTES = 512, SHORT_ID_DIGITS = 8 };
 
@@ -248,7 +249,7 @@ static void on_settled(void *arg, const Desg__V1__SendSettled *settled)
     news->item.run = run_settled;
     news->item.discard = discard_settled;
     news->outbox = self;
-    news->settled = desg__v1__send_settled__unpack(NULL, length, bytes);
+    news->settled = unpack_or_end(&desg__v1__send_settled__descriptor, bytes, length);
     free(bytes);
     if (!news->settled)
         abort();
@@ -306,10 +307,10 @@ static int project(void *arg, struct store *store, const struct journal_record *
     Desg__V1__OutwardFact *facts[STORE_APPLY_MAX] = { NULL };
     size_t known = 0;
     for (size_t i = 0; i < count; i++) {
-        Desg__V1__OutwardFact *fact =
-            records[i].kind == OUTBOX_JOURNAL_KIND
-                ? desg__v1__outward_fact__unpack(NULL, records[i].body_bytes, records[i].body)
-                : NULL; /* of a later version: kept in the journal */
+        Desg__V1__OutwardFact *fact = records[i].kind == OUTBOX_JOURNAL_KIND
+                                          ? unpack_or_end(&desg__v1__outward_fact__descriptor,
+                                                          records[i].body, records[i].body_bytes)
+                                          : NULL; /* of a later version: kept in the journal */
         if (fact)
             facts[known++] = fact;
     }

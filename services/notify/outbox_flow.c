@@ -10,6 +10,7 @@
 #include "log/log.h"
 #include "notify/outbox_flow_inside.h"
 #include "notify/outbox_journal.h"
+#include "unpack/unpack.h"
 
 enum { REDIS_WAIT_MS = 500, REFUSED_WAIT_MS = 60000, OWN_WAIT_MS = 5000, UNKNOWN_WAIT_MS = 2000 };
 
@@ -246,7 +247,7 @@ static Desg__V1__OutboxItem *copy_of(const Desg__V1__OutboxItem *what)
     if (!bytes)
         abort();
     desg__v1__outbox_item__pack(what, bytes);
-    Desg__V1__OutboxItem *copy = desg__v1__outbox_item__unpack(NULL, length, bytes);
+    Desg__V1__OutboxItem *copy = unpack_or_end(&desg__v1__outbox_item__descriptor, bytes, length);
     free(bytes);
     if (!copy)
         abort();
@@ -514,7 +515,7 @@ static void take(struct outbox_flow *self, struct outbox_place *place, Desg__V1_
 void outbox_flow_take(struct outbox_flow *self, size_t place, const char *stream_id,
                       const uint8_t *bytes, size_t length)
 {
-    Desg__V1__OutboxItem *what = desg__v1__outbox_item__unpack(NULL, length, bytes);
+    Desg__V1__OutboxItem *what = unpack_or_end(&desg__v1__outbox_item__descriptor, bytes, length);
     if (!is_sound(what)) { /* stays where it is: a later version may read it */
         log_error("item_unreadable", KV("stream", stream_id), KV("bytes", length),
                   KV("remedy", "a newer desk or store wrote it: update notify"));

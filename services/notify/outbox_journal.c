@@ -1,4 +1,5 @@
 #include "notify/outbox_journal.h"
+#include "unpack/unpack.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -139,7 +140,7 @@ static void apply(struct outbox_book *book, const struct journal_record *record,
 {
     Desg__V1__OutwardFact *fact =
         record->kind == OUTBOX_JOURNAL_KIND && !record->is_damaged
-            ? desg__v1__outward_fact__unpack(NULL, record->body_bytes, record->body)
+            ? unpack_or_end(&desg__v1__outward_fact__descriptor, record->body, record->body_bytes)
             : NULL;
     out->records++;
     out->newest_sequence = record->sequence;

@@ -4,6 +4,7 @@
 
 #include "notify/outbox_book.h"
 #include "notify/outbox_book_inside.h"
+#include "unpack/unpack.h"
 
 static struct outbox_item *item_of(const struct outbox_book *self, const ProtobufCBinaryData *bytes)
 {
@@ -21,7 +22,7 @@ static Desg__V1__OutboxItem *copy_of(const Desg__V1__OutboxItem *item)
     if (!bytes)
         abort();
     desg__v1__outbox_item__pack(item, bytes);
-    Desg__V1__OutboxItem *copy = desg__v1__outbox_item__unpack(NULL, length, bytes);
+    Desg__V1__OutboxItem *copy = unpack_or_end(&desg__v1__outbox_item__descriptor, bytes, length);
     free(bytes);
     if (!copy)
         abort();

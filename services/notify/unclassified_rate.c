@@ -5,6 +5,7 @@
 #include "crypto/crypto.h"
 #include "desg/v1/event.pb-c.h"
 #include "desg/v1/verdict.pb-c.h"
+#include "unpack/unpack.h"
 
 enum { MINUTE_MS = 60000 };
 
@@ -12,7 +13,7 @@ static bool is_unclassified(const Desg__V1__Alert *alert)
 {
     Desg__V1__Verdict *verdict =
         alert->verdict.len > 0
-            ? desg__v1__verdict__unpack(NULL, alert->verdict.len, alert->verdict.data)
+            ? unpack_or_end(&desg__v1__verdict__descriptor, alert->verdict.data, alert->verdict.len)
             : NULL;
     bool is_so = verdict && verdict->is_unclassified;
     desg__v1__verdict__free_unpacked(verdict, NULL);
@@ -24,7 +25,8 @@ static uint64_t account_of(const Desg__V1__Alert *alert)
 {
     uint8_t digest[CRYPTO_SHA256_BYTES] = { 1 };
     uint64_t account = 0;
-    Desg__V1__Event *event = desg__v1__event__unpack(NULL, alert->event.len, alert->event.data);
+    Desg__V1__Event *event =
+        unpack_or_end(&desg__v1__event__descriptor, alert->event.data, alert->event.len);
     if (event)
         crypto_hmac_sha256(event->channel, strlen(event->channel), event->account,
                            strlen(event->account), digest);
