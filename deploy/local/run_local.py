@@ -128,12 +128,14 @@ class Table:
 def play_once(desk, seed):
     player = make_player(desk)
     plan = make_plan(seed)
+    before = len(desk.outlets.entries(operation=""))  # days played earlier with this state said the same words
     day = day_out.Day(desk).start()
     player.play(plan, progress=progress_line)
     print("agents answer, broadcasts go out; waiting until everything has settled …", flush=True)
     day.finish()
     settled = ledger.wait_settled(desk, 90, lambda desk: ledger.is_settled(desk) and day.is_settled())
-    book = {**ledger.balance(desk, player), **day.balance(), "posted_twice": outward.posted_twice(desk.outlets.entries(operation=""))}
+    taken = desk.outlets.entries(operation="")[before:]
+    book = {**ledger.balance(desk, player), **day.balance(), "posted_twice": outward.posted_twice(taken)}
     book["faults"] = book["faults"] + day.faults
     for name in ("missing_events", "doubled_events", "urgent_not_accepted", "posted_twice", "faults"):
         details = book.pop(name)
