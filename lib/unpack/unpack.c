@@ -47,14 +47,32 @@ void *unpack(const ProtobufCMessageDescriptor *descriptor, const void *bytes, si
     return NULL;
 }
 
+/* No handler of ours has memory either, and abort would leave texts in a core. */
+static void end_without_memory(const char *what)
+{
+    log_error("out_of_memory", KV("error", what));
+    _exit(EX_OSERR);
+}
+
 void *unpack_or_end(const ProtobufCMessageDescriptor *descriptor, const void *bytes, size_t length)
 {
     struct error err = { 0 };
     void *message = unpack(descriptor, bytes, length, &err);
-    if (!message && err.kind == ERROR_SYSTEM) {
-        log_error("out_of_memory", KV("error", err.text));
-        _exit(
-            EX_OSERR); /* no handler of ours has memory either; abort would leave texts in a core */
-    }
+    if (!message && err.kind == ERROR_SYSTEM)
+        end_without_memory(err.text);
     return message;
+}
+
+void *unpack_copy(const ProtobufCMessage *message)
+{
+    size_t length = protobuf_c_message_get_packed_size(message);
+    uint8_t *bytes = malloc(length + 1);
+    if (!bytes)
+        end_without_memory("no memory to copy a message");
+    (void)protobuf_c_message_pack(message, bytes);
+    void *copy = unpack_or_end(message->descriptor, bytes, length);
+    free(bytes);
+    if (!copy)
+        abort(); /* what was just packed */
+    return copy;
 }

@@ -1,7 +1,7 @@
-/* unpack - a serialised message taken apart, with the two ways to fail kept apart. protobuf-c says
- * NULL both for bytes that are none and for a want of memory; whoever refuses, sets aside or passes
- * over what cannot be read has to know which, or a good message pays for a full machine.
- * Threads: any. */
+/* unpack - a serialised message taken apart (and, by way of its bytes, a message copied), with the
+ * two ways to fail kept apart. protobuf-c says NULL both for bytes that are none and for a want of
+ * memory; whoever refuses, sets aside or passes over what cannot be read has to know which, or a
+ * good message pays for a full machine. Threads: any. */
 #ifndef DESG_UNPACK_H
 #define DESG_UNPACK_H
 
@@ -22,5 +22,9 @@ void *unpack(const ProtobufCMessageDescriptor *descriptor, const void *bytes, si
  * started again and reads the same, where passing it over would lose it. */
 void *unpack_or_end(const ProtobufCMessageDescriptor *descriptor, const void *bytes,
                     size_t length) MUST_USE;
+
+/* A copy of message, to be freed as any that was unpacked. Never NULL: without memory, or for a
+ * message that cannot be packed, the process ends. */
+void *unpack_copy(const ProtobufCMessage *message) MUST_USE;
 
 #endif

@@ -191,20 +191,6 @@ static void note_severity(struct alert_entry *entry)
         entry->is_life_at_risk |= severity == DESG__V1__SEVERITY__SEVERITY_LIFE_AT_RISK;
 }
 
-static Desg__V1__Alert *copy_alert(const Desg__V1__Alert *alert)
-{
-    size_t length = desg__v1__alert__get_packed_size(alert);
-    uint8_t *bytes = malloc(length + 1);
-    if (!bytes)
-        abort();
-    desg__v1__alert__pack(alert, bytes);
-    Desg__V1__Alert *copy = unpack_or_end(&desg__v1__alert__descriptor, bytes, length);
-    free(bytes);
-    if (!copy)
-        abort();
-    return copy;
-}
-
 /* Not by the clocks alone: one that is off by an hour must not hold back what has just come in. */
 static bool is_old(const Desg__V1__Alert *alert, int64_t now_unix_ms)
 {
@@ -240,7 +226,7 @@ static void go_on(struct alert_book *self, struct alert_entry *entry, const Desg
 static void take_new(struct alert_book *self, struct alert_entry *entry,
                      const Desg__V1__Alert *alert, int64_t opened_ms, int64_t opened_unix_ms)
 {
-    entry->alert = copy_alert(alert);
+    entry->alert = unpack_copy(&alert->base);
     entry->opened_ms = opened_ms;
     entry->opened_unix_ms = opened_unix_ms;
     note_severity(entry);
@@ -276,7 +262,7 @@ static void take_verdict(struct alert_entry *entry, const Desg__V1__Alert *alert
 {
     Desg__V1__Alert revised = *entry->alert; /* the event is never replaced: one alert, one body */
     revised.verdict = alert->verdict;
-    Desg__V1__Alert *copy = copy_alert(&revised);
+    Desg__V1__Alert *copy = unpack_copy(&revised.base);
     desg__v1__alert__free_unpacked(entry->alert, NULL);
     entry->alert = copy;
     note_severity(entry);
@@ -289,7 +275,7 @@ static void promote(struct alert_book *self, struct alert_entry *entry,
 {
     gather_remove(self, &entry->id);
     if (!entry->alert) {
-        entry->alert = copy_alert(alert);
+        entry->alert = unpack_copy(&alert->base);
         entry->storage = ALERT_STORING;
         note_severity(entry);
         alert_table_set_live(&self->table, entry, true);

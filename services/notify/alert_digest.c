@@ -71,16 +71,8 @@ struct alert_entry *digest_add(struct alert_book *self, const Desg__V1__AlertDig
     memcpy(id.bytes, digest->digest_id.data, ID_BYTES);
     if (alert_table_find(&self->table, &id))
         return NULL;
-    size_t length = desg__v1__alert_digest__get_packed_size(digest);
-    uint8_t *bytes = malloc(length + 1);
-    if (!bytes)
-        abort();
-    desg__v1__alert_digest__pack(digest, bytes);
     struct alert_entry *entry = alert_table_add(&self->table, &id);
-    entry->digest = unpack_or_end(&desg__v1__alert_digest__descriptor, bytes, length);
-    free(bytes);
-    if (!entry->digest)
-        abort();
+    entry->digest = unpack_copy(&digest->base);
     entry->kind = ALERT_DIGEST;
     entry->opened_ms = opened_ms;
     entry->opened_unix_ms = opened_unix_ms;

@@ -1,8 +1,9 @@
 #include "notify/alert_journal.h"
-#include "unpack/unpack.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "unpack/unpack.h"
 
 enum { PAGE_BYTES = 4 << 20 };
 

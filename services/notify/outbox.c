@@ -240,19 +240,13 @@ static void run_settled(struct inbox_item *item)
 static void on_settled(void *arg, const Desg__V1__SendSettled *settled)
 {
     struct outbox *self = arg;
-    size_t length = desg__v1__send_settled__get_packed_size(settled);
     struct settled_news *news = calloc(1, sizeof *news);
-    uint8_t *bytes = malloc(length + 1);
-    if (!news || !bytes)
+    if (!news)
         abort();
-    desg__v1__send_settled__pack(settled, bytes);
     news->item.run = run_settled;
     news->item.discard = discard_settled;
     news->outbox = self;
-    news->settled = unpack_or_end(&desg__v1__send_settled__descriptor, bytes, length);
-    free(bytes);
-    if (!news->settled)
-        abort();
+    news->settled = unpack_copy(&settled->base);
     inbox_post(self->inbox, &news->item);
 }
 

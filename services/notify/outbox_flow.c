@@ -240,20 +240,6 @@ static void step_prepare(struct outbox_flow *self, struct outbox_item *item)
 
 /* --- begin --- */
 
-static Desg__V1__OutboxItem *copy_of(const Desg__V1__OutboxItem *what)
-{
-    size_t length = desg__v1__outbox_item__get_packed_size(what);
-    uint8_t *bytes = malloc(length + 1);
-    if (!bytes)
-        abort();
-    desg__v1__outbox_item__pack(what, bytes);
-    Desg__V1__OutboxItem *copy = unpack_or_end(&desg__v1__outbox_item__descriptor, bytes, length);
-    free(bytes);
-    if (!copy)
-        abort();
-    return copy;
-}
-
 static enum outbox_begun begun_of(enum store_begin begin)
 {
     static const enum outbox_begun known[] = {
@@ -296,7 +282,7 @@ static void step_begin(struct outbox_flow *self, struct outbox_item *item)
     const struct outbox_part *part = &plan->parts[item->part];
     const char *said = part->text ? part->text : part->object_id;
     struct asked *asked = asked_new(self, item, OUTBOX_ASK_BEGIN, run_begun);
-    asked->ask.what = copy_of(item->what);
+    asked->ask.what = unpack_copy(&item->what->base);
     asked->ask.begin = (struct store_begin_ask){ .part = item->part,
                                                  .parts = item->parts,
                                                  .owner_fence = item->place->fence };

@@ -15,20 +15,6 @@ static struct outbox_item *item_of(const struct outbox_book *self, const Protobu
     return outbox_book_find(self, &id);
 }
 
-static Desg__V1__OutboxItem *copy_of(const Desg__V1__OutboxItem *item)
-{
-    size_t length = desg__v1__outbox_item__get_packed_size(item);
-    uint8_t *bytes = malloc(length + 1);
-    if (!bytes)
-        abort();
-    desg__v1__outbox_item__pack(item, bytes);
-    Desg__V1__OutboxItem *copy = unpack_or_end(&desg__v1__outbox_item__descriptor, bytes, length);
-    free(bytes);
-    if (!copy)
-        abort();
-    return copy;
-}
-
 static void stamp(struct outbox_item *item, int64_t at_unix_ms)
 {
     if (item->stamp_unix_ms < at_unix_ms)
@@ -59,7 +45,7 @@ static void replay_accepted(struct outbox_book *self, const Desg__V1__OutboxItem
         return;
     }
     item = book_add(self, &id);
-    item->what = copy_of(accepted);
+    item->what = unpack_copy(&accepted->base);
     item->place = place_of(self, accepted->place, stored_ms);
     item->stage = OUTBOX_PREPARE;
     item->taken_ms = stored_ms;

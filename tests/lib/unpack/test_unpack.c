@@ -111,6 +111,32 @@ static void a_journal_is_read_again_rather_than_passed_over(void **state)
     assert_int_equal(ended_with(bytes, length - 1, ALLOCATIONS_MAX), 2);
 }
 
+static void a_copy_is_its_own_and_needs_memory(void **state)
+{
+    (void)state;
+    struct error err = { 0 };
+    uint8_t bytes[BYTES_MAX], again[BYTES_MAX];
+    size_t length = pack_event(bytes);
+    Desg__V1__Event *event = unpack(&desg__v1__event__descriptor, bytes, length, &err);
+    assert_non_null(event);
+    for (size_t allocations = 0; allocations < 3; allocations++) {
+        int status = 0;
+        pid_t child = fork();
+        if (child == 0) {
+            memory_lasts(allocations);
+            _exit(unpack_copy(&event->base) ? 1 : 2);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), EX_OSERR);
+    }
+    Desg__V1__Event *copy = unpack_copy(&event->base);
+    desg__v1__event__free_unpacked(event, NULL);
+    assert_int_equal(desg__v1__event__pack(copy, again), length);
+    assert_memory_equal(again, bytes, length);
+    desg__v1__event__free_unpacked(copy, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +145,7 @@ int main(void)
         cmocka_unit_test(bytes_that_are_none_are_invalid_whatever_the_memory),
         cmocka_unit_test(a_want_of_memory_is_no_fault_of_the_bytes),
         cmocka_unit_test(a_journal_is_read_again_rather_than_passed_over),
+        cmocka_unit_test(a_copy_is_its_own_and_needs_memory),
     };
     return cmocka_run_group_tests_name("unpack", tests, NULL, NULL);
 }
