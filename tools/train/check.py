@@ -8,6 +8,7 @@ import argparse
 import collections
 import json
 import math
+import pathlib
 import re
 import sys
 import unicodedata
@@ -160,14 +161,25 @@ def print_counts(messages):
         print(f"{category:24}{table[category, True]:8}{table[category, False]:8}")
 
 
+def split_against(options):
+    """Lets `--against tests/*.jsonl messages/*.jsonl` be written without a mark between the two lists."""
+    folder = pathlib.Path(options.against[0]).resolve().parent if options.against else None
+    given = options.against
+    options.against = [path for path in given if pathlib.Path(path).resolve().parent == folder]
+    options.files = options.files + [path for path in given if pathlib.Path(path).resolve().parent != folder]
+
+
 def main():
     parser = argparse.ArgumentParser(description="Checks labels and near-duplicates of message files.")
-    parser.add_argument("--against", nargs="+", default=[], metavar="FILE", help="files nothing may be near to (end the list with --)")
+    parser.add_argument("--against", nargs="+", default=[], metavar="FILE", help="files nothing may be near to; those in another folder than the first are checked instead")
     parser.add_argument("--limit", type=float, default=0.5, help="how near is too near for --against (0.5)")
     parser.add_argument("--within", type=float, default=0.6, help="how near is too near among the files themselves (0.6)")
     parser.add_argument("--counts", action="store_true", help="print counts by label")
-    parser.add_argument("files", nargs="+")
+    parser.add_argument("files", nargs="*")
     options = parser.parse_args()
+    split_against(options)
+    if not options.files:
+        parser.error("no files to check")
 
     faults = []
     messages = read(options.files, faults)
