@@ -2,8 +2,8 @@
 
 #include <limits.h>
 
-#include "classify/rule_set.h"
 #include "log/log.h"
+#include "triage/rule_set.h"
 
 enum {
     ENDPOINTS_MAX = 64,

@@ -4,9 +4,9 @@
 
 #include <stdint.h>
 
-#include "classify/triage.h"
 #include "config/config.h"
 #include "error/error.h"
+#include "triage/triage.h"
 
 struct classify_grades { /* the force's words for how fast, by severity; NULL: the usual ones */
     char *routine;       /* resolution */

@@ -14,8 +14,8 @@
 
 #include "classify/outlets.h"
 #include "classify/tally.h"
-#include "classify/triage.h"
 #include "error/error.h"
+#include "triage/triage.h"
 
 enum { FORWARDER_TICK_MS = 25 };
 

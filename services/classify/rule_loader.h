@@ -4,8 +4,8 @@
 #ifndef DESG_CLASSIFY_RULE_LOADER_H
 #define DESG_CLASSIFY_RULE_LOADER_H
 
-#include "classify/triage.h"
 #include "error/error.h"
+#include "triage/triage.h"
 
 struct rule_loader;
 

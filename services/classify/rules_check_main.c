@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "classify/rule_edition.h"
-#include "classify/rule_examples.h"
-#include "classify/rule_set.h"
+#include "triage/rule_edition.h"
+#include "triage/rule_examples.h"
+#include "triage/rule_set.h"
 
 enum { CATEGORIES_MAX = 100, WELSH = 1 };
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "classify/rule_edition.h"
+#include "triage/rule_edition.h"
 
 enum { CHANNELS = 6, SEVERITIES = 6, LANGUAGES = 5, LANES = 2, LABELS_BYTES = 128 };
 

@@ -12,9 +12,9 @@
 
 #include "classify/classify_config.h"
 #include "classify/tally.h"
-#include "classify/triage.h"
 #include "ids/ids.h"
 #include "link/link.h"
+#include "triage/triage.h"
 
 struct worker;
 

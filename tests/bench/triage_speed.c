@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "classify/normalise.h"
-#include "classify/triage.h"
+#include "triage/normalise.h"
+#include "triage/triage.h"
 #include "figures.h"
 
 struct bench {

@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "classify/phrase.h"
-#include "classify/rule_file.h"
+#include "triage/phrase.h"
+#include "triage/rule_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,0 +1,46 @@
+/* scan - which rules count for a text, and where. Long texts are taken in windows, so that what
+ * stands after pages of chat counts as well. Threads: a scanner belongs to one thread. */
+#ifndef DESG_TRIAGE_SCAN_H
+#define DESG_TRIAGE_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error/error.h"
+#include "triage/language.h"
+#include "triage/rule_set.h"
+
+enum {
+    SCAN_TEXT_MAX_BYTES = 256 << 10, /* what lies behind is not looked at */
+    SCAN_GUARD_REACH_BYTES =
+        240,               /* of normalised text between a hit and the guard that undoes it */
+    SCAN_PLACES_MAX = 1024 /* per window; beyond it places are lost, hits are not */
+};
+
+struct scanner;
+
+struct scan_hit {
+    uint32_t rule;
+    uint32_t offset_bytes; /* into the text */
+    uint32_t length_bytes; /* 0: somewhere in it */
+};
+
+struct scan {
+    const struct scan_hit *hits; /* a rule at most once; the scanner's, until its next scan */
+    size_t hit_count;
+    struct language_counts words;
+    size_t letters;         /* codepoints that are letters */
+    size_t foreign_letters; /* of them not Latin */
+    bool is_cut;            /* the text was longer than SCAN_TEXT_MAX_BYTES */
+};
+
+/* set is borrowed. */
+struct scanner *scanner_new(const struct rule_set *set, struct error *err) MUST_USE;
+void scanner_destroy(struct scanner **self_p);
+
+/* Looks for all rules. On -1 (ERROR_SYSTEM) nothing may be concluded from the text. */
+int scanner_scan(struct scanner *self, const char *text, size_t length, struct scan *out,
+                 struct error *err) MUST_USE;
+
+#endif
