@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "figures.h"
 #include "triage/normalise.h"
 #include "triage/triage.h"
-#include "figures.h"
 
 struct bench {
     struct triage *triage;
