@@ -1,23 +1,13 @@
 #include "notify/alert_journal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "unpack/unpack.h"
-
-enum { PAGE_BYTES = 4 << 20 };
+#include "notify/fact_journal.h"
 
 static int append(struct journal *journal, const Desg__V1__AlertFact *fact, journal_stored *done,
                   void *arg, struct error *err)
 {
-    size_t length = desg__v1__alert_fact__get_packed_size(fact);
-    uint8_t *bytes = malloc(length + 1);
-    if (!bytes)
-        return error_set(err, ERROR_UNAVAILABLE, "no memory for a fact of %zu bytes", length);
-    desg__v1__alert_fact__pack(fact, bytes);
-    int rc = journal_append(journal, ALERT_JOURNAL_KIND, bytes, length, done, arg, err);
-    free(bytes);
-    return rc;
+    return fact_journal_append(journal, ALERT_JOURNAL_KIND, &fact->base, done, arg, err);
 }
 
 int alert_journal_alert(struct journal *journal, const Desg__V1__Alert *alert, journal_stored *done,
@@ -179,20 +169,31 @@ static bool apply_source(const struct journal_record *record, struct rebuild *kn
     return true;
 }
 
-static void apply(struct alert_book *book, const struct journal_record *record, int64_t now_ms,
-                  int64_t now_unix_ms, struct alert_replay *out)
+struct replaying {
+    struct alert_book *book;
+    struct rebuild *known;
+    int64_t now_ms;
+    int64_t now_unix_ms;
+    struct alert_replay *out;
+};
+
+static void apply(void *arg, const struct journal_record *record)
 {
+    const struct replaying *self = arg;
+    self->out->records++;
+    self->out->newest_sequence = record->sequence;
+    self->out->damaged += record->is_damaged;
+    if (apply_source(record, self->known))
+        return;
     Desg__V1__AlertFact *fact =
-        record->kind == ALERT_JOURNAL_KIND && !record->is_damaged
-            ? unpack_or_end(&desg__v1__alert_fact__descriptor, record->body, record->body_bytes)
-            : NULL;
+        fact_journal_fact(record, ALERT_JOURNAL_KIND, &desg__v1__alert_fact__descriptor);
     if (!fact) {
-        out->unknown += !record->is_damaged;
+        self->out->unknown += !record->is_damaged;
         return;
     }
-    /* A wall clock set back since then must not make the record younger than now. */
-    int64_t age_ms = now_unix_ms > record->stored_at_ms ? now_unix_ms - record->stored_at_ms : 0;
-    alert_book_apply(book, fact, record->sequence, now_ms - age_ms, record->stored_at_ms);
+    alert_book_apply(self->book, fact, record->sequence,
+                     fact_journal_stored_ms(record, self->now_ms, self->now_unix_ms),
+                     record->stored_at_ms);
     desg__v1__alert_fact__free_unpacked(fact, NULL);
 }
 
@@ -200,29 +201,7 @@ int alert_journal_replay(struct journal *journal, struct alert_book *book, struc
                          int64_t now_ms, int64_t now_unix_ms, struct alert_replay *out,
                          struct error *err)
 {
+    struct replaying replaying = { book, known, now_ms, now_unix_ms, out };
     *out = (struct alert_replay){ 0 };
-    struct journal_page *page = malloc(sizeof *page);
-    if (!page)
-        return error_set(err, ERROR_SYSTEM, "no memory to read the journal");
-    uint64_t from = 1;
-    int rc = 0;
-    for (;;) {
-        rc = journal_read(journal, from, JOURNAL_PAGE_MAX_RECORDS, PAGE_BYTES, page, err);
-        if (rc != 0 || page->count == 0)
-            break;
-        for (size_t i = 0; i < page->count; i++) {
-            const struct journal_record *record = &page->records[i];
-            out->records++;
-            out->newest_sequence = record->sequence;
-            out->damaged += record->is_damaged;
-            if (!apply_source(record, known))
-                apply(book, record, now_ms, now_unix_ms, out);
-        }
-        from = page->records[page->count - 1].sequence + 1;
-        journal_page_clear(page);
-    }
-    if (rc == 0)
-        journal_page_clear(page);
-    free(page);
-    return rc;
+    return fact_journal_read(journal, apply, &replaying, err);
 }

@@ -7,6 +7,7 @@
 
 #include "notify/alert_book.h"
 #include "notify/alert_journal.h"
+#include "notify/fact_journal.h"
 #include "unpack/unpack.h"
 
 /* What one fact says of an alert. */
@@ -202,12 +203,10 @@ static int say_all(const struct alert_projection *self, struct store *store,
 static int apply_record(const struct alert_projection *self, struct store *store,
                         const struct journal_record *record, struct error *err)
 {
-    if (record->kind != ALERT_JOURNAL_KIND)
-        return 0;
     Desg__V1__AlertFact *fact =
-        unpack_or_end(&desg__v1__alert_fact__descriptor, record->body, record->body_bytes);
+        fact_journal_fact(record, ALERT_JOURNAL_KIND, &desg__v1__alert_fact__descriptor);
     if (!fact)
-        return 0; /* of a later version: kept in the journal */
+        return 0; /* another kind, or of a later version: kept in the journal */
     struct saying saying = saying_of(fact, record->stored_at_ms);
     int rc = 0;
     if (saying.id && saying.id->len == ID_BYTES)

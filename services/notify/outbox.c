@@ -12,6 +12,7 @@
 #include "crypto/crypto.h"
 #include "journal/journal.h"
 #include "log/log.h"
+#include "notify/fact_journal.h"
 #include "notify/inbox.h"
 #include "notify/outbound.h"
 #include "notify/outbox_flow.h"
@@ -301,11 +302,9 @@ static int project(void *arg, struct store *store, const struct journal_record *
     Desg__V1__OutwardFact *facts[STORE_APPLY_MAX] = { NULL };
     size_t known = 0;
     for (size_t i = 0; i < count; i++) {
-        Desg__V1__OutwardFact *fact = records[i].kind == OUTBOX_JOURNAL_KIND
-                                          ? unpack_or_end(&desg__v1__outward_fact__descriptor,
-                                                          records[i].body, records[i].body_bytes)
-                                          : NULL; /* of a later version: kept in the journal */
-        if (fact)
+        Desg__V1__OutwardFact *fact = fact_journal_fact(&records[i], OUTBOX_JOURNAL_KIND,
+                                                        &desg__v1__outward_fact__descriptor);
+        if (fact) /* else of a later version: kept in the journal */
             facts[known++] = fact;
     }
     if (known == 0)

@@ -1,23 +1,13 @@
 #include "notify/outbox_journal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "unpack/unpack.h"
-
-enum { PAGE_BYTES = 4 << 20 };
+#include "notify/fact_journal.h"
 
 static int append(struct journal *journal, const Desg__V1__OutwardFact *fact, journal_stored *done,
                   void *arg, struct error *err)
 {
-    size_t length = desg__v1__outward_fact__get_packed_size(fact);
-    uint8_t *bytes = malloc(length + 1);
-    if (!bytes)
-        return error_set(err, ERROR_UNAVAILABLE, "no memory for a fact of %zu bytes", length);
-    desg__v1__outward_fact__pack(fact, bytes);
-    int rc = journal_append(journal, OUTBOX_JOURNAL_KIND, bytes, length, done, arg, err);
-    free(bytes);
-    return rc;
+    return fact_journal_append(journal, OUTBOX_JOURNAL_KIND, &fact->base, done, arg, err);
 }
 
 int outbox_journal_accepted(struct journal *journal, const Desg__V1__OutboxItem *item,
@@ -136,45 +126,34 @@ int outbox_journal_carry(struct journal *journal, const struct outbox_item *item
 
 /* --- at start --- */
 
-static void apply(struct outbox_book *book, const struct journal_record *record, int64_t now_ms,
-                  int64_t unix_ms, struct outbox_replayed *out)
+struct replaying {
+    struct outbox_book *book;
+    int64_t now_ms;
+    int64_t unix_ms;
+    struct outbox_replayed *out;
+};
+
+static void apply(void *arg, const struct journal_record *record)
 {
+    const struct replaying *self = arg;
+    self->out->records++;
+    self->out->newest_sequence = record->sequence;
+    self->out->damaged += record->is_damaged;
     Desg__V1__OutwardFact *fact =
-        record->kind == OUTBOX_JOURNAL_KIND && !record->is_damaged
-            ? unpack_or_end(&desg__v1__outward_fact__descriptor, record->body, record->body_bytes)
-            : NULL;
-    out->records++;
-    out->newest_sequence = record->sequence;
-    out->damaged += record->is_damaged;
+        fact_journal_fact(record, OUTBOX_JOURNAL_KIND, &desg__v1__outward_fact__descriptor);
     if (!fact) {
-        out->unknown += !record->is_damaged;
+        self->out->unknown += !record->is_damaged;
         return;
     }
-    int64_t age_ms = unix_ms > record->stored_at_ms ? unix_ms - record->stored_at_ms : 0;
-    outbox_book_replay(book, fact, record->sequence, now_ms - age_ms);
+    outbox_book_replay(self->book, fact, record->sequence,
+                       fact_journal_stored_ms(record, self->now_ms, self->unix_ms));
     desg__v1__outward_fact__free_unpacked(fact, NULL);
 }
 
 int outbox_journal_replay(struct journal *journal, struct outbox_book *book, int64_t now_ms,
                           int64_t unix_ms, struct outbox_replayed *out, struct error *err)
 {
+    struct replaying replaying = { book, now_ms, unix_ms, out };
     *out = (struct outbox_replayed){ 0 };
-    struct journal_page *page = malloc(sizeof *page);
-    if (!page)
-        return error_set(err, ERROR_SYSTEM, "no memory to read the outbox journal");
-    uint64_t from = 1;
-    int rc = 0;
-    for (;;) {
-        rc = journal_read(journal, from, JOURNAL_PAGE_MAX_RECORDS, PAGE_BYTES, page, err);
-        if (rc != 0 || page->count == 0)
-            break;
-        for (size_t i = 0; i < page->count; i++)
-            apply(book, &page->records[i], now_ms, unix_ms, out);
-        from = page->records[page->count - 1].sequence + 1;
-        journal_page_clear(page);
-    }
-    if (rc == 0)
-        journal_page_clear(page);
-    free(page);
-    return rc;
+    return fact_journal_read(journal, apply, &replaying, err);
 }
