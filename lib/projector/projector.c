@@ -428,6 +428,45 @@ static void *projector_thread(void *arg)
     return NULL;
 }
 
+/* --- the journal's hook --- */
+
+void projector_hook_init(struct projector_hook *self)
+{
+    self->projector = NULL;
+    (void)pthread_mutex_init(&self->lock, NULL); /* cannot fail without attributes */
+}
+
+void projector_hook_clear(struct projector_hook *self)
+{
+    assert(!self->projector);
+    (void)pthread_mutex_destroy(&self->lock);
+}
+
+static void notice(struct projector *self, uint64_t last_sequence)
+{
+    (void)pthread_mutex_lock(&self->lock);
+    if (self->view.newest < last_sequence)
+        self->view.newest = last_sequence;
+    (void)pthread_mutex_unlock(&self->lock);
+    pause_wake(self->pause);
+}
+
+void projector_hook_committed(void *arg, uint64_t last_sequence)
+{
+    struct projector_hook *self = arg;
+    (void)pthread_mutex_lock(&self->lock);
+    if (self->projector)
+        notice(self->projector, last_sequence);
+    (void)pthread_mutex_unlock(&self->lock);
+}
+
+static void point_hook(struct projector_hook *self, struct projector *projector)
+{
+    (void)pthread_mutex_lock(&self->lock);
+    self->projector = projector;
+    (void)pthread_mutex_unlock(&self->lock);
+}
+
 /* --- life --- */
 
 static int start(struct projector *self, struct error *err)
@@ -473,7 +512,7 @@ static int start(struct projector *self, struct error *err)
 
 struct projector *projector_new(const struct projector_options *options, struct error *err)
 {
-    assert(options->journal && options->apply && options->metrics);
+    assert(options->journal && options->hook && options->apply && options->metrics);
     struct projector *self = calloc(1, sizeof *self);
     if (!self) {
         (void)error_set(err, ERROR_SYSTEM, "no memory for the projector");
@@ -484,6 +523,8 @@ struct projector *projector_new(const struct projector_options *options, struct 
     (void)pthread_mutex_init(&self->lock, NULL); /* cannot fail without attributes */
     if (start(self, err) != 0)
         projector_destroy(&self);
+    else
+        point_hook(self->options.hook, self);
     return self;
 }
 
@@ -492,6 +533,7 @@ void projector_destroy(struct projector **self_p)
     struct projector *self = *self_p;
     if (!self)
         return;
+    point_hook(self->options.hook, NULL);
     if (self->has_thread) {
         pause_stop(self->pause);
         (void)pthread_join(self->thread, NULL);
@@ -503,14 +545,7 @@ void projector_destroy(struct projector **self_p)
     *self_p = NULL;
 }
 
-void projector_committed(struct projector *self, uint64_t last_sequence)
-{
-    (void)pthread_mutex_lock(&self->lock);
-    if (self->view.newest < last_sequence)
-        self->view.newest = last_sequence;
-    (void)pthread_mutex_unlock(&self->lock);
-    pause_wake(self->pause);
-}
+/* --- what it tells --- */
 
 /* The lock is no part of what a caller may see change. */
 static struct view look(const struct projector *self)

@@ -11,6 +11,7 @@
 #ifndef DESG_PROJECTOR_H
 #define DESG_PROJECTOR_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,8 +23,21 @@
 
 struct projector;
 
+/* Between a journal's committed hook and the projector: the journal is opened first, since the
+ * projector reads it, and outlives the projector on the way down, and its committer knows nothing
+ * of either. Belongs to whoever has both; must outlive both. */
+struct projector_hook {
+    pthread_mutex_t lock;
+    struct projector *projector; /* NULL: none yet, or no more */
+};
+void projector_hook_init(struct projector_hook *self);
+/* For journal_options.committed, self as its argument: wakes the projector there is. Cheap. */
+void projector_hook_committed(void *self, uint64_t last_sequence);
+void projector_hook_clear(struct projector_hook *self);
+
 struct projector_options {
-    struct journal *journal; /* borrowed, as all below */
+    struct journal *journal;     /* borrowed, as all below */
+    struct projector_hook *hook; /* of that journal: from projector_new to projector_destroy */
     const struct config_redis *redis;
     const char *force;
     const struct store_queues *queues; /* grades a fact may set; NULL: the built-in ones */
@@ -45,9 +59,6 @@ struct projector *projector_new(const struct projector_options *options,
                                 struct error *err) MUST_USE;
 /* Ends it. */
 void projector_destroy(struct projector **self_p);
-
-/* For the journal's committed hook: any thread, cheap. */
-void projector_committed(struct projector *self, uint64_t last_sequence);
 
 struct projector_status {
     uint64_t newest;

@@ -1,6 +1,5 @@
 #include "desk/desk.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,21 +37,11 @@ struct desk {
     int64_t journal_checked_ms; /* deadline thread only, as the next */
     bool has_failed;
     atomic_bool is_draining;
-    pthread_mutex_t hook_lock;
-    struct projector *projector; /* guarded by hook_lock while the journal is open */
+    struct projector_hook hook;
+    struct projector *projector;
 };
 
 /* --- the journal's facts into Redis --- */
-
-/* The journal outlives the projector on the way down, and its committer knows nothing of that. */
-static void on_committed(void *arg, uint64_t last_sequence)
-{
-    struct desk *self = arg;
-    (void)pthread_mutex_lock(&self->hook_lock);
-    if (self->projector)
-        projector_committed(self->projector, last_sequence);
-    (void)pthread_mutex_unlock(&self->hook_lock);
-}
 
 /* Facts of some records, gathered for one call. */
 struct gathered {
@@ -130,8 +119,8 @@ static int open_journal(struct desk *self, struct error *err)
         .retention_ms = (int64_t)config->retention_days * 24 * 3600 * 1000,
         .keyring = self->keyring,
         .metrics = service_metrics(self->service),
-        .committed = on_committed,
-        .committed_arg = self,
+        .committed = projector_hook_committed,
+        .committed_arg = &self->hook,
     };
     self->journal = journal_open(&options, err);
     return self->journal ? 0 : -1;
@@ -173,6 +162,7 @@ static int open_projection(struct desk *self, struct error *err)
     const struct config_common *common = service_common(self->service);
     const struct projector_options options = {
         .journal = self->journal,
+        .hook = &self->hook,
         .redis = &common->redis,
         .force = common->force,
         .queues = &self->config->queues,
@@ -192,12 +182,9 @@ static int open_projection(struct desk *self, struct error *err)
         .metrics = service_metrics(self->service),
         .heartbeat = service_heartbeat_new(self->service, "heads"),
     };
-    struct projector *projector = projector_new(&options, err);
-    if (!projector)
+    self->projector = projector_new(&options, err);
+    if (!self->projector)
         return -1;
-    (void)pthread_mutex_lock(&self->hook_lock);
-    self->projector = projector;
-    (void)pthread_mutex_unlock(&self->hook_lock);
     self->heads = heads_new(&heads, err);
     return self->heads ? 0 : -1;
 }
@@ -328,16 +315,12 @@ static void stop(void **self_p)
     dispatch_destroy(&self->dispatch);
     heads_destroy(&self->heads);
     chain_destroy(&self->chain);
-    (void)pthread_mutex_lock(&self->hook_lock);
-    struct projector *projector = self->projector;
-    self->projector = NULL;
-    (void)pthread_mutex_unlock(&self->hook_lock);
-    projector_destroy(&projector);
+    projector_destroy(&self->projector);
     journal_close(&self->journal);
     fact_index_destroy(&self->index);
     id_key_destroy(&self->id_key);
     keyring_destroy(&self->keyring);
-    (void)pthread_mutex_destroy(&self->hook_lock);
+    projector_hook_clear(&self->hook);
     free(self);
     *self_p = NULL;
 }
@@ -351,7 +334,7 @@ static void *start(struct service *service, const void *config, struct error *er
     }
     self->service = service;
     self->config = config;
-    (void)pthread_mutex_init(&self->hook_lock, NULL); /* cannot fail without attributes */
+    projector_hook_init(&self->hook);
     if (open_links(self, err) == 0 && open_journal(self, err) == 0 && open_chain(self, err) == 0 &&
         open_projection(self, err) == 0 && open_api(self, err) == 0 &&
         start_server(self, err) == 0 && start_orders(self, err) == 0)

@@ -50,7 +50,7 @@ struct notifier {
     struct outbox *outbox; /* NULL: nothing but alerts goes out */
     struct feed *feed;     /* NULL: none is configured */
     struct alert_projection projection;
-    pthread_mutex_t hook_lock; /* the journal's committer outlives the projector on the way down */
+    struct projector_hook hook;
     struct projector *projector;
     void *context;
     struct link_security *security;
@@ -393,15 +393,6 @@ static size_t on_members(void *arg, const struct id *digest, struct id *out)
 
 /* --- start --- */
 
-static void on_committed(void *arg, uint64_t last_sequence)
-{
-    struct notifier *self = arg;
-    (void)pthread_mutex_lock(&self->hook_lock);
-    if (self->projector)
-        projector_committed(self->projector, last_sequence);
-    (void)pthread_mutex_unlock(&self->hook_lock);
-}
-
 static int open_journal(struct notifier *self, struct error *err)
 {
     const struct notify_journal_config *config = &self->config->journal;
@@ -416,8 +407,8 @@ static int open_journal(struct notifier *self, struct error *err)
         .retention_ms = (int64_t)config->retention_hours * 3600000,
         .keyring = self->keyring,
         .metrics = service_metrics(self->service),
-        .committed = on_committed,
-        .committed_arg = self,
+        .committed = projector_hook_committed,
+        .committed_arg = &self->hook,
     };
     self->journal = journal_open(&options, err);
     return self->journal ? 0 : -1;
@@ -555,6 +546,7 @@ static int open_projector(struct notifier *self, struct error *err)
                                                   .arg = self };
     const struct projector_options options = {
         .journal = self->journal,
+        .hook = &self->hook,
         .redis = &common->redis,
         .force = common->force,
         .kind = "notify",
@@ -564,11 +556,8 @@ static int open_projector(struct notifier *self, struct error *err)
         .apply = alert_projection_apply,
         .arg = &self->projection,
     };
-    struct projector *projector = projector_new(&options, err);
-    (void)pthread_mutex_lock(&self->hook_lock);
-    self->projector = projector;
-    (void)pthread_mutex_unlock(&self->hook_lock);
-    return projector ? 0 : -1;
+    self->projector = projector_new(&options, err);
+    return self->projector ? 0 : -1;
 }
 
 static int open_loop(struct notifier *self, struct error *err)
@@ -691,11 +680,7 @@ static void notifier_stop(void **self_p)
     }
     stream_destroy(&self->stream);
     outbound_destroy(&self->outbound);
-    (void)pthread_mutex_lock(&self->hook_lock);
-    struct projector *projector = self->projector;
-    self->projector = NULL;
-    (void)pthread_mutex_unlock(&self->hook_lock);
-    projector_destroy(&projector);
+    projector_destroy(&self->projector);
     journal_close(&self->journal);
     link_destroy(&self->link);
     zloop_destroy(&self->loop);
@@ -705,7 +690,7 @@ static void notifier_stop(void **self_p)
     inbox_destroy(&self->inbox);
     alert_flow_destroy(&self->flow);
     keyring_destroy(&self->keyring);
-    (void)pthread_mutex_destroy(&self->hook_lock);
+    projector_hook_clear(&self->hook);
     free(self);
     *self_p = NULL;
 }
@@ -719,7 +704,7 @@ static void *notifier_start(struct service *service, const void *config, struct 
     }
     self->service = service;
     self->config = config;
-    (void)pthread_mutex_init(&self->hook_lock, NULL);
+    projector_hook_init(&self->hook);
     if (open_all(self, err) == 0)
         return self;
     void *half = self;

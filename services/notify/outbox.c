@@ -33,7 +33,7 @@ struct outbox {
     struct outbound *broadcasts;
     struct outbox_places *places;
     struct outbox_flow *flow;
-    pthread_mutex_t hook_lock; /* the journal's committer outlives the projector on the way down */
+    struct projector_hook hook;
     struct projector *projector;
     zloop_t *loop;
     struct heartbeat *heartbeat;
@@ -286,15 +286,6 @@ static void flow_failed(void *arg, const struct error *err)
 
 /* --- the journal and Redis --- */
 
-static void on_committed(void *arg, uint64_t last_sequence)
-{
-    struct outbox *self = arg;
-    (void)pthread_mutex_lock(&self->hook_lock);
-    if (self->projector)
-        projector_committed(self->projector, last_sequence);
-    (void)pthread_mutex_unlock(&self->hook_lock);
-}
-
 static int project(void *arg, struct store *store, const struct journal_record *records,
                    size_t count, char history[STORE_HISTORY_BYTES], struct error *err)
 {
@@ -333,8 +324,8 @@ static int open_journal(struct outbox *self, struct error *err)
         .keyring = self->keyring,
         .metrics = service_metrics(self->options.service),
         .metrics_labels = "journal=\"outbox\"",
-        .committed = on_committed,
-        .committed_arg = self,
+        .committed = projector_hook_committed,
+        .committed_arg = &self->hook,
     };
     self->journal = journal_open(&options, err);
     return self->journal ? 0 : -1;
@@ -406,6 +397,7 @@ static int open_projector(struct outbox *self, struct error *err)
     const struct config_common *common = service_common(self->options.service);
     const struct projector_options options = {
         .journal = self->journal,
+        .hook = &self->hook,
         .redis = &common->redis,
         .force = common->force,
         .kind = "outbox",
@@ -416,11 +408,8 @@ static int open_projector(struct outbox *self, struct error *err)
         .apply = project,
         .arg = self,
     };
-    struct projector *projector = projector_new(&options, err);
-    (void)pthread_mutex_lock(&self->hook_lock);
-    self->projector = projector;
-    (void)pthread_mutex_unlock(&self->hook_lock);
-    return projector ? 0 : -1;
+    self->projector = projector_new(&options, err);
+    return self->projector ? 0 : -1;
 }
 
 static int open_loop(struct outbox *self, struct error *err)
@@ -479,7 +468,7 @@ struct outbox *outbox_new(const struct outbox_options *options, struct error *er
         return NULL;
     }
     self->options = *options;
-    (void)pthread_mutex_init(&self->hook_lock, NULL); /* cannot fail without attributes */
+    projector_hook_init(&self->hook);
     if (open_all(self, err) != 0)
         outbox_destroy(&self);
     return self;
@@ -504,17 +493,13 @@ void outbox_destroy(struct outbox **self_p)
     outbox_places_destroy(&self->places);
     outbound_destroy(&self->replies);
     outbound_destroy(&self->broadcasts);
-    (void)pthread_mutex_lock(&self->hook_lock);
-    struct projector *projector = self->projector;
-    self->projector = NULL;
-    (void)pthread_mutex_unlock(&self->hook_lock);
-    projector_destroy(&projector);
+    projector_destroy(&self->projector);
     journal_close(&self->journal);
     zloop_destroy(&self->loop);
     inbox_destroy(&self->inbox);
     outbox_flow_destroy(&self->flow);
     keyring_destroy(&self->keyring);
-    (void)pthread_mutex_destroy(&self->hook_lock);
+    projector_hook_clear(&self->hook);
     free(self);
     *self_p = NULL;
 }

@@ -30,7 +30,8 @@ struct fixture {
     char directory[64];
     struct metrics *metrics;
     struct journal *journal;
-    _Atomic(struct projector *) projector;
+    struct projector_hook hook;
+    struct projector *projector;
     atomic_int appended;
     atomic_int refusals; /* how often apply fails before it goes on */
     atomic_int poison;   /* number of the fact that is refused for itself; -1: none */
@@ -80,14 +81,6 @@ static int apply(void *arg, struct store *store, const struct journal_record *re
 
 /* --- journal and projector --- */
 
-static void on_committed(void *arg, uint64_t last_sequence)
-{
-    struct fixture *f = arg;
-    struct projector *projector = atomic_load(&f->projector);
-    if (projector)
-        projector_committed(projector, last_sequence);
-}
-
 static void open_journal(struct fixture *f)
 {
     struct error err = { 0 };
@@ -96,8 +89,8 @@ static void open_journal(struct fixture *f)
         .max_bytes = 8 << 20,
         .retention_ms = 3600000,
         .metrics = f->metrics,
-        .committed = on_committed,
-        .committed_arg = f,
+        .committed = projector_hook_committed,
+        .committed_arg = &f->hook,
     };
     f->journal = journal_open(&options, &err);
     if (!f->journal)
@@ -109,6 +102,7 @@ static void start_projector(struct fixture *f)
     struct error err = { 0 };
     const struct projector_options options = {
         .journal = f->journal,
+        .hook = &f->hook,
         .redis = &f->redis,
         .force = "testforce",
         .kind = "desk",
@@ -117,16 +111,14 @@ static void start_projector(struct fixture *f)
         .apply = apply,
         .arg = f,
     };
-    struct projector *projector = projector_new(&options, &err);
-    if (!projector)
+    f->projector = projector_new(&options, &err);
+    if (!f->projector)
         fail_msg("%s", err.text);
-    atomic_store(&f->projector, projector);
 }
 
 static void stop_projector(struct fixture *f)
 {
-    struct projector *projector = atomic_exchange(&f->projector, NULL);
-    projector_destroy(&projector);
+    projector_destroy(&f->projector);
 }
 
 static void on_stored(void *arg, enum journal_outcome outcome, uint64_t sequence)
@@ -172,7 +164,7 @@ static void await_members(struct fixture *f, long long count)
 static struct projector_status status_of(struct fixture *f)
 {
     struct projector_status status;
-    projector_status(atomic_load(&f->projector), &status);
+    projector_status(f->projector, &status);
     return status;
 }
 
@@ -256,6 +248,7 @@ static int set_up(void **state)
     (void)snprintf(f->directory, sizeof f->directory, "/tmp/desg-projector-XXXXXX");
     assert_non_null(mkdtemp(f->directory));
     f->metrics = metrics_new();
+    projector_hook_init(&f->hook);
     atomic_store(&f->appended, 0);
     atomic_store(&f->refusals, 0);
     atomic_store(&f->poison, -1);
@@ -270,6 +263,7 @@ static int tear_down(void **state)
     char command[128];
     stop_projector(f);
     journal_close(&f->journal);
+    projector_hook_clear(&f->hook);
     metrics_destroy(&f->metrics);
     (void)snprintf(command, sizeof command, "rm -rf %s", f->directory);
     return system(command); /* NOLINT(cert-env33-c): a folder this test made */
@@ -395,7 +389,7 @@ static void is_not_caught_up_while_redis_is_away(void **state)
     }
     assert_false(status_of(f).is_caught_up);
     json_t *detail = json_object();
-    projector_describe(atomic_load(&f->projector), detail);
+    projector_describe(f->projector, detail);
     const json_t *told = json_object_get(detail, "projector");
     assert_true(json_is_true(json_object_get(told, "is_redis_away")));
     assert_int_equal(json_integer_value(json_object_get(told, "behind")), 5);
@@ -421,7 +415,7 @@ static void await_put_aside(struct fixture *f, uint64_t count)
 static void assert_told(struct fixture *f, json_int_t count, const char *why)
 {
     json_t *detail = json_object();
-    projector_describe(atomic_load(&f->projector), detail);
+    projector_describe(f->projector, detail);
     const json_t *told = json_object_get(json_object_get(detail, "projector"), "put_aside");
     assert_int_equal(json_integer_value(json_object_get(told, "count")), count);
     const json_t *first = json_array_get(json_object_get(told, "oldest"), 0);
