@@ -15,7 +15,8 @@ ANSWERS = {
     "en": "Thank you for telling us. An officer has read your message and we will be in touch. Ref. {number}.",
     "cy": "Diolch am roi gwybod i ni. Mae swyddog wedi darllen eich neges a byddwn mewn cysylltiad. Cyf. {number}.",
 }
-FINISHED = ("sent", "refused", "blocked", "unknown", "settled")
+NEWER = "something newer came"
+TRIES = 5
 
 CLOSURE = {
     "kind": "road-closure", "road": "A465", "road_state": "road-closed", "says_ended": True, "may_thread": False,
@@ -93,6 +94,7 @@ class Day:
         self.replies_wanted = replies
         self.lock = threading.Lock()
         self.items = []  # replies that desk took
+        self.refused = 0  # conversations that cannot be answered from here: no address was left, the window has closed
         self.broadcasts = {}  # name -> id
         self.faults = []
         self.is_over = threading.Event()
@@ -135,26 +137,44 @@ class Day:
                 self._fault(str(no))
 
     def _answer(self, agent, conversation, fence):
-        """Answers the newest message; somebody who writes at that moment makes it stale, and it is read again."""
-        for _ in range(5):
+        """Answers the newest message, as far as this person can be answered at all; what nobody would read is closed with the reason."""
+        reason = "nothing in it to answer"
+        for _ in range(TRIES):
             shown = agent.do("GET", f"/v1/conversations/{conversation}")
             said = [event for event in shown["events"] if event["kind"] == "message"]
             if not said:
                 break
-            with self.lock:
-                number = len(self.items) + 1
-            language = "cy" if said[-1].get("verdict", {}).get("language") == "cy" else "en"
-            body = {"fence": fence, "event": said[-1]["event"], "last_event": shown["events"][-1]["event"],
-                    "text": ANSWERS[language].format(number=f"{agent.name}/{number}")}
-            status, answer = agent.ask("POST", f"/v1/conversations/{conversation}/replies", body)
+            status, answer = agent.ask("POST", f"/v1/conversations/{conversation}/replies",
+                                       {"fence": fence, "event": said[-1]["event"], "last_event": shown["last_event"],
+                                        "text": self._words(agent, said[-1])})
+            reason = self._note(status, answer)
+            if reason:
+                break
+        status = 409
+        if reason:
+            status, _ = agent.ask("POST", f"/v1/conversations/{conversation}/close", {"fence": fence, "reason": reason})
+        if status == 409:  # they write faster than they are read: for whoever claims it next
+            agent.ask("POST", f"/v1/conversations/{conversation}/release", {"fence": fence})
+
+    def _words(self, agent, message):
+        language = "cy" if message.get("verdict", {}).get("language") == "cy" else "en"
+        with self.lock:
+            return ANSWERS[language].format(number=f"{agent.name}/{len(self.items) + 1}")
+
+    def _note(self, status, answer):
+        """What became of one try, in the words to close with; "" if it is to be read again: somebody wrote at that moment."""
+        detail = answer.get("detail", "")
+        with self.lock:
             if status in (200, 202):
-                with self.lock:
-                    self.items.append(answer["item"])
-                break
-            if status != 409:
-                self._fault(f"a reply was answered {status} {answer.get('detail', '')}")
-                break
-        agent.ask("POST", f"/v1/conversations/{conversation}/close", {"fence": fence, "reason": "answered"})
+                self.items.append(answer["item"])
+                return "answered"
+            if status == 409 and detail.startswith(NEWER):
+                return ""
+            if status == 409:
+                self.refused += 1
+                return f"not answered: {detail}"[:500]
+        self._fault(f"a reply was answered {status} {detail}")
+        return "not answered"
 
     # --- broadcasts ---
 
@@ -203,15 +223,30 @@ class Day:
         """What was asked, held against what the platforms took."""
         entries = self.desk.outlets.entries(operation="")
         took = {entry["object_id"] for entry in entries if entry["op"] == "accept"}
-        sent = 0
-        for item in self.items:
-            told = self.item(item)
-            is_there = told["state"] == "sent" and told["object_ids"] and set(told["object_ids"]) <= took
-            sent += is_there
-            if not is_there:
-                self._fault(f"reply {item} is {told['state']}, its messages are {'there' if set(told['object_ids']) <= took else 'not there'}")
+        tasks = {row["item"] for row in self.agents[0].do("GET", "/v1/items?state=task&limit=1000")["items"] if "item" in row}
+        told = [self.item(item) for item in self.items]
+        sent = sum(self._is_sent(row, took) for row in told)
+        stale = sum(self._is_stale(row, tasks) for row in told)
+        if sent + stale < len(told):
+            self._fault_replies(told, took, tasks)
         published = sum(self._is_published(name, broadcast_id, took) for name, broadcast_id in self.broadcasts.items())
-        return {"replies_asked": len(self.items), "replies_sent": sent, "broadcasts_published": published}
+        return {"replies_asked": len(self.items), "replies_sent": sent, "replies_stale": stale, "replies_refused": self.refused,
+                "broadcasts_published": published}
+
+    @staticmethod
+    def _is_sent(row, took):
+        return row["state"] == "sent" and bool(row["object_ids"]) and set(row["object_ids"]) <= took
+
+    @staticmethod
+    def _is_stale(row, tasks):
+        """The person wrote again before it went: it was kept back, and somebody is told to read and answer anew."""
+        return row["state"] == "refused" and not row["object_ids"] and row.get("error", "").startswith(NEWER) and row["item"] in tasks
+
+    def _fault_replies(self, told, took, tasks):
+        for row in told:
+            if not self._is_sent(row, took) and not self._is_stale(row, tasks):
+                missing = set(row["object_ids"]) - took
+                self._fault(f"reply {row['item']} is {row['state']}, {len(missing)} of its {len(row['object_ids'])} messages are not there")
 
     def _is_published(self, name, broadcast_id, took):
         """Each of its outlets had it; what was cancelled stands nowhere any more, or says so."""

@@ -95,6 +95,16 @@ def test_once_prints_a_clean_ledger_on_its_last_line(state):
     assert not processes_of(state)
 
 
+def test_a_day_on_a_state_that_has_played_one_is_answered_as_the_first_was(state):
+    """Its messages lie between those of the first by the platforms' clocks: what comes last is not what is newest to read."""
+    for day in ("first", "second"):
+        done = run("--once", "--state", str(state / "var"))
+        out, _ = done.communicate(timeout=240)
+        assert done.returncode == 0, (day, out[-2000:])
+        ledger = json.loads(out.splitlines()[-1])
+        assert ledger["replies_sent"] + ledger["replies_stale"] >= 60 and ledger["replies_stale"] < 10, (day, ledger)
+
+
 def test_a_second_start_is_refused_and_disturbs_nothing(started, state):
     done = run("--no-sample", "--state", str(state / "var"))
     out, _ = done.communicate(timeout=30)
