@@ -1,6 +1,5 @@
 #include "notify/notifier.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -9,7 +8,6 @@
 
 #include <czmq.h>
 
-#include "clock/clock.h"
 #include "crypto/crypto.h"
 #include "journal/journal.h"
 #include "link/link.h"
@@ -17,6 +15,7 @@
 #include "notify/alert_flow.h"
 #include "notify/alert_projection.h"
 #include "notify/callback_server.h"
+#include "notify/due_loop.h"
 #include "notify/feed.h"
 #include "notify/inbox.h"
 #include "notify/notify_config.h"
@@ -55,14 +54,9 @@ struct notifier {
     void *context;
     struct link_security *security;
     struct link *link;
-    zloop_t *loop;
+    struct due_loop *loop;
     struct heartbeat *heartbeat;
     struct alerted_batch alerted;
-    int timer; /* 0: none armed */
-    int64_t timer_due_ms;
-    pthread_t thread;
-    bool has_thread;
-    bool is_stopping; /* the loop's own */
     atomic_bool is_draining;
 };
 
@@ -86,64 +80,19 @@ static void flush_alerted(struct notifier *self)
     batch->count = 0; /* whoever did not get it orders again, and it is known */
 }
 
-static int on_due(zloop_t *loop, int timer, void *arg);
-
-/* Does what is due and arms a timer for what will be before the next tick. */
-static void go_on(struct notifier *self)
+static int64_t run_due(void *arg)
 {
-    flush_alerted(self);
-    int64_t due_ms = alert_flow_run(self->flow);
-    int64_t now_ms = clock_monotonic_ms();
-    if (self->timer != 0 && self->timer_due_ms == due_ms)
-        return;
-    if (self->timer != 0)
-        (void)zloop_timer_end(self->loop, self->timer); /* it is there, or has just run */
-    self->timer = 0;
-    if (due_ms > now_ms + TICK_MS)
-        return;
-    size_t delay_ms = due_ms > now_ms ? (size_t)(due_ms - now_ms) : 1;
-    self->timer = zloop_timer(self->loop, delay_ms, 1, on_due, self);
-    self->timer_due_ms = due_ms;
-    if (self->timer < 0)
-        self->timer = 0; /* no memory: the tick does it */
-}
-
-static int on_due(zloop_t *loop, int timer, void *arg)
-{
-    (void)loop;
     struct notifier *self = arg;
-    if (timer == self->timer)
-        self->timer = 0;
-    go_on(self);
-    return 0;
+    flush_alerted(self);
+    return alert_flow_run(self->flow);
 }
 
-static int on_tick(zloop_t *loop, int timer, void *arg)
+static void on_tick(void *arg)
 {
-    (void)loop;
-    (void)timer;
     struct notifier *self = arg;
     heartbeat_beat(self->heartbeat);
     alert_flow_tick(self->flow);
-    go_on(self);
-    return 0;
-}
-
-static int on_inbox(zloop_t *loop, zmq_pollitem_t *item, void *arg)
-{
-    (void)loop;
-    (void)item;
-    struct notifier *self = arg;
-    inbox_run(self->inbox);
-    go_on(self);
-    return self->is_stopping ? -1 : 0;
-}
-
-static void *loop_thread(void *arg)
-{
-    struct notifier *self = arg;
-    (void)zloop_start(self->loop); /* ends when on_inbox says so */
-    return NULL;
+    due_loop_go_on(self->loop);
 }
 
 /* --- link --- */
@@ -170,7 +119,7 @@ static void on_packet(void *arg, link_peer peer, const Desg__V1__Packet *packet)
         alert_flow_take_order(self->flow, peer, packet->alert_order);
     else if (packet->kind_case != DESG__V1__PACKET__KIND_DRAIN)
         log_warn("packet_unexpected", KV("kind", (int)packet->kind_case));
-    go_on(self);
+    due_loop_go_on(self->loop);
 }
 
 /* --- what other threads hand over --- */
@@ -232,12 +181,6 @@ static void run_drain(struct inbox_item *item)
     struct notifier *self = ((struct order_item *)item)->notifier;
     link_drain(self->link, "stopping");
     alert_flow_drain(self->flow);
-    free(item);
-}
-
-static void run_stop(struct inbox_item *item)
-{
-    ((struct order_item *)item)->notifier->is_stopping = true;
     free(item);
 }
 
@@ -496,7 +439,7 @@ static int open_link(struct notifier *self, struct error *err)
         .instance = service_instance(self->service),
         .label = "notify",
         .context = self->context,
-        .loop = self->loop,
+        .loop = due_loop_zloop(self->loop),
         .metrics = service_metrics(self->service),
         .security = self->security,
         .handler = { .peer_up = on_peer_up, .peer_down = on_peer_down, .packet = on_packet },
@@ -562,16 +505,14 @@ static int open_projector(struct notifier *self, struct error *err)
 
 static int open_loop(struct notifier *self, struct error *err)
 {
-    zmq_pollitem_t inbox = { .fd = inbox_descriptor(self->inbox), .events = ZMQ_POLLIN };
-    self->loop = zloop_new();
-    if (!self->loop)
-        return error_set(err, ERROR_SYSTEM, "cannot start the event loop");
-    zloop_set_nonstop(self->loop, true); /* signals are the service's */
-    if (zloop_poller(self->loop, &inbox, on_inbox, self) != 0 ||
-        zloop_timer(self->loop, TICK_MS, 0, on_tick, self) < 0)
-        return error_set(err, ERROR_SYSTEM, "cannot start the event loop");
-    zloop_poller_set_tolerant(self->loop, &inbox);
-    return 0;
+    const struct due_loop_options options = { .name = "alerts",
+                                              .inbox = self->inbox,
+                                              .tick_ms = TICK_MS,
+                                              .run = run_due,
+                                              .tick = on_tick,
+                                              .arg = self };
+    self->loop = due_loop_new(&options, err);
+    return self->loop ? 0 : -1;
 }
 
 static int open_security(struct notifier *self, struct error *err)
@@ -657,10 +598,7 @@ static int open_all(struct notifier *self, struct error *err)
         return -1;
     admin_handle(service_admin(self->service), "/alerts", ADMIN_CONTROL, handle_alerts, self);
     self->heartbeat = service_heartbeat_new(self->service, "alerts");
-    if (pthread_create(&self->thread, NULL, loop_thread, self) != 0)
-        return error_set(err, ERROR_SYSTEM, "cannot start the loop's thread");
-    self->has_thread = true;
-    return 0;
+    return due_loop_start(self->loop, err);
 }
 
 /* --- the service --- */
@@ -674,16 +612,13 @@ static void notifier_stop(void **self_p)
     feed_destroy(&self->feed);
     outbox_destroy(&self->outbox);
     callback_server_destroy(&self->callbacks);
-    if (self->has_thread) {
-        post_order(self, run_stop);
-        (void)pthread_join(self->thread, NULL);
-    }
+    due_loop_stop(self->loop);
     stream_destroy(&self->stream);
     outbound_destroy(&self->outbound);
     projector_destroy(&self->projector);
     journal_close(&self->journal);
     link_destroy(&self->link);
-    zloop_destroy(&self->loop);
+    due_loop_destroy(&self->loop);
     link_security_destroy(&self->security);
     if (self->context)
         (void)zmq_ctx_term(self->context); /* no socket is left to wait for */

@@ -1,17 +1,14 @@
 #include "notify/outbox.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <czmq.h>
-
-#include "clock/clock.h"
 #include "crypto/crypto.h"
 #include "journal/journal.h"
 #include "log/log.h"
+#include "notify/due_loop.h"
 #include "notify/fact_journal.h"
 #include "notify/inbox.h"
 #include "notify/outbound.h"
@@ -35,13 +32,8 @@ struct outbox {
     struct outbox_flow *flow;
     struct projector_hook hook;
     struct projector *projector;
-    zloop_t *loop;
+    struct due_loop *loop;
     struct heartbeat *heartbeat;
-    int timer; /* 0: none armed */
-    int64_t timer_due_ms;
-    pthread_t thread;
-    bool has_thread;
-    bool is_stopping; /* the loop's own */
     atomic_bool is_draining;
     atomic_bool has_left;
     atomic_bool is_dead; /* its journal failed twice */
@@ -50,76 +42,30 @@ struct outbox {
 
 /* --- the loop --- */
 
-static int on_due(zloop_t *loop, int timer, void *arg);
-
-/* Does what is due and arms a timer for what will be before the next tick. */
-static void go_on(struct outbox *self)
+static int64_t run_due(void *arg)
 {
-    int64_t due_ms = outbox_flow_run(self->flow);
-    int64_t now_ms = clock_monotonic_ms();
-    if (self->timer != 0 && self->timer_due_ms == due_ms)
-        return;
-    if (self->timer != 0)
-        (void)zloop_timer_end(self->loop, self->timer); /* it is there, or has just run */
-    self->timer = 0;
-    if (due_ms > now_ms + TICK_MS)
-        return;
-    size_t delay_ms = due_ms > now_ms ? (size_t)(due_ms - now_ms) : 1;
-    self->timer = zloop_timer(self->loop, delay_ms, 1, on_due, self);
-    self->timer_due_ms = due_ms;
-    if (self->timer < 0)
-        self->timer = 0; /* no memory: the tick does it */
-}
-
-static int on_due(zloop_t *loop, int timer, void *arg)
-{
-    (void)loop;
     struct outbox *self = arg;
-    if (timer == self->timer)
-        self->timer = 0;
-    go_on(self);
-    return 0;
+    return outbox_flow_run(self->flow);
 }
 
-static int on_tick(zloop_t *loop, int timer, void *arg)
+static void on_tick(void *arg)
 {
-    (void)loop;
-    (void)timer;
     struct outbox *self = arg;
     struct projector_status status;
     heartbeat_beat(self->heartbeat);
     projector_status(self->projector, &status);
     outbox_flow_projected(self->flow, status.is_redis_away ? 0 : status.marked);
     outbox_flow_tick(self->flow);
-    go_on(self);
+    due_loop_go_on(self->loop);
     bool is_done = atomic_load(&self->is_dead) ||
                    (atomic_load(&self->is_draining) && outbox_flow_is_drained(self->flow));
     if (is_done && !atomic_exchange(&self->has_left, true))
         outbox_places_drain(self->places, true);
-    return 0;
-}
-
-static int on_inbox(zloop_t *loop, zmq_pollitem_t *item, void *arg)
-{
-    (void)loop;
-    (void)item;
-    struct outbox *self = arg;
-    inbox_run(self->inbox);
-    go_on(self);
-    return self->is_stopping ? -1 : 0;
-}
-
-static void *loop_thread(void *arg)
-{
-    struct outbox *self = arg;
-    (void)pthread_setname_np(pthread_self(), "outbox");
-    (void)zloop_start(self->loop); /* ends when on_inbox says so */
-    return NULL;
 }
 
 /* --- what other threads hand over --- */
 
-enum news_kind { NEWS_OWNED, NEWS_LOST, NEWS_ITEM, NEWS_READ_THROUGH, NEWS_STRAY, NEWS_STOP };
+enum news_kind { NEWS_OWNED, NEWS_LOST, NEWS_ITEM, NEWS_READ_THROUGH, NEWS_STRAY };
 
 struct news {
     struct inbox_item item;
@@ -157,9 +103,6 @@ static void run_news(struct inbox_item *item)
         break;
     case NEWS_STRAY:
         outbox_flow_stray(flow, news->text);
-        break;
-    case NEWS_STOP:
-        news->outbox->is_stopping = true;
         break;
     }
     free(news);
@@ -414,13 +357,14 @@ static int open_projector(struct outbox *self, struct error *err)
 
 static int open_loop(struct outbox *self, struct error *err)
 {
-    zmq_pollitem_t inbox = { .fd = inbox_descriptor(self->inbox), .events = ZMQ_POLLIN };
-    self->loop = zloop_new();
-    if (!self->loop || zloop_poller(self->loop, &inbox, on_inbox, self) != 0 ||
-        zloop_timer(self->loop, TICK_MS, 0, on_tick, self) < 0)
-        return error_set(err, ERROR_SYSTEM, "cannot start the outbox's loop");
-    zloop_poller_set_tolerant(self->loop, &inbox);
-    return 0;
+    const struct due_loop_options options = { .name = "outbox",
+                                              .inbox = self->inbox,
+                                              .tick_ms = TICK_MS,
+                                              .run = run_due,
+                                              .tick = on_tick,
+                                              .arg = self };
+    self->loop = due_loop_new(&options, err);
+    return self->loop ? 0 : -1;
 }
 
 static void handle_outbox(void *arg, const struct admin_request *request,
@@ -438,10 +382,7 @@ static int start(struct outbox *self, struct error *err)
     self->dead = metrics_gauge(service_metrics(self->options.service), "desg_outbox_dead", "",
                                "1 once the outbox journal is dead: nothing goes out but alerts.");
     self->heartbeat = service_heartbeat_new(self->options.service, "outbox");
-    if (pthread_create(&self->thread, NULL, loop_thread, self) != 0)
-        return error_set(err, ERROR_SYSTEM, "cannot start the outbox's thread");
-    self->has_thread = true;
-    if (outbox_places_start(self->places, err) != 0)
+    if (due_loop_start(self->loop, err) != 0 || outbox_places_start(self->places, err) != 0)
         return -1;
     admin_handle(service_admin(self->options.service), "/outbox", ADMIN_CONTROL, handle_outbox,
                  self);
@@ -474,28 +415,19 @@ struct outbox *outbox_new(const struct outbox_options *options, struct error *er
     return self;
 }
 
-static void stop_loop(struct outbox *self)
-{
-    if (!self->has_thread)
-        return;
-    inbox_post(self->inbox, &news_new(self, NEWS_STOP, 0, 0)->item);
-    (void)pthread_join(self->thread, NULL);
-    self->has_thread = false;
-}
-
 /* The loop first: it asks the others. The inbox outlives all threads that post. */
 void outbox_destroy(struct outbox **self_p)
 {
     struct outbox *self = *self_p;
     if (!self)
         return;
-    stop_loop(self);
+    due_loop_stop(self->loop);
     outbox_places_destroy(&self->places);
     outbound_destroy(&self->replies);
     outbound_destroy(&self->broadcasts);
     projector_destroy(&self->projector);
     journal_close(&self->journal);
-    zloop_destroy(&self->loop);
+    due_loop_destroy(&self->loop);
     inbox_destroy(&self->inbox);
     outbox_flow_destroy(&self->flow);
     keyring_destroy(&self->keyring);
