@@ -109,6 +109,12 @@ void api_drop_restricted(const struct api_call *call, json_t *rows)
             (void)json_array_remove(rows, i);
 }
 
+bool api_hides(const struct api_call *call, const json_t *conversation)
+{
+    return !api_sees_restricted(call) &&
+           (api_is_restricted(conversation) || !json_object_get(conversation, "first"));
+}
+
 int api_conversation(struct api_call *call, const struct id *conversation, json_t **out)
 {
     struct error err = { 0 };
@@ -120,7 +126,7 @@ int api_conversation(struct api_call *call, const struct id *conversation, json_
             api_unavailable(call, &err);
         return -1;
     }
-    if (api_is_restricted(found) && !api_sees_restricted(call)) {
+    if (api_hides(call, found)) {
         json_decref(found);
         api_absent(call);
         return -1;

@@ -150,8 +150,12 @@ int api_conversation(struct api_call *call, const struct id *conversation, json_
 int api_quarantined(struct api_call *call, const struct id *event, json_t **out,
                     struct id *conversation);
 
-/* May the caller see the conversation that row names? 1 yes, 0 no, -1 Redis is away. What is no
- * longer there is nobody's secret. */
+/* Is the conversation not for this caller: restricted, or without an event as yet? While Redis is
+ * filled again, what people said may be there before what it was said to, and only that says
+ * whether it is restricted. */
+bool api_hides(const struct api_call *call, const json_t *conversation);
+/* May the caller see the conversation that row names (one that names none: yes)? 1 yes, 0 no, -1
+ * Redis is away. One that is not there may be restricted. */
 int api_sees_conversation(struct api_call *call, const json_t *row, struct error *err);
 
 /* State, owner, fence and so on of a conversation: nothing anybody wrote. */

@@ -198,7 +198,10 @@ void api_alerts(struct api_call *call)
 
 /* --- may the caller see what a row names? --- */
 
-int api_sees_conversation(struct api_call *call, const json_t *row, struct error *err)
+/* has_own_word: the row itself says whether it is restricted, and may be the first of its
+ * conversation: an event in quarantine. */
+static int sees_named(struct api_call *call, const json_t *row, bool has_own_word,
+                      struct error *err)
 {
     struct id id;
     AUTO(drop_json) json_t *conversation = NULL;
@@ -208,11 +211,16 @@ int api_sees_conversation(struct api_call *call, const json_t *row, struct error
         return 1;
     if (store_conversation(call->store, &id, &conversation, &why) != 0) {
         if (why.kind == ERROR_INVALID)
-            return 1;
+            return has_own_word ? 1 : 0;
         *err = why;
         return -1;
     }
-    return api_is_restricted(conversation) ? 0 : 1;
+    return api_hides(call, conversation) ? 0 : 1;
+}
+
+int api_sees_conversation(struct api_call *call, const json_t *row, struct error *err)
+{
+    return sees_named(call, row, false, err);
 }
 
 static int sees_alert(struct api_call *call, const json_t *row, struct error *err)
@@ -241,7 +249,7 @@ static int sees_all(struct api_call *call, const json_t *rows, struct error *err
         if (sees == 1)
             sees = sees_alert(call, row, err);
         if (sees == 1 && text && strncmp(text, last, sizeof last - 1) != 0) {
-            sees = api_sees_conversation(call, row, err);
+            sees = sees_named(call, row, json_object_get(row, "restricted") != NULL, err);
             strncpy(last, text, sizeof last - 1); /* asked once for rows in a run */
         }
         if (sees != 1)
@@ -282,7 +290,7 @@ static int sees_quarantined(struct api_call *call, const json_t *row, struct err
     const json_t *verdict = json_object_get(row, "verdict");
     if (!api_sees_restricted(call) && (api_is_restricted(verdict) || api_is_restricted(row)))
         return 0;
-    return api_sees_conversation(call, row, err);
+    return sees_named(call, row, true, err);
 }
 
 int api_quarantined(struct api_call *call, const struct id *event, json_t **out,

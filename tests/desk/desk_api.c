@@ -184,6 +184,34 @@ int desk_api_empty(void **state)
     return 0;
 }
 
+struct replay {
+    struct store *store;
+    uint64_t from; /* chain_read may begin with the record before */
+    size_t count;
+};
+
+static bool apply_again(void *arg, const struct chain_link *link)
+{
+    struct replay *replay = arg;
+    struct error err = { 0 };
+    char history[STORE_HISTORY_BYTES];
+    if (link->record->number < replay->from)
+        return true;
+    if (store_facts_apply(replay->store, &link->fact, 1, history, &err) != 0)
+        fail_msg("%s", err.text);
+    replay->count++;
+    return true;
+}
+
+size_t desk_api_replay(struct desk_api *self, uint64_t from)
+{
+    struct error err = { 0 };
+    struct replay replay = { .store = self->store, .from = from };
+    if (chain_read(self->chain, from, apply_again, &replay, &err) != 0)
+        fail_msg("%s", err.text);
+    return replay.count;
+}
+
 void desk_api_forget(struct desk_api *self)
 {
     fact_index_destroy(&self->index);

@@ -41,6 +41,9 @@ int desk_api_new(void **state);
 int desk_api_free(void **state);
 /* Empties Redis: a test's set-up. */
 int desk_api_empty(void **state);
+/* What desk's startup does after Redis was emptied: the facts of its log from record from on, once
+ * more. How many they were. */
+size_t desk_api_replay(struct desk_api *self, uint64_t from);
 /* Forgets what this desk knows of its facts, as one that was started anew with a full index. */
 void desk_api_forget(struct desk_api *self);
 

@@ -213,25 +213,6 @@ static void a_reference_number_leads_to_its_conversation(void **state)
 
 /* --- an emptied Redis --- */
 
-struct replay {
-    struct desk_api *f;
-    uint64_t from; /* chain_read may begin with the record before */
-    size_t count;
-};
-
-static bool apply_again(void *arg, const struct chain_link *link)
-{
-    struct replay *replay = arg;
-    struct error err = { 0 };
-    char history[STORE_HISTORY_BYTES];
-    if (link->record->number < replay->from)
-        return true;
-    if (store_facts_apply(replay->f->store, &link->fact, 1, history, &err) != 0)
-        fail_msg("%s", err.text);
-    replay->count++;
-    return true;
-}
-
 static void an_emptied_redis_gets_the_same_items_from_the_journal(void **state)
 {
     struct desk_api *f = *state;
@@ -241,9 +222,7 @@ static void an_emptied_redis_gets_the_same_items_from_the_journal(void **state)
     chain_head(f->chain, &head);
     struct id item = item_at_page(f, DESG__V1__SEND_OUTCOME__SEND_OUTCOME_LATER);
     (void)desk_api_empty(state);
-    struct replay replay = { .f = f, .from = head.number + 1 };
-    assert_int_equal(chain_read(f->chain, replay.from, apply_again, &replay, &err), 0);
-    assert_int_equal(replay.count, 3);
+    assert_int_equal(desk_api_replay(f, head.number + 1), 3);
     assert_int_equal(store_item_get(f->store, &item, &row, &err), 0);
     assert_non_null(row);
     assert_string_equal(text_at(row, "place"), "outlet:page");

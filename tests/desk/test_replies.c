@@ -235,6 +235,70 @@ static void restricted_is_absent_for_replies_and_items(void **state)
     json_decref(desk_api_post(f, "sian", path, json_pack("{s:s}", "as", "there"), 409));
 }
 
+static size_t waiting_for(struct desk_api *f, const char *agent)
+{
+    json_t *answer = NULL;
+    assert_int_equal(desk_api_get(f, agent, "/v1/items?state=unknown", &answer), 200);
+    size_t count = json_array_size(json_object_get(answer, "items"));
+    json_decref(answer);
+    return count;
+}
+
+static void expect_seen(struct desk_api *f, const char *agent, const struct id *conversation,
+                        const char *item, bool is_seen)
+{
+    char paths[4][PATH_BYTES], text[ID_TEXT_BYTES];
+    id_text(conversation->bytes, text);
+    path_of(conversation, "conversations", "", paths[0]);
+    path_of(conversation, "trace", "", paths[1]);
+    (void)snprintf(paths[2], sizeof paths[2], "/v1/items/%s", item);
+    (void)snprintf(paths[3], sizeof paths[3], "/v1/trace/%s", item);
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        if ((desk_api_get(f, agent, paths[i], NULL) == 200) != is_seen)
+            fail_msg("%s %s %s", agent, is_seen ? "does not see" : "sees", paths[i]);
+    assert_int_equal(waiting_for(f, agent), is_seen ? 1 : 0);
+}
+
+static void replied_then_emptied(void **state, void (*change)(struct sample *), struct id *out,
+                                 char item[static ID_TEXT_BYTES])
+{
+    struct desk_api *f = *state;
+    struct chain_head head;
+    chain_head(f->chain, &head);
+    *out = hear(f, 1, 1, 60000, change);
+    json_t *answer = reply(f, "sian", out, words(claim(f, "sian", out), "Hello."), 200);
+    (void)snprintf(item, ID_TEXT_BYTES, "%s", text_at(answer, "item"));
+    json_decref(answer);
+    (void)desk_api_empty(state);
+    assert_int_equal(desk_api_replay(f, head.number + 1), 2); /* claimed, replied */
+}
+
+/* Into an emptied Redis what people said may come back before what it was said to: until the events
+ * are there, nobody knows that they are not restricted. */
+static void nothing_is_seen_of_a_conversation_whose_events_are_not_back(void **state)
+{
+    struct desk_api *f = *state;
+    struct id conversation;
+    char item[ID_TEXT_BYTES];
+    replied_then_emptied(state, as_restricted, &conversation, item);
+    expect_seen(f, "mair", &conversation, item, false);
+    assert_int_equal(waiting_for(f, "sian"), 1);
+    (void)hear(f, 1, 1, 60000, as_restricted);
+    expect_seen(f, "mair", &conversation, item, false);
+    expect_seen(f, "sian", &conversation, item, true);
+}
+
+static void once_its_events_are_back_all_see_again_what_all_may_see(void **state)
+{
+    struct desk_api *f = *state;
+    struct id conversation;
+    char item[ID_TEXT_BYTES];
+    replied_then_emptied(state, NULL, &conversation, item);
+    expect_seen(f, "mair", &conversation, item, false);
+    (void)hear(f, 1, 1, 60000, NULL);
+    expect_seen(f, "mair", &conversation, item, true);
+}
+
 /* --- a key --- */
 
 /* As if the account were not ours any more. */
@@ -288,6 +352,8 @@ int main(void)
         WITH(a_stale_claim_and_news_are_refused_with_how_it_is_now),
         WITH(a_text_has_words_and_no_control_characters),
         WITH(restricted_is_absent_for_replies_and_items),
+        WITH(nothing_is_seen_of_a_conversation_whose_events_are_not_back),
+        WITH(once_its_events_are_back_all_see_again_what_all_may_see),
         WITH(a_key_sends_one_reply),
     };
     return cmocka_run_group_tests(tests, desk_api_new, desk_api_free);
