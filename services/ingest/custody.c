@@ -262,19 +262,33 @@ static bool is_verdict_of(const struct custody_note *kept, const struct split *s
            memcmp(&kept->event_id, &split->events[kept->index].id, sizeof kept->event_id) == 0;
 }
 
+static void set_verdict(struct held_event *event, const uint8_t *verdict, size_t length)
+{
+    uint8_t *copy = malloc(length);
+    if (!copy)
+        return; /* it will be classified anew */
+    memcpy(copy, verdict, length);
+    free(event->verdict);
+    event->verdict = copy;
+    event->verdict_length = length;
+}
+
+void custody_keep_verdict(struct custody *self, uint64_t sequence, uint32_t index,
+                          const uint8_t *verdict, size_t length)
+{
+    struct held_event *event = custody_find_event(self, sequence, index);
+    if (event && length > 0)
+        set_verdict(event, verdict, length);
+}
+
 static void apply_note(struct held_event *event, const struct custody_note *kept)
 {
     event->is_alerted |= kept->is_alerted;
     event->is_suspect |= kept->is_suspect || kept->deaths > 0;
     if (kept->deaths > event->deaths)
         event->deaths = kept->deaths;
-    if (event->verdict || !is_verdict_of(kept, &event->record->split))
-        return;
-    event->verdict = malloc(kept->verdict_length);
-    if (!event->verdict)
-        return; /* it will be classified anew */
-    memcpy(event->verdict, kept->verdict, kept->verdict_length);
-    event->verdict_length = kept->verdict_length;
+    if (!event->verdict && is_verdict_of(kept, &event->record->split))
+        set_verdict(event, kept->verdict, kept->verdict_length);
 }
 
 /* The last place is for all that came after the others were taken. */

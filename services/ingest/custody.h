@@ -110,6 +110,10 @@ enum custody_answer { CUSTODY_DONE, CUSTODY_PROVISIONAL, CUSTODY_BUSY, CUSTODY_R
 bool custody_answered(struct custody *self, uint64_t peer, uint64_t sequence, uint32_t index,
                       enum custody_answer answer, const char *history, bool is_alerted,
                       int64_t now_ms);
+/* The verdict noted of an event that is done, while others of its record are not: should all be
+ * offered again, it goes with the event, as it would out of the journal. */
+void custody_keep_verdict(struct custody *self, uint64_t sequence, uint32_t index,
+                          const uint8_t *verdict, size_t length);
 
 /* The answer to HELLO number; any but the last one's is passed over
  * (false). Another history, or

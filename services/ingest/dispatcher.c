@@ -553,8 +553,9 @@ int dispatcher_start(struct dispatcher *self, struct journal *journal, struct lo
                                           .release = release,
                                           .split = split_record,
                                           .arg = self };
+    const struct source_found found = { stats.newest_sequence, stats.released_sequence };
     source_progress_init(&self->progress, self->custody, &hands, &self->reading.source,
-                         journal_incarnation(journal), stats.newest_sequence);
+                         journal_incarnation(journal), &found);
     if (open_links(self, err) != 0)
         return -1;
     self->heartbeat = service_heartbeat_new(self->service, "dispatcher");

@@ -16,13 +16,14 @@ enum {
 
 void source_progress_init(struct source_progress *self, struct custody *custody,
                           const struct source_journal *journal, const struct id *source,
-                          uint64_t incarnation, uint64_t found_at_start)
+                          uint64_t incarnation, const struct source_found *found)
 {
     *self = (struct source_progress){ .custody = custody,
                                       .journal = *journal,
                                       .source = *source,
                                       .incarnation = incarnation,
-                                      .found_at_start = found_at_start };
+                                      .found_at_start = found->newest,
+                                      .firm = found->released };
 }
 
 uint64_t source_progress_fence(const struct source_progress *self)
@@ -71,6 +72,8 @@ static void keep_verdict(struct source_progress *self, const Desg__V1__DoneItem 
     memcpy(bytes + ID_BYTES, item->verdict.data, item->verdict.len);
     self->journal.note(self->journal.arg, item->position->sequence, item->position->index,
                        NOTE_VERDICT, bytes, ID_BYTES + item->verdict.len);
+    custody_keep_verdict(self->custody, item->position->sequence, item->position->index,
+                         item->verdict.data, item->verdict.len);
 }
 
 static void done_item(struct source_progress *self, uint64_t peer, const Desg__V1__DoneItem *item,
@@ -178,9 +181,26 @@ static uint64_t known_part(const struct source_progress *self, const Desg__V1__H
     return history->mark_sequence < last ? history->mark_sequence : last;
 }
 
+/* Its data are those of the last history when that mark was stored, and more. */
+static bool comes_of_last_history(const struct source_progress *self, uint64_t beat)
+{
+    uint64_t number = beat - self->incarnation;
+    return self->began_at_mark > 0 && number >= self->began_at_mark && number <= self->marks_sent;
+}
+
+/* From where to replay if this is another Redis. One that does not come of the last history lacks
+ * what was applied, and perhaps judged anew, under that one; its own mark says nothing of it. What
+ * stood for a minute is in both. */
+static uint64_t replay_from(const struct source_progress *self, uint64_t found, uint64_t beat)
+{
+    return comes_of_last_history(self, beat) || found < self->firm ? found : self->firm;
+}
+
 static void keep_from(struct source_progress *self, uint64_t mark)
 {
     self->stored_count = 0;
+    if (mark < self->firm)
+        self->firm = mark;
     self->journal.retain(self->journal.arg, mark); /* or retention deletes what is to be replayed */
 }
 
@@ -192,7 +212,10 @@ static void release_old(struct source_progress *self, int64_t now_ms)
         old++;
     if (old == 0)
         return;
-    self->journal.release(self->journal.arg, self->stored[old - 1].sequence);
+    uint64_t sequence = self->stored[old - 1].sequence;
+    self->journal.release(self->journal.arg, sequence);
+    if (sequence > self->firm)
+        self->firm = sequence;
     self->stored_count -= old;
     memmove(self->stored, self->stored + old, self->stored_count * sizeof self->stored[0]);
 }
@@ -231,7 +254,8 @@ struct source_rewind source_progress_history(struct source_progress *self,
     struct source_rewind out = { 0 };
     if (!is_ours(self, &history->source))
         return out;
-    out.mark = known_part(self, history, &out.is_mark_unknown);
+    out.mark =
+        replay_from(self, known_part(self, history, &out.is_mark_unknown), history->mark_beat);
     bool is_last = history->number == self->hello_number;
     if (is_last && history->mark_incarnation != 0 && !is_beat_trusted(self, history->mark_beat))
         custody_distrust(self->custody);
@@ -265,6 +289,7 @@ struct source_rewind source_progress_marked(struct source_progress *self,
     out.is_rewound = custody_fence(self->custody) != fence;
     if (out.is_rewound) {
         self->applied_at_beat = self->applied_at_sent = applied(self);
+        self->began_at_mark = self->marks_sent;
         keep_from(self, marked->sequence);
     } else if (custody_has_history(self->custody)) {
         remember_stored(self, marked->sequence, now_ms);

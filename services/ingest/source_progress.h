@@ -46,6 +46,12 @@ enum {
     SOURCE_BEAT_TRUSTED_MS = 15000
 };
 
+/* Of the journal, at start. */
+struct source_found {
+    uint64_t newest;   /* sequence: up to it, records are replayed */
+    uint64_t released; /* sequence */
+};
+
 struct source_counts {
     uint64_t answers[CUSTODY_REFUSED + 1]; /* by enum custody_answer */
     uint64_t foreign;                      /* meant for another start or journal */
@@ -57,12 +63,14 @@ struct source_progress {
     struct id source;
     uint64_t incarnation;            /* of this start */
     uint64_t found_at_start;         /* newest sequence then: up to it, records are replayed */
+    uint64_t firm;                   /* released: what was applied up to there no Redis lacks */
     uint64_t known_mark_incarnation; /* as stored in Redis, so that MARK can quote it */
     uint64_t known_mark_sequence;
     uint64_t known_mark_beat;
     uint64_t hello_number;
     uint64_t beat_at_hello; /* the one known when the last Hello went */
     uint64_t marks_sent;    /* by this start: their beats are incarnation + 1 … marks_sent */
+    uint64_t began_at_mark; /* the one of them under which the last history began; 0: none did */
     int64_t beat_at_ms;     /* when the last mark that was stored was sent, or the replay began */
     int64_t mark_sent_ms;
     uint64_t applied_at_beat; /* answers that something was applied, then */
@@ -75,7 +83,7 @@ struct source_progress {
 /* All pointers are borrowed and outlive self. */
 void source_progress_init(struct source_progress *self, struct custody *custody,
                           const struct source_journal *journal, const struct id *source,
-                          uint64_t incarnation, uint64_t found_at_start);
+                          uint64_t incarnation, const struct source_found *found);
 
 /* What a batch carries as incarnation and every answer repeats: answers to an earlier start, to a
  * journal this one was restored from, or from before a replay do not count. */

@@ -648,8 +648,9 @@ void sim_ingest_start(struct sim_ingest *self)
                                           .release = release,
                                           .split = split,
                                           .arg = self };
+    const struct source_found found = { self->committed, self->released };
     source_progress_init(&self->progress, self->custody, &hands, &self->source,
-                         self->incarnations[self->incarnation_count - 1].number, self->committed);
+                         self->incarnations[self->incarnation_count - 1].number, &found);
     world_after(world, world_between(world, 0, world->tick_us), on_tick, self, self->process->life);
 }
 

@@ -23,6 +23,7 @@ struct fixture {
     uint64_t released;
     size_t notes;
     size_t splits;
+    size_t events_each; /* in a record */
     uint64_t gap_first, gap_last;
     char history[41];
 };
@@ -67,14 +68,15 @@ static void split(void *arg, const struct journal_record *record, bool is_replay
     struct fixture *f = arg;
     (void)is_replayed;
     struct arena *memory = arena_new();
-    *out = (struct split){ .events = arena_take(memory, sizeof *out->events),
-                           .count = 1,
+    *out = (struct split){ .events = arena_take(memory, f->events_each * sizeof *out->events),
+                           .count = f->events_each,
                            .memory = memory };
-    out->events[0] = (struct split_event){ .id = { { (uint8_t)record->sequence } },
-                                           .channel = "x",
-                                           .account = "a",
-                                           .bytes = (const uint8_t *)"e",
-                                           .length = 1 };
+    for (size_t i = 0; i < out->count; i++)
+        out->events[i] = (struct split_event){ .id = { { (uint8_t)record->sequence, (uint8_t)i } },
+                                               .channel = "x",
+                                               .account = "a",
+                                               .bytes = (const uint8_t *)"e",
+                                               .length = 1 };
     f->splits++;
 }
 
@@ -83,7 +85,7 @@ static const struct id source = { { 1, 2, 3 } };
 static int set_up(void **state)
 {
     static struct fixture fixture;
-    fixture = (struct fixture){ .now_ms = 1000000 };
+    fixture = (struct fixture){ .now_ms = 1000000, .events_each = 1 };
     struct fixture *f = &fixture;
     struct custody_limits limits = custody_default_limits();
     f->custody = custody_new(&limits, 0, 0, f->now_ms);
@@ -94,7 +96,8 @@ static int set_up(void **state)
                                           .release = release,
                                           .split = split,
                                           .arg = f };
-    source_progress_init(&f->progress, f->custody, &hands, &source, INCARNATION, 0);
+    source_progress_init(&f->progress, f->custody, &hands, &source, INCARNATION,
+                         &(struct source_found){ 0 });
     const struct custody_worker who = { .instance = { { WORKER } }, .credit = CREDIT };
     custody_worker_up(f->custody, WORKER, &who, f->now_ms);
     custody_route_up(f->custody, ROUTE, CREDIT);
@@ -351,6 +354,130 @@ static void a_replay_takes_back_what_was_to_be_freed(void **state)
     assert_int_equal(f->released, 0);
 }
 
+/* A failover: Redis tells of another history and of the mark it has; the first mark goes out. */
+static Desg__V1__Mark fail_over(struct fixture *f, char history, uint64_t sequence, uint64_t beat)
+{
+    Desg__V1__Mark first;
+    f->history[0] = history;
+    f->now_ms += 2000;
+    if (beat > 0)
+        hear_history(f, &(struct source_stored_mark){ .sequence = sequence }, beat);
+    else
+        hear_history(f, NULL, 0);
+    assert_true(next_mark(f, &first));
+    assert_true(hear_marked(f, &first, true).is_rewound);
+    return first;
+}
+
+static void load_again(struct fixture *f, uint64_t first, uint64_t last)
+{
+    struct journal_page page = { .count = 0 };
+    for (uint64_t sequence = first; sequence <= last; sequence++)
+        page.records[page.count++] =
+            (struct journal_record){ .sequence = sequence, .stored_at_ms = 5 };
+    source_progress_load(&f->progress, &page, first, last, f->now_ms, 5, NULL, NULL);
+    struct custody_batch batch;
+    while (custody_next_batch(f->custody, f->now_ms, &batch))
+        ;
+}
+
+static uint64_t first_to_be_loaded(struct fixture *f)
+{
+    uint64_t first = 0, last = 0;
+    size_t most = 0;
+    return custody_next_load(f->custody, f->now_ms, &first, &last, &most) ? first : 0;
+}
+
+/* Two masters for a moment: what was applied, and perhaps judged anew, at the one that goes is not
+ * at the one that stays, whatever mark that has. */
+static void what_was_applied_at_a_master_given_up_is_applied_again_at_the_one_before(void **state)
+{
+    struct fixture *f = *state;
+    begin(f);
+    commit_and_load(f, 2);
+    assert_true(hear_done(f, 1, source_progress_fence(&f->progress)));
+    assert_true(hear_done(f, 2, source_progress_fence(&f->progress)));
+    Desg__V1__Mark ours = store_mark(f);
+    assert_int_equal(fail_over(f, 'b', 0, 0).sequence, 0); /* it lost its file */
+    load_again(f, 1, 2);
+    assert_true(hear_done(f, 1, source_progress_fence(&f->progress)));
+    (void)store_mark(f);
+    Desg__V1__Mark first = fail_over(f, 'a', 2, ours.beat);
+    assert_int_equal(first.previous_sequence, 2);
+    assert_int_equal(first.sequence, 0);
+    assert_int_equal(first_to_be_loaded(f), 1);
+    /* Until that has stood for a minute, it holds for whoever has not got it. */
+    assert_int_equal(fail_over(f, 'c', 2, ours.beat).sequence, 0);
+}
+
+/* Rules may have changed since; so it is when the record is read from the journal. */
+static void a_verdict_noted_goes_with_what_is_offered_again_from_memory(void **state)
+{
+    struct fixture *f = *state;
+    struct custody_batch batch;
+    begin(f);
+    f->events_each = 2;
+    commit_and_load(f, 1);
+    assert_false(hear_done(f, 1, source_progress_fence(&f->progress))); /* the other is not */
+    assert_int_equal(f->notes, 1);
+    (void)fail_over(f, 'a', 0, 0); /* FLUSHALL */
+    assert_true(custody_next_batch(f->custody, f->now_ms, &batch));
+    assert_int_equal(batch.count, 2);
+    assert_int_equal(batch.items[0].index, 0);
+    assert_int_equal(batch.items[0].verdict_length, 2);
+    assert_memory_equal(batch.items[0].verdict, "vv", 2);
+    assert_null(batch.items[1].verdict);
+}
+
+/* The usual failover: the replica has what its master had when the mark was stored. */
+static void a_mark_of_the_history_given_up_is_where_the_replay_begins(void **state)
+{
+    struct fixture *f = *state;
+    begin(f);
+    commit_and_load(f, 3);
+    for (uint64_t sequence = 1; sequence <= 3; sequence++)
+        assert_true(hear_done(f, sequence, source_progress_fence(&f->progress)));
+    Desg__V1__Mark mark = store_mark(f);
+    assert_int_equal(fail_over(f, 'b', 3, mark.beat).sequence, 3);
+    commit_and_load(f, 1);
+    assert_true(hear_done(f, 4, source_progress_fence(&f->progress)));
+    mark = store_mark(f);
+    assert_int_equal(mark.sequence, 4);
+    assert_int_equal(fail_over(f, 'c', 4, mark.beat).sequence, 4);
+}
+
+static void what_stood_for_a_minute_is_not_applied_again(void **state)
+{
+    struct fixture *f = *state;
+    begin(f);
+    commit_and_load(f, 3);
+    assert_true(hear_done(f, 1, source_progress_fence(&f->progress)));
+    (void)store_mark(f);
+    int64_t stored_at_ms = f->now_ms;
+    while (f->now_ms - stored_at_ms < SOURCE_RELEASE_AFTER_MS) {
+        f->now_ms += 4000;
+        (void)store_mark(f);
+    }
+    assert_int_equal(f->released, 1);
+    assert_true(hear_done(f, 2, source_progress_fence(&f->progress)));
+    Desg__V1__Mark mark = store_mark(f);
+    assert_int_equal(fail_over(f, 'b', 2, mark.beat).sequence, 2);
+    assert_true(hear_done(f, 3, source_progress_fence(&f->progress)));
+    (void)store_mark(f);
+    assert_int_equal(fail_over(f, 'a', 2, mark.beat).sequence, 1);
+}
+
+/* It cannot know whether its last history is the one it finds. */
+static void a_start_replays_what_had_not_stood_for_a_minute(void **state)
+{
+    struct fixture *f = *state;
+    const struct source_journal hands = f->progress.journal;
+    source_progress_init(&f->progress, f->custody, &hands, &source, INCARNATION,
+                         &(struct source_found){ .newest = 0, .released = 4 });
+    commit_and_load(f, 9);
+    assert_int_equal(fail_over(f, 'a', 7, 1).sequence, 4);
+}
+
 /* Redis fails over between the History and the first mark under it. */
 static void a_refused_first_mark_does_not_make_hello_deaf(void **state)
 {
@@ -430,6 +557,11 @@ int main(void)
         T(what_was_applied_long_after_the_last_beat_is_applied_again),
         T(a_mark_frees_records_only_a_minute_later_under_the_same_history),
         T(a_replay_takes_back_what_was_to_be_freed),
+        T(what_was_applied_at_a_master_given_up_is_applied_again_at_the_one_before),
+        T(a_verdict_noted_goes_with_what_is_offered_again_from_memory),
+        T(a_mark_of_the_history_given_up_is_where_the_replay_begins),
+        T(what_stood_for_a_minute_is_not_applied_again),
+        T(a_start_replays_what_had_not_stood_for_a_minute),
         T(a_refused_first_mark_does_not_make_hello_deaf),
         T(what_was_applied_elsewhere_waits_for_the_answer_to_hello),
         T(what_a_page_does_not_have_is_told_and_passed_over),
