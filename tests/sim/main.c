@@ -16,13 +16,19 @@
 #include "metrics/metrics.h"
 #include "simulate.h"
 
-enum { JOBS_MAX = 64, PROGRESS_S = 2 };
+enum {
+    JOBS_MAX = 64,
+    TERMINAL_PROGRESS_S = 2, /* between two looks at how far it is: on one line of a terminal, */
+    LINE_PROGRESS_S = 10     /* or as lines of a log */
+};
 
 struct settings {
     uint64_t first, last;
     size_t jobs;
     bool is_traced;
-    bool is_catch; /* a broken variant: one seed must fail */
+    bool is_catch;    /* a broken variant: one seed must fail */
+    bool is_terminal; /* stderr is one */
+    bool tells_progress;
     enum mutant mutant;
 };
 
@@ -48,11 +54,12 @@ static const char *const mutant_names[] = {
 };
 
 static const char usage_text[] =
-    "usage: desg-sim [--seeds A..B] [--jobs N] [--mutant NAME [--catch]]\n"
+    "usage: desg-sim [--seeds A..B] [--jobs N] [--progress] [--mutant NAME [--catch]]\n"
     "       desg-sim --seed N [--trace] [--mutant NAME]\n"
     "\n"
     "  --seeds A..B   runs these seeds (1..200)\n"
     "  --jobs N       in N processes (1)\n"
+    "  --progress     tells on stderr how far it is (done anyway on a terminal)\n"
     "  --seed N       runs one\n"
     "  --trace        and tells what happens in it\n"
     "  --mutant NAME  runs a variant broken on purpose: mark-without-history,\n"
@@ -90,10 +97,15 @@ static bool parse_number(const char *text, uint64_t *out)
 static int parse(int argc, char **argv, struct settings *out)
 {
     static const struct option options[] = {
-        { "seeds", required_argument, NULL, 'r' },  { "seed", required_argument, NULL, 's' },
-        { "jobs", required_argument, NULL, 'j' },   { "trace", no_argument, NULL, 't' },
-        { "mutant", required_argument, NULL, 'm' }, { "catch", no_argument, NULL, 'c' },
-        { "help", no_argument, NULL, 'h' },         { 0 },
+        { "seeds", required_argument, NULL, 'r' },
+        { "seed", required_argument, NULL, 's' },
+        { "jobs", required_argument, NULL, 'j' },
+        { "trace", no_argument, NULL, 't' },
+        { "mutant", required_argument, NULL, 'm' },
+        { "catch", no_argument, NULL, 'c' },
+        { "help", no_argument, NULL, 'h' },
+        { "progress", no_argument, NULL, 'p' },
+        { 0 },
     };
     uint64_t number = 0;
     bool is_well = true;
@@ -115,6 +127,9 @@ static int parse(int argc, char **argv, struct settings *out)
             break;
         case 'c':
             out->is_catch = true;
+            break;
+        case 'p':
+            out->tells_progress = true;
             break;
         case 'm':
             is_well = parse_mutant(optarg, &out->mutant);
@@ -185,7 +200,9 @@ static void take_line(const struct settings *settings, struct total *total, cons
     total->failed++;
     if (total->first_failed == 0 || line->seed < total->first_failed)
         total->first_failed = line->seed;
-    (void)printf("\rseed %" PRIu64 ": %s\n", line->seed, line->result.problem);
+    if (settings->is_terminal)
+        (void)fputs("\r", stderr); /* over the progress */
+    (void)printf("seed %" PRIu64 ": %s\n", line->seed, line->result.problem);
     if (!settings->is_catch)
         (void)printf("    desg-sim --seed %" PRIu64 " --trace%s%s\n", line->seed,
                      settings->mutant ? " --mutant " : "",
@@ -195,12 +212,16 @@ static void take_line(const struct settings *settings, struct total *total, cons
 
 static void show_progress(const struct settings *settings, const struct total *total, double took_s)
 {
-    double hours = (double)total->faulty_us / 3.6e9;
+    uint64_t seeds = settings->last - settings->first + 1;
+    double seeds_a_minute = (double)total->seeds / took_s * 60;
     (void)fprintf(stderr,
-                  "\r%" PRIu64 " of %" PRIu64 " seeds, %" PRIu64
-                  " failed, %.0f faulty hours, %.0f a minute ",
-                  total->seeds, settings->last - settings->first + 1, total->failed, hours,
-                  hours / took_s * 60);
+                  "%s%" PRIu64 " of %" PRIu64 " seeds, %" PRIu64
+                  " failed, %.0f seeds and %.0f faulty hours a minute, %.0f min left%s",
+                  settings->is_terminal ? "\r" : "", total->seeds, seeds, total->failed,
+                  seeds_a_minute, (double)total->faulty_us / 3.6e9 / took_s * 60,
+                  seeds_a_minute > 0 ? (double)(seeds - total->seeds) / seeds_a_minute : 0,
+                  settings->is_terminal ? "  " : "\n");
+    (void)fflush(stderr);
 }
 
 static void show_total(const struct total *total, double took_s)
@@ -219,11 +240,18 @@ static void show_total(const struct total *total, double took_s)
                  c->marks, c->deletions, c->quarantined, c->packets);
 }
 
+static double seconds_since(double began_s)
+{
+    double took_s = seconds_now() - began_s;
+    return took_s > 0.001 ? took_s : 0.001;
+}
+
 static void collect(const struct settings *settings, int fd, struct total *total)
 {
     struct line line;
     double began_s = seconds_now();
     double shown_s = began_s;
+    double apart_s = settings->is_terminal ? TERMINAL_PROGRESS_S : LINE_PROGRESS_S;
     ssize_t got = 0;
     while ((got = read(fd, &line, sizeof line)) == sizeof line || (got < 0 && errno == EINTR)) {
         if (got != sizeof line)
@@ -231,14 +259,17 @@ static void collect(const struct settings *settings, int fd, struct total *total
         take_line(settings, total, &line);
         if (settings->is_catch && total->failed > 0)
             break;
-        double now_s = seconds_now();
-        if (isatty(STDERR_FILENO) && now_s - shown_s > PROGRESS_S) {
-            shown_s = now_s;
-            show_progress(settings, total, now_s - began_s);
+        if (settings->tells_progress && seconds_now() - shown_s > apart_s) {
+            shown_s = seconds_now();
+            show_progress(settings, total, seconds_since(began_s));
         }
     }
-    double took_s = seconds_now() - began_s;
-    show_total(total, took_s > 0.001 ? took_s : 0.001);
+    double took_s = seconds_since(began_s);
+    if (settings->tells_progress && (!settings->is_terminal || shown_s > began_s)) {
+        show_progress(settings, total, took_s);
+        (void)fputs(settings->is_terminal ? "\n" : "", stderr);
+    }
+    show_total(total, took_s);
 }
 
 static int run_all(const struct settings *settings, struct total *total)
@@ -274,6 +305,7 @@ static int run_all(const struct settings *settings, struct total *total)
 int main(int argc, char **argv)
 {
     struct settings settings = { .first = 1, .last = 200, .jobs = 1 };
+    settings.is_terminal = settings.tells_progress = isatty(STDERR_FILENO);
     if (parse(argc, argv, &settings) != 0)
         return 64;
     (void)mallopt(M_MMAP_THRESHOLD, 64 << 10); /* big empty tables cost only what is touched */
