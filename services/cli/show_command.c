@@ -119,6 +119,18 @@ static void print_receipt(const json_t *receipt)
     print_item(receipt);
 }
 
+/* By the platforms' clocks what was delivered late stands further up: whoever answers names what
+ * came last to us. */
+static void print_late(const json_t *conversation)
+{
+    const json_t *events = json_object_get(conversation, "events");
+    size_t count = json_array_size(events);
+    const char *newest = count > 0 ? text_or(json_array_get(events, count - 1), "event", "") : "";
+    const char *last = text_or(conversation, "last_event", "");
+    if (*last && strcmp(last, newest) != 0)
+        (void)printf("  came last, though not newest by its time: %s\n", last);
+}
+
 static void print_head(const json_t *conversation)
 {
     char words[SENTENCE_BYTES];
@@ -140,6 +152,7 @@ static void print_head(const json_t *conversation)
         (void)printf("  %s\n", words);
     if (*broadcast)
         (void)printf("  said under broadcast %s: desg broadcast show %s\n", broadcast, broadcast);
+    print_late(conversation);
 }
 
 int command_show(const struct command_line *line)

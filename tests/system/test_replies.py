@@ -75,6 +75,20 @@ def test_a_stale_fence_or_last_event_is_refused_with_what_changed(desk):
     assert desk.sent_to("facebook") == []
 
 
+def test_what_was_delivered_late_stands_further_up_and_is_named(desk):
+    """By the platform's clock it is old, to the desk it is what came last: that is what an answer has to have seen."""
+    conversation = desk.receive(person="p8")
+    first = desk.json("show", conversation)["last_event"]
+    assert "came last" not in desk.desg("show", conversation).stdout
+    desk.receive("this was on its way for an hour", person="p8", hours_ago=1.0)
+    shown, fence = desk.json("show", conversation), desk.claim(conversation)
+    assert shown["events"][-1]["event"] == first != shown["last_event"]
+    assert f"came last, though not newest by its time: {shown['last_event']}" in desk.desg("show", conversation).stdout
+    path = f"/v1/conversations/{conversation}/replies"
+    assert desk.ask("POST", path, {"fence": fence, "text": TEXT, "last_event": first})[0] == 409
+    desk.wait_item(desk.say(conversation, TEXT, fence, last_event=shown["last_event"]), "sent")
+
+
 def test_at_send_time_it_is_checked_again(desk):
     """Held up by the platform's limit; meanwhile the person writes again: it is not sent, and says why."""
     desk.outlets.control("facebook", limited_share=1.0)
