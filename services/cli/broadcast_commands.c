@@ -14,10 +14,15 @@
 enum { PATH_BYTES = 192, VERSION_MAX = 10000 };
 
 static const struct column list_columns[] = {
-    { "broadcast", "BROADCAST", COLUMN_TEXT },   { "version", "VERSION", COLUMN_NUMBER },
-    { "state", "STATE", COLUMN_TEXT },           { "kind", "KIND", COLUMN_TEXT },
-    { "author", "AUTHOR", COLUMN_TEXT },         { "published_at_ms", "PUBLISHED", COLUMN_TIME },
-    { "expires_at_ms", "EXPIRES", COLUMN_TIME }, { NULL, NULL, COLUMN_TEXT },
+    { "broadcast", "BROADCAST", COLUMN_TEXT },
+    { "version", "VERSION", COLUMN_NUMBER },
+    { "state", "STATE", COLUMN_TEXT },
+    { "kind", "KIND", COLUMN_TEXT },
+    { "author", "AUTHOR", COLUMN_TEXT },
+    { "publish_at_ms", "FOR", COLUMN_TIME },
+    { "published_at_ms", "PUBLISHED", COLUMN_TIME },
+    { "expires_at_ms", "EXPIRES", COLUMN_TIME },
+    { NULL, NULL, COLUMN_TEXT },
 };
 
 /* Says why, all of it where a draft has several faults, and returns the exit code. */
@@ -215,8 +220,9 @@ static int decide_version(const struct command_line *line, const char *what, boo
     if (line->is_json)
         return command_print_json(answer);
     bool is_scheduled = strcmp(answer_text(answer, "state"), "scheduled") == 0;
-    (void)printf("%s %s version %" JSON_INTEGER_FORMAT "%s\n", done, line->words[1], version,
-                 is_scheduled ? ": it goes out at its time" : "");
+    (void)printf("%s %s version %" JSON_INTEGER_FORMAT "%s\n", is_scheduled ? "Scheduled" : done,
+                 line->words[1], version,
+                 is_scheduled ? ": it goes out at its time, not before" : "");
     return 0;
 }
 
@@ -279,6 +285,14 @@ static int misused(const char *step, const char *what)
     return EXIT_USAGE;
 }
 
+static bool is_given(const struct command_line *line, const char *name)
+{
+    for (size_t i = 0; i < line->given_count; i++)
+        if (strcmp(line->given[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 /* An option that the step would pass over is refused. */
 static int check_step(const struct command_line *line, const struct step *step)
 {
@@ -290,9 +304,10 @@ static int check_step(const struct command_line *line, const struct step *step)
         return misused(step->word, "too many words");
     if (words > 0 && id_parse(line->words[1], &id) != 0)
         return misused(step->word, "its id has 32 hex digits");
-    if (step->run == publish && line->given_count > 0 && strcmp(line->given[0].name, "at") == 0)
+    if (step->run == publish && is_given(line, "at"))
         return misused(step->word, "when it goes out is part of what was approved: write it with "
-                                   "draft or update --at TIME, and have that approved");
+                                   "desg broadcast update ID --at TIME (or draft --at TIME), have "
+                                   "that version approved, then publish it");
     if (!step->takes_members && line->given_count > 0)
         return misused(step->word, "it takes no members");
     if (!step->takes_members && line->file)

@@ -147,6 +147,36 @@ def test_a_schedule_is_kept(desk):
     assert len(desk.took("page")) == 1
 
 
+def test_a_schedule_is_written_approved_and_read_with_desg(desk, state):
+    file = state / "advice.yaml"
+    file.write_text(json.dumps({key: value for key, value in day_out.broadcast(day_out.ADVICE).items() if key != "starts_at_ms"}), "utf-8")
+    desk.token(COMMS), desk.token(SECOND)
+
+    def desg(*words, agent=COMMS, code=0):
+        done = desk.desg("broadcast", *words, "--agent", agent)
+        assert done.returncode == code, (words, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+    broadcast = json.loads(desg("draft", "--file", str(file), "--at", "60m", "--json"))["broadcast"]
+    for words in (("--at", "30m"), ("--road", "A48", "--at", "30m")):
+        refused = desg("publish", broadcast, *words, code=64)
+        assert "desg broadcast update ID --at TIME" in refused and "approved" in refused
+    desg("approve", broadcast, agent=SECOND)
+    assert "Scheduled" in desg("publish", broadcast) and "scheduled" in desg("show", broadcast)
+    assert "scheduled: version 1" in desg("show", broadcast) and "publish " in desg("show", broadcast)
+    listed = desg("list", "--state", "scheduled")
+    assert broadcast in listed and " FOR " in listed and broadcast not in desg("list", "--state", "published")
+    desg("update", broadcast, "--at", "90m")
+    assert "approve" in desg("publish", broadcast, "2", code=65), "another time is another version"
+    desg("approve", broadcast, "2", agent=SECOND)
+    assert "Scheduled" in desg("publish", broadcast, "2") and "scheduled: version 2" in desg("show", broadcast)
+    assert not desk.took(*POSTED)
+    desg("update", broadcast, "--at", "")
+    desg("approve", broadcast, "3", agent=SECOND)
+    assert "Published" in desg("publish", broadcast, "3")
+    desk.wait_rows(broadcast, {"facebook": "sent", "mastodon": "sent"}, action="update", version=3)
+    assert len(desk.took("page")) == 1 and desk.shown(broadcast)["scheduled_version"] == 0
+
+
 def test_slow_and_dead_outlets_hold_up_nobody(desk):
     desk.outlets.control("x-post", hang=True)
     desk.outlets.control("subscriber", hang=True)
