@@ -12,7 +12,8 @@ import unittest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PAGE = (TOP / "docs" / "broadcasts.md").read_text(encoding="utf-8")
-GRAMMAR = TOP / "tests" / "lib" / "outward" / "schemas" / "cap12.rng"
+sys.path[:0] = [str(TOP / "tests" / "lib" / "outward" / "schemas")]
+import valid  # noqa: E402
 
 
 def block(kind):
@@ -91,9 +92,7 @@ class Page(unittest.TestCase):
         compile(block("python consumer"), "broadcasts.md", "exec")
 
     def test_the_cap_example_is_valid(self):
-        path = self.write("cap.xml", block("xml cap"))
-        done = subprocess.run(["xmllint", "--noout", "--nonet", "--relaxng", str(GRAMMAR), str(path)], capture_output=True, timeout=30, check=False)
-        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(valid.faults("cap", block("xml cap")), "")
 
 
 if __name__ == "__main__":

@@ -2,15 +2,19 @@
 import http.client
 import json
 import re
+import sys
 import time
 import xml.etree.ElementTree as xml
 
 import pytest
 
 import day_out
-from desk import wait_until
+from desk import TOP, wait_until
 from out import COMMS, SECOND, OutDesk, all_sent
 from outward import posted_twice
+
+sys.path[:0] = [str(TOP / "tests" / "lib" / "outward" / "schemas")]
+import valid  # noqa: E402
 
 CAP = "{urn:oasis:names:tc:emergency:cap:1.2}"
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -23,6 +27,8 @@ def desk(state, request):
     desk = OutDesk(state / "desk-1", **getattr(request, "param", {}))
     desk.start()
     yield desk
+    for language in ("en", "cy"):
+        cap_messages(desk, language)  # what any story leaves to be read is valid
     desk.stop()
 
 
@@ -44,13 +50,16 @@ def fetch(desk, path):
 
 
 def cap_messages(desk, language="en"):
-    """The CAP documents the feed names, newest first."""
+    """The CAP documents the feed names, newest first. Feed and documents are valid, whatever the story."""
     status, body = fetch(desk, f"/feed.{language}.atom")
     if status != 200:
         return []
+    assert not valid.faults("atom", body), valid.faults("atom", body)
     links = [link.get("href") for entry in xml.fromstring(body).iter(ATOM + "entry") for link in entry.iter(ATOM + "link")
              if link.get("type") == "application/cap+xml"]
-    return [xml.fromstring(fetch(desk, re.sub(r"^https?://[^/]+", "", link))[1]) for link in links]
+    documents = [fetch(desk, re.sub(r"^https?://[^/]+", "", link))[1] for link in links]
+    assert not valid.faults("cap", *documents), valid.faults("cap", *documents)
+    return [xml.fromstring(document) for document in documents]
 
 
 def test_a_closure_goes_to_every_outlet_in_both_languages(desk):

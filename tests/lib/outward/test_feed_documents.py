@@ -1,9 +1,8 @@
 """What the feeds say of the sample broadcasts, read as their consumers read it.
 
 Usage: test_feed_documents.py PROGRAM   (test_feed_documents_write)
-The grammars are in schemas/; DESG_CAP_SCHEMA names the OASIS schema where there is one.
+The grammars are in schemas/.
 """
-import os
 import pathlib
 import subprocess
 import sys
@@ -18,16 +17,13 @@ SIT = "{http://datex2.eu/schema/3/situation}"
 COM = "{http://datex2.eu/schema/3/common}"
 LOC = "{http://datex2.eu/schema/3/locationReferencing}"
 XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
-SCHEMAS = pathlib.Path(__file__).parent / "schemas"
+sys.path[:0] = [str(pathlib.Path(__file__).parent / "schemas")]
+import valid  # noqa: E402
+
 BASE = "https://alerts.gwent.example/desk"
 ROAD, UPDATED, REOPENED, EXPIRED, PLANNED, INCIDENT, ADVICE, APPEAL, WITHDRAWN = range(9)
 DATEX_ORDER = ("situationRecordCreationTime", "situationRecordVersionTime", "probabilityOfOccurrence", "severity", "validity",
                "generalPublicComment", "locationReference", "complianceOption", "roadOrCarriagewayOrLaneManagementType")
-
-
-def xmllint(*arguments):
-    done = subprocess.run(["xmllint", "--noout", "--nonet", *map(str, arguments)], capture_output=True, text=True, timeout=30, check=False)
-    return done.returncode, done.stderr
 
 
 class FeedDocuments(unittest.TestCase):
@@ -61,11 +57,7 @@ class FeedDocuments(unittest.TestCase):
     def test_every_cap_message_is_valid(self):
         paths = sorted(pathlib.Path(self.folder.name).glob("*.cap.xml"))
         self.assertEqual(len(paths), 9)
-        self.assertEqual(xmllint("--relaxng", SCHEMAS / "cap12.rng", *paths)[0], 0, xmllint("--relaxng", SCHEMAS / "cap12.rng", *paths)[1])
-        official = os.environ.get("DESG_CAP_SCHEMA")
-        if official:
-            code, said = xmllint("--schema", official, *paths)
-            self.assertEqual(code, 0, said)
+        self.assertEqual(valid.faults("cap", *(path.read_bytes() for path in paths)), "")
 
     def test_the_grammar_refuses_what_cap_forbids(self):
         good = self.path("0.cap.xml").read_text(encoding="utf-8")
@@ -75,9 +67,7 @@ class FeedDocuments(unittest.TestCase):
                               ("<certainty>Observed</certainty>", "<certainty>Very Likely</certainty>")):
             with self.subTest(after):
                 self.assertIn(before, good)
-                bad = self.path("bad.xml")
-                bad.write_text(good.replace(before, after), encoding="utf-8")
-                self.assertNotEqual(xmllint("--relaxng", SCHEMAS / "cap12.rng", bad)[0], 0)
+                self.assertNotEqual(valid.faults("cap", good.replace(before, after)), "")
 
     def test_one_info_for_each_language_with_the_same_meaning(self):
         infos = self.cap(ROAD).findall(CAP + "info")
@@ -142,8 +132,7 @@ class FeedDocuments(unittest.TestCase):
 
     def test_every_feed_is_valid(self):
         for name in ("en.atom.xml", "cy.atom.xml", "empty.atom.xml"):
-            code, said = xmllint("--relaxng", SCHEMAS / "atom.rng", self.path(name))
-            self.assertEqual(code, 0, said)
+            self.assertEqual(valid.faults("atom", self.path(name).read_bytes()), "")
         self.assertIn("<updated>2026-02-11T00:00:00Z</updated>", self.path("empty.atom.xml").read_text(encoding="utf-8"))
 
     def test_the_grammar_refuses_what_atom_forbids(self):
@@ -152,9 +141,7 @@ class FeedDocuments(unittest.TestCase):
                               ("<updated>2026-02-11T18:12:00Z</updated>", "<updated>yesterday</updated>"), ('type="text"', 'type="xhtml"')):
             with self.subTest(after):
                 self.assertIn(before, good)
-                bad = self.path("bad.xml")
-                bad.write_text(good.replace(before, after), encoding="utf-8")
-                self.assertNotEqual(xmllint("--relaxng", SCHEMAS / "atom.rng", bad)[0], 0)
+                self.assertNotEqual(valid.faults("atom", good.replace(before, after)), "")
 
     def test_each_entry_leads_to_its_cap_file(self):
         for language in ("en", "cy"):
