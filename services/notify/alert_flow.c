@@ -421,83 +421,23 @@ void alert_flow_callback(struct alert_flow *self, const struct callback_message 
 
 /* --- Redis and journal in step with the book --- */
 
-/* All records of one entry on their way to a new place. The flow owns it until they are there. */
-struct flow_carry {
-    struct flow_carry *next;
-    struct alert_flow *flow;
-    struct id id;
-    unsigned wanted;
-    unsigned done;
-    bool has_failed;
-    uint64_t first_sequence;
-};
-
-struct carried_record {
-    struct inbox_item item;
-    struct flow_carry *carry;
-    enum journal_outcome outcome;
-    uint64_t sequence;
-};
-
-static void carry_end_if_done(struct alert_flow *self, struct flow_carry *carry)
+static void on_moved(void *arg, const struct id *id, uint64_t old_sequence, uint64_t sequence)
 {
-    if (carry->done < carry->wanted)
-        return;
-    if (!carry->has_failed)
-        alert_book_moved(self->book, &carry->id, carry->first_sequence);
-    struct flow_carry **link = &self->carries;
-    while (*link != carry)
-        link = &(*link)->next;
-    *link = carry->next;
-    self->carrying--;
-    free(carry);
-}
-
-static void run_carried(struct inbox_item *item)
-{
-    struct carried_record *record = (struct carried_record *)item;
-    struct flow_carry *carry = record->carry;
-    struct alert_flow *self = carry->flow;
-    (void)pthread_mutex_lock(&self->lock);
-    carry->done++;
-    if (record->outcome != JOURNAL_STORED)
-        carry->has_failed = true;
-    else if (carry->first_sequence == 0)
-        carry->first_sequence = record->sequence;
-    carry_end_if_done(self, carry);
-    (void)pthread_mutex_unlock(&self->lock);
-    free(record);
-}
-
-static void on_carried(void *arg, enum journal_outcome outcome, uint64_t sequence)
-{
-    struct carried_record *record = calloc(1, sizeof *record);
-    if (!record)
-        abort();
-    *record = (struct carried_record){ .item = { .run = run_carried, .discard = discard_note },
-                                       .carry = arg,
-                                       .outcome = outcome,
-                                       .sequence = sequence };
-    inbox_post(record->carry->flow->options.inbox, &record->item);
+    struct alert_flow *self = arg;
+    (void)old_sequence;
+    alert_book_moved(self->book, id, sequence);
 }
 
 static void carry(struct alert_flow *self, const struct alert_entry *entry)
 {
     struct error err = { 0 };
-    struct flow_carry *carry = calloc(1, sizeof *carry);
-    if (!carry)
-        abort();
-    carry->flow = self;
-    carry->id = entry->id;
-    carry->next = self->carries;
-    self->carries = carry;
-    self->carrying++;
-    if (alert_journal_carry(self->options.journal, entry, clock_unix_ms(), on_carried, carry,
-                            &carry->wanted, &err) != 0) {
-        carry->has_failed = true;
+    struct carry *carry = carries_begin(&self->carries, &entry->id, entry->sequence);
+    unsigned records = 0;
+    int rc = alert_journal_carry(self->options.journal, entry, clock_unix_ms(), carries_stored,
+                                 carry, &records, &err);
+    if (rc != 0)
         flow_journal_refused(self, &err);
-    }
-    carry_end_if_done(self, carry); /* nothing was queued */
+    carries_queued(carry, records, rc == 0);
 }
 
 static int by_sequence(const void *a, const void *b)
@@ -548,7 +488,7 @@ void flow_keep_journal(struct alert_flow *self, int64_t now_ms)
         alert_book_forget(self->book, now_ms);
         self->forget_ms = now_ms + FORGET_PAUSE_MS;
     }
-    if (self->storing > 0 || self->carrying > 0)
+    if (self->storing > 0 || self->carries.count > 0)
         return;
     store_unstored(self);
     uint64_t needed = alert_book_needed_from(self->book, self->newest_sequence);
@@ -622,6 +562,9 @@ struct alert_flow *alert_flow_new(const struct alert_flow_options *options, stru
     }
     self->options = *options;
     (void)pthread_mutex_init(&self->lock, NULL); /* cannot fail without attributes */
+    self->carries = (struct carries){
+        .lock = &self->lock, .inbox = options->inbox, .moved = on_moved, .arg = self
+    };
     const struct alert_book_options book = { .ladder = options->ladder,
                                              .ladder_count = options->ladder_count,
                                              .has_second_path = options->has_second_path,
@@ -645,11 +588,7 @@ void alert_flow_destroy(struct alert_flow **self_p)
         self->waiters = waiter->next;
         free(waiter);
     }
-    while (self->carries) {
-        struct flow_carry *carry = self->carries;
-        self->carries = carry->next;
-        free(carry);
-    }
+    carries_clear(&self->carries);
     alert_book_destroy(&self->book);
     (void)pthread_mutex_destroy(&self->lock);
     free(self);

@@ -8,6 +8,7 @@
 
 #include "notify/alert_flow.h"
 #include "notify/answer.h"
+#include "notify/carries.h"
 #include "notify/standing_test.h"
 #include "notify/unclassified_rate.h"
 
@@ -55,8 +56,7 @@ struct alert_flow {
     struct unclassified_rate unclassified;
     uint64_t newest_sequence; /* journal records up to here are in the book */
     size_t storing;           /* alert records on their way to the disk */
-    struct flow_carry *carries;
-    size_t carrying;
+    struct carries carries;
     int64_t forget_ms;
     int64_t journal_alarmed_ms;
     bool has_journal_alarmed;

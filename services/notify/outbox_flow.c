@@ -686,6 +686,9 @@ struct outbox_flow *outbox_flow_new(const struct outbox_flow_options *options, s
     const struct outward_config *config = options->config;
     self->options = *options;
     (void)pthread_mutex_init(&self->lock, NULL); /* cannot fail without attributes */
+    self->carries = (struct carries){
+        .lock = &self->lock, .inbox = options->inbox, .moved = outflow_moved, .arg = self
+    };
     const struct outbox_book_options book = {
         .urgent_share_percent = config->urgent_share_percent,
         .unknown_after_ms = (int64_t)config->unknown_after_s * 1000,
@@ -712,7 +715,7 @@ void outbox_flow_destroy(struct outbox_flow **self_p)
     struct outbox_flow *self = *self_p;
     if (!self)
         return;
-    outflow_drop_carries(self);
+    carries_clear(&self->carries);
     outbox_book_destroy(&self->book);
     (void)pthread_mutex_destroy(&self->lock);
     free(self);

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "notify/carries.h"
 #include "notify/outbox_book.h"
 #include "notify/outbox_flow.h"
 #include "notify/outbox_plan.h"
@@ -42,8 +43,7 @@ struct outbox_flow {
     struct outbox_metrics metrics;
     uint64_t newest_sequence; /* journal records up to here are in the book */
     size_t storing;           /* accepted records on their way to the disk */
-    struct outbox_carry *carries;
-    size_t carrying;
+    struct carries carries;
     int64_t forget_ms;
     int64_t token_ms;
     int64_t journal_alarmed_ms;
@@ -83,7 +83,8 @@ void outflow_tell(struct outbox_flow *self, const struct outbox_tell *tell);
 void outflow_keep_journal(struct outbox_flow *self, int64_t now_ms);
 void outflow_not_journalled(struct outbox_flow *self, const struct error *err);
 int outflow_replay(struct outbox_flow *self, struct error *err);
-void outflow_drop_carries(struct outbox_flow *self);
+/* For the carries: an item is where its records are now. */
+void outflow_moved(void *arg, const struct id *id, uint64_t old_sequence, uint64_t sequence);
 
 /* outbox_view.c */
 void outflow_metrics_init(struct outbox_flow *self);

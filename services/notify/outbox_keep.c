@@ -35,7 +35,6 @@ struct kept_note {
     struct inbox_item item_in;
     struct outbox_flow *flow;
     struct outbox_item *item;
-    struct outbox_carry *carry;
     enum journal_outcome outcome;
     uint64_t sequence;
 };
@@ -167,74 +166,24 @@ void outflow_tell(struct outbox_flow *self, const struct outbox_tell *tell)
 
 /* --- carrying forward --- */
 
-/* All records of one item on their way to a new place. The flow owns it until they are there. */
-struct outbox_carry {
-    struct outbox_carry *next;
-    struct outbox_flow *flow;
-    struct outbox_item *item;
-    uint64_t old_sequence;
-    unsigned wanted;
-    unsigned done;
-    bool has_failed;
-    uint64_t first_sequence;
-};
-
-static void end_if_done(struct outbox_flow *self, struct outbox_carry *carry)
+void outflow_moved(void *arg, const struct id *id, uint64_t old_sequence, uint64_t sequence)
 {
-    if (carry->done < carry->wanted)
-        return;
-    if (!carry->has_failed && carry->item->sequence == carry->old_sequence)
-        carry->item->sequence = carry->first_sequence;
-    struct outbox_carry **link = &self->carries;
-    while (*link != carry)
-        link = &(*link)->next;
-    *link = carry->next;
-    self->carrying--;
-    free(carry);
+    struct outbox_flow *self = arg;
+    struct outbox_item *item = outbox_book_find(self->book, id);
+    if (item && item->sequence == old_sequence)
+        item->sequence = sequence;
 }
 
-static void run_carried(struct inbox_item *item_in)
-{
-    struct kept_note *note = (struct kept_note *)item_in;
-    struct outbox_flow *self = note->flow;
-    struct outbox_carry *carry = note->carry;
-    (void)pthread_mutex_lock(&self->lock);
-    carry->done++;
-    if (note->outcome != JOURNAL_STORED)
-        carry->has_failed = true;
-    else if (carry->first_sequence == 0)
-        carry->first_sequence = note->sequence;
-    end_if_done(self, carry);
-    (void)pthread_mutex_unlock(&self->lock);
-    free(note);
-}
-
-static void on_carried(void *arg, enum journal_outcome outcome, uint64_t sequence)
-{
-    struct outbox_carry *carry = arg;
-    struct kept_note *note = note_new(carry->flow, carry->item, run_carried);
-    note->carry = carry;
-    on_kept(note, outcome, sequence);
-}
-
-static void carry(struct outbox_flow *self, struct outbox_item *item)
+static void carry(struct outbox_flow *self, const struct outbox_item *item)
 {
     struct error err = { 0 };
-    struct outbox_carry *carry = calloc(1, sizeof *carry);
-    if (!carry)
-        abort();
-    carry->flow = self;
-    carry->item = item;
-    carry->old_sequence = item->sequence;
-    carry->next = self->carries;
-    self->carries = carry;
-    self->carrying++;
-    if (outbox_journal_carry(self->options.journal, item, on_carried, carry, &carry->wanted,
-                             &err) != 0) {
-        carry->has_failed = true;
+    struct carry *carry = carries_begin(&self->carries, &item->id, item->sequence);
+    unsigned records = 0;
+    int rc =
+        outbox_journal_carry(self->options.journal, item, carries_stored, carry, &records, &err);
+    if (rc != 0)
         outflow_not_journalled(self, &err);
-    }
-    end_if_done(self, carry); /* nothing was queued */
+    carries_queued(carry, records, rc == 0);
 }
 
 /* Items at rest alone: what is written of one under way would come after what it says. */
@@ -276,7 +225,7 @@ void outflow_keep_journal(struct outbox_flow *self, int64_t now_ms)
         self->options.failed(self->options.arg, &err);
         return;
     }
-    if (self->storing > 0 || self->carrying > 0)
+    if (self->storing > 0 || self->carries.count > 0)
         return;
     if (now_ms >= self->forget_ms) {
         outbox_book_forget(self->book, now_ms);
@@ -291,15 +240,6 @@ void outflow_keep_journal(struct outbox_flow *self, int64_t now_ms)
         pinned >
             CARRY_SLACK_RECORDS + CARRY_SLACK_PER_ITEM * (uint64_t)outbox_book_known(self->book))
         carry_oldest(self, stats.newest_sequence - pinned / 2);
-}
-
-void outflow_drop_carries(struct outbox_flow *self)
-{
-    while (self->carries) {
-        struct outbox_carry *carry = self->carries;
-        self->carries = carry->next;
-        free(carry);
-    }
 }
 
 /* --- at start --- */
