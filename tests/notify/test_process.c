@@ -16,8 +16,9 @@
 #include "courier.h"
 #include "fake_dispatch.h"
 #include "process.h"
+#include "side_by_side.h"
 
-enum { LONG_MS = 20000 };
+enum { LONG_MS = 20000, AT_ONCE = 6 };
 
 struct fixture {
     struct fake_dispatch *dispatch;
@@ -495,5 +496,5 @@ int main(void)
         T(the_standing_test_goes_out_and_comes_back),
         T(what_cannot_be_read_still_reaches_dispatch),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return side_by_side(tests, sizeof tests / sizeof tests[0], AT_ONCE);
 }

@@ -18,8 +18,9 @@
 #include "process.h"
 #include "redis_server.h"
 #include "sample.h"
+#include "side_by_side.h"
 
-enum { LONG_MS = 30000 };
+enum { LONG_MS = 30000, AT_ONCE = 6 };
 
 struct fixture {
     struct redis_server *redis;
@@ -503,6 +504,9 @@ static void one_started_after_redis_was_emptied_waits_for_those_it_knew(void **s
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(one_that_lives_keeps_its_alerts), /* the longest first */
+        T(one_that_told_and_never_comes_back_leaves_its_ladder_to_another),
+        T(what_one_that_never_comes_back_could_not_tell_another_tells),
         T(from_the_stream_to_dispatch_and_its_state_back),
         T(provisional_and_stream_are_one_alert),
         T(a_digest_speaks_for_its_members_in_redis),
@@ -510,14 +514,11 @@ int main(void)
         T(redis_dies_and_comes_back_and_alerts_go_on),
         T(killed_before_it_acknowledged_the_stream_it_reads_again),
         T(an_old_alert_told_elsewhere_that_grew_since_is_told),
-        T(one_that_told_and_never_comes_back_leaves_its_ladder_to_another),
-        T(what_one_that_never_comes_back_could_not_tell_another_tells),
-        T(one_that_lives_keeps_its_alerts),
         T(a_callback_at_the_wrong_replica_reaches_the_right_one),
         T(nobody_knows_the_alert_of_a_callback),
         T(the_desk_takes_an_alert),
         T(an_emptied_redis_is_rebuilt_quietly),
         T(one_started_after_redis_was_emptied_waits_for_those_it_knew),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return side_by_side(tests, sizeof tests / sizeof tests[0], AT_ONCE);
 }
