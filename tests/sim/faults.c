@@ -213,6 +213,8 @@ static void fault_dispatch(struct world *world)
 
 static void cause_one(struct world *world)
 {
+    if (world->has_restless_rules && world_dice(world, 2))
+        world->rules_edition = (uint8_t)world_dice(world, 2);
     if (world->favourite < REDIS_FAULTS && world_dice(world, 3) == 0) {
         redis_fault(world, world->favourite);
         return;

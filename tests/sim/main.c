@@ -51,6 +51,7 @@ static const char *const mutant_names[] = {
     [MUTANT_TOKEN_IN_KEY] = "token-in-key",
     [MUTANT_MARK_WITHOUT_BEAT] = "mark-without-beat",
     [MUTANT_BREAK_IS_DEATH] = "break-is-death",
+    [MUTANT_MARK_OF_ANOTHER_PAST] = "mark-of-another-past",
 };
 
 static const char usage_text[] =
@@ -63,7 +64,8 @@ static const char usage_text[] =
     "  --seed N       runs one\n"
     "  --trace        and tells what happens in it\n"
     "  --mutant NAME  runs a variant broken on purpose: mark-without-history,\n"
-    "                 no-fence, token-in-key, mark-without-beat, break-is-death\n"
+    "                 no-fence, token-in-key, mark-without-beat, break-is-death,\n"
+    "                 mark-of-another-past\n"
     "  --catch        succeeds when a seed fails, and stops there\n";
 
 static bool parse_seeds(const char *text, struct settings *out)

@@ -78,7 +78,7 @@ static void make_event(struct world *world, int64_t received_ms)
         .received_ms = received_ms,
     };
     event->severity[0] = event->severity[1] = choose_severity(world);
-    if (world_dice(world, 10) == 0)
+    if (world->has_restless_rules || world_dice(world, 10) == 0)
         event->severity[1] = choose_severity(world);
     event->id.bytes[0] = MARKER;
     event->id.bytes[1] = (uint8_t)(number >> 8);

@@ -187,8 +187,18 @@ static struct sim_record *record_at(struct sim_ingest *self, uint64_t sequence)
     return NULL;
 }
 
+/* A note may be lost at any time: it went with a group whose sync failed, or was never written. */
+static bool is_note_lost(const struct sim_ingest *self, const struct pending_note *pending)
+{
+    enum { NOTE_VERDICT = 3 };
+    return self->world->has_restless_rules && pending->note.kind == NOTE_VERDICT &&
+           world_dice(self->world, 3) == 0;
+}
+
 static void store_note(struct sim_ingest *self, const struct pending_note *pending)
 {
+    if (is_note_lost(self, pending))
+        return;
     struct sim_record *record = record_at(self, pending->sequence);
     if (!record)
         return;
@@ -615,6 +625,8 @@ void sim_ingest_packet(struct sim_ingest *self, enum port port, link_peer peer,
     if (self->world->mutant == MUTANT_MARK_WITHOUT_BEAT &&
         packet->kind_case == DESG__V1__PACKET__KIND_HISTORY) /* nor does ingest look at it */
         packet->history->mark_beat = self->progress.beat_at_hello;
+    if (self->world->mutant == MUTANT_MARK_OF_ANOTHER_PAST)
+        self->progress.firm = UINT64_MAX; /* whatever mark is found, the replay begins there */
     if (packet->kind_case == DESG__V1__PACKET__KIND_HISTORY)
         (void)source_progress_history(&self->progress, packet->history, now_ms(self));
     else if (packet->kind_case == DESG__V1__PACKET__KIND_MARKED)

@@ -9,7 +9,7 @@
 #include "sim_events.h"
 #include "sim_settings.h"
 
-enum { LOOK_US = 1000000 };
+enum { LOOK_US = 1000000, RESTLESS_EACH = 4 /* run */ };
 
 static struct world *make_world(const struct run_options *options)
 {
@@ -19,6 +19,8 @@ static struct world *make_world(const struct run_options *options)
     world->seed = options->seed;
     world->dice = options->seed * 0x2545f4914f6cdd1d + 1;
     world->mutant = options->mutant;
+    world->has_restless_rules =
+        options->seed % RESTLESS_EACH == 0 || options->mutant == MUTANT_MARK_OF_ANOTHER_PAST;
     world->is_traced = options->is_traced;
     world->metrics = options->metrics;
     world->tally = options->tally;

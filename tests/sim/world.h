@@ -31,7 +31,8 @@ enum mutant {
     MUTANT_NO_FENCE,
     MUTANT_TOKEN_IN_KEY,
     MUTANT_MARK_WITHOUT_BEAT,
-    MUTANT_BREAK_IS_DEATH
+    MUTANT_BREAK_IS_DEATH,
+    MUTANT_MARK_OF_ANOTHER_PAST
 };
 
 struct world;
@@ -123,6 +124,7 @@ struct world {
     int64_t tick_us;
     uint64_t favourite; /* a fault of Redis this run has more of than others */
     uint8_t rules_edition;
+    bool has_restless_rules; /* they change often, and many a verdict is not kept */
     bool is_dispatch_away;
     struct process processes[PROCESSES_MAX];
     size_t process_count;
