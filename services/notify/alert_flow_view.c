@@ -5,6 +5,7 @@
 
 #include "clock/clock.h"
 #include "notify/alert_flow_inside.h"
+#include "notify/status_json.h"
 
 static struct counter *attempts_counter(struct metrics *metrics, enum alert_path path,
                                         enum answer answer)
@@ -72,29 +73,23 @@ void flow_show(struct alert_flow *self, int64_t now_ms)
     gauge_set(self->metrics.oldest_unaccepted_seconds, counts.oldest_unaccepted_ms / 1000);
 }
 
-static void put(json_t *object, const char *name, json_t *value)
-{
-    if (!value || json_object_set_new(object, name, value) != 0)
-        abort();
-}
-
 static json_t *describe_path(const struct alert_flow *self, enum alert_path path)
 {
     const char *state = alert_book_is_broken(self->book, path) ? "down" : "up";
     if (path == ALERT_PATH_SECOND && !self->options.has_second_path)
         state = "not configured";
     json_t *shown = json_object();
-    put(shown, "state", json_string(state));
-    put(shown, "last_error", json_string(self->paths[path].last_error));
+    status_put(shown, "state", json_string(state));
+    status_put(shown, "last_error", json_string(self->paths[path].last_error));
     return shown;
 }
 
 static json_t *describe_test(const struct standing_test *test)
 {
     json_t *shown = json_object();
-    put(shown, "is_on", json_boolean(test->interval_ms != 0));
-    put(shown, "is_failed", json_boolean(test->is_failed));
-    put(shown, "came_back_at_ms", json_integer(test->came_back_unix_ms));
+    status_put(shown, "is_on", json_boolean(test->interval_ms != 0));
+    status_put(shown, "is_failed", json_boolean(test->is_failed));
+    status_put(shown, "came_back_at_ms", json_integer(test->came_back_unix_ms));
     return shown;
 }
 
@@ -103,15 +98,15 @@ void alert_flow_describe(struct alert_flow *self, json_t *detail)
     struct alert_counts counts;
     (void)pthread_mutex_lock(&self->lock);
     alert_book_count(self->book, clock_monotonic_ms(), &counts);
-    put(detail, "alerts_known", json_integer((json_int_t)counts.known));
-    put(detail, "alerts_open", json_integer((json_int_t)counts.open));
-    put(detail, "alerts_unaccepted", json_integer((json_int_t)counts.unaccepted));
-    put(detail, "alerts_unacknowledged", json_integer((json_int_t)counts.unacknowledged));
-    put(detail, "alerts_unstored", json_integer((json_int_t)counts.unstored));
-    put(detail, "oldest_unaccepted_ms", json_integer(counts.oldest_unaccepted_ms));
-    put(detail, "dispatch", describe_path(self, ALERT_PATH_FIRST));
-    put(detail, "second_path", describe_path(self, ALERT_PATH_SECOND));
-    put(detail, "standing_test", describe_test(&self->test));
+    status_put(detail, "alerts_known", json_integer((json_int_t)counts.known));
+    status_put(detail, "alerts_open", json_integer((json_int_t)counts.open));
+    status_put(detail, "alerts_unaccepted", json_integer((json_int_t)counts.unaccepted));
+    status_put(detail, "alerts_unacknowledged", json_integer((json_int_t)counts.unacknowledged));
+    status_put(detail, "alerts_unstored", json_integer((json_int_t)counts.unstored));
+    status_put(detail, "oldest_unaccepted_ms", json_integer(counts.oldest_unaccepted_ms));
+    status_put(detail, "dispatch", describe_path(self, ALERT_PATH_FIRST));
+    status_put(detail, "second_path", describe_path(self, ALERT_PATH_SECOND));
+    status_put(detail, "standing_test", describe_test(&self->test));
     (void)pthread_mutex_unlock(&self->lock);
 }
 
@@ -125,18 +120,19 @@ static json_t *show_alert(const struct alert_entry *entry)
     id_text(entry->id.bytes, id);
     const struct alert_send *raised = &entry->sends[ALERT_RAISED];
     json_t *shown = json_object();
-    put(shown, "alert", json_string(id));
-    put(shown, "kind", json_string(kinds[entry->kind]));
-    put(shown, "state",
-        json_string(entry->is_escalated ? "escalated" : alert_state_name(entry->state)));
-    put(shown, "opened_at_ms", json_integer(entry->opened_unix_ms));
-    put(shown, "failures", json_integer(raised->failures));
-    put(shown, "steps_taken", json_integer(entry->steps_taken));
-    put(shown, "is_second_path_accepted", json_boolean(entry->sends[ALERT_SECOND].is_accepted));
-    put(shown, "is_journalled", json_boolean(entry->storage == ALERT_STORED));
+    status_put(shown, "alert", json_string(id));
+    status_put(shown, "kind", json_string(kinds[entry->kind]));
+    status_put(shown, "state",
+               json_string(entry->is_escalated ? "escalated" : alert_state_name(entry->state)));
+    status_put(shown, "opened_at_ms", json_integer(entry->opened_unix_ms));
+    status_put(shown, "failures", json_integer(raised->failures));
+    status_put(shown, "steps_taken", json_integer(entry->steps_taken));
+    status_put(shown, "is_second_path_accepted",
+               json_boolean(entry->sends[ALERT_SECOND].is_accepted));
+    status_put(shown, "is_journalled", json_boolean(entry->storage == ALERT_STORED));
     if (entry->has_digest) {
         id_text(entry->digest_id.bytes, id);
-        put(shown, "digest", json_string(id));
+        status_put(shown, "digest", json_string(id));
     }
     return shown;
 }

@@ -21,6 +21,7 @@
 #include "notify/notify_config.h"
 #include "notify/outbound.h"
 #include "notify/outbox.h"
+#include "notify/status_json.h"
 #include "notify/stream.h"
 #include "outward/outward_config.h"
 #include "projector/projector.h"
@@ -670,31 +671,15 @@ static bool notifier_is_ready(void *arg)
     return !atomic_load(&self->is_draining);
 }
 
-static void put(json_t *object, const char *name, json_t *value)
-{
-    if (!value || json_object_set_new(object, name, value) != 0)
-        abort();
-}
-
 static void notifier_describe(void *arg, json_t *detail)
 {
     struct notifier *self = arg;
-    struct journal_stats stats;
-    alert_flow_describe(self->flow, detail);
-    journal_stats(self->journal, &stats);
-    json_t *journal = json_object();
-    put(journal, "state", json_string(journal_state_name(stats.state)));
-    put(journal, "oldest_sequence", json_integer((json_int_t)stats.oldest_sequence));
-    put(journal, "newest_sequence", json_integer((json_int_t)stats.newest_sequence));
-    put(journal, "released_sequence", json_integer((json_int_t)stats.released_sequence));
-    put(journal, "damaged_records", json_integer((json_int_t)stats.damaged_records));
-    put(detail, "journal", journal);
-    put(detail, "callback_port", json_integer(callback_server_port(self->callbacks)));
-    json_t *redis = json_object();
     char problem[PROBLEM_BYTES] = "";
-    put(redis, "state", json_string(stream_condition(self->stream, problem, sizeof problem)));
-    put(redis, "problem", json_string(problem));
-    put(detail, "redis", redis);
+    alert_flow_describe(self->flow, detail);
+    status_put_journal(detail, self->journal);
+    status_put(detail, "callback_port", json_integer(callback_server_port(self->callbacks)));
+    const char *redis = stream_condition(self->stream, problem, sizeof problem);
+    status_put_redis(detail, redis, problem);
     projector_describe(self->projector, detail);
     if (self->outbox)
         outbox_describe(self->outbox, detail);

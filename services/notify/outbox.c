@@ -15,6 +15,7 @@
 #include "notify/outbox_flow.h"
 #include "notify/outbox_journal.h"
 #include "notify/outbox_places.h"
+#include "notify/status_json.h"
 #include "projector/projector.h"
 #include "unpack/unpack.h"
 
@@ -451,32 +452,15 @@ bool outbox_is_drained(struct outbox *self)
     return atomic_load(&self->has_left);
 }
 
-static void put(json_t *object, const char *name, json_t *value)
-{
-    if (!value || json_object_set_new(object, name, value) != 0)
-        abort();
-}
-
 void outbox_describe(struct outbox *self, json_t *detail)
 {
-    struct journal_stats stats;
     char problem[PROBLEM_BYTES] = "";
     json_t *outbox = json_object();
     outbox_flow_describe(self->flow, outbox);
-    journal_stats(self->journal, &stats);
-    json_t *journal = json_object();
-    put(journal, "state", json_string(journal_state_name(stats.state)));
-    put(journal, "oldest_sequence", json_integer((json_int_t)stats.oldest_sequence));
-    put(journal, "newest_sequence", json_integer((json_int_t)stats.newest_sequence));
-    put(journal, "released_sequence", json_integer((json_int_t)stats.released_sequence));
-    put(journal, "damaged_records", json_integer((json_int_t)stats.damaged_records));
-    put(outbox, "journal", journal);
-    put(outbox, "state", json_string(atomic_load(&self->is_dead) ? "dead" : "running"));
-    json_t *redis = json_object();
-    put(redis, "state",
-        json_string(outbox_places_condition(self->places, problem, sizeof problem)));
-    put(redis, "problem", json_string(problem));
-    put(outbox, "redis", redis);
+    status_put_journal(outbox, self->journal);
+    status_put(outbox, "state", json_string(atomic_load(&self->is_dead) ? "dead" : "running"));
+    const char *redis = outbox_places_condition(self->places, problem, sizeof problem);
+    status_put_redis(outbox, redis, problem);
     projector_describe(self->projector, outbox);
-    put(detail, "outbox", outbox);
+    status_put(detail, "outbox", outbox);
 }

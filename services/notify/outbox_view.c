@@ -8,6 +8,7 @@
 #include "clock/clock.h"
 #include "log/log.h"
 #include "notify/outbox_flow_inside.h"
+#include "notify/status_json.h"
 
 enum { TOKEN_PAUSE_MS = 2000, BLOCKED_MAX = 32, FROZEN_WORTH_MS = 1500 };
 
@@ -173,43 +174,31 @@ void outflow_note_places(struct outbox_flow *self)
 
 /* --- status --- */
 
-static void put(json_t *object, const char *name, json_t *value)
-{
-    if (!value || json_object_set_new(object, name, value) != 0)
-        abort();
-}
-
-static void append(json_t *array, json_t *value)
-{
-    if (!value || json_array_append_new(array, value) != 0)
-        abort();
-}
-
 static json_t *describe_place(const struct outbox_place *place)
 {
     size_t waiting = 0;
     for (const struct outbox_item *item = place->first; item; item = item->next)
         waiting += item->stage != OUTBOX_OVER;
     json_t *shown = json_object();
-    put(shown, "owned", json_boolean(place->is_ours));
-    put(shown, "waiting", json_integer((json_int_t)waiting));
-    put(shown, "calls", json_integer(place->calls));
-    put(shown, "sent", json_integer((json_int_t)place->sent));
-    put(shown, "later", json_integer((json_int_t)place->later));
-    put(shown, "refused", json_integer((json_int_t)place->refused));
-    put(shown, "blocked", json_boolean(place->is_blocked));
-    put(shown, "down", json_boolean(outbox_rate_is_broken(&place->rate)));
+    status_put(shown, "owned", json_boolean(place->is_ours));
+    status_put(shown, "waiting", json_integer((json_int_t)waiting));
+    status_put(shown, "calls", json_integer(place->calls));
+    status_put(shown, "sent", json_integer((json_int_t)place->sent));
+    status_put(shown, "later", json_integer((json_int_t)place->later));
+    status_put(shown, "refused", json_integer((json_int_t)place->refused));
+    status_put(shown, "blocked", json_boolean(place->is_blocked));
+    status_put(shown, "down", json_boolean(outbox_rate_is_broken(&place->rate)));
     if (place->is_blocked)
-        put(shown, "problem", json_string(place->problem));
+        status_put(shown, "problem", json_string(place->problem));
     return shown;
 }
 
 static json_t *describe_blocked(const struct outbox_place *place)
 {
     json_t *shown = json_object();
-    put(shown, "place", json_string(place->name));
-    put(shown, "problem", json_string(place->problem));
-    put(shown, "since_ms", json_integer(place->blocked_unix_ms));
+    status_put(shown, "place", json_string(place->name));
+    status_put(shown, "problem", json_string(place->problem));
+    status_put(shown, "since_ms", json_integer(place->blocked_unix_ms));
     return shown;
 }
 
@@ -219,25 +208,26 @@ static json_t *describe_degraded(const struct outbox_flow *self, const struct ta
     json_t *words = json_array();
     const struct outbox_place *place = NULL;
     if (tally->unknown > 0)
-        append(words, json_sprintf("%zu sent or not, nobody knows: see desg unknown list",
-                                   tally->unknown));
+        status_append(words, json_sprintf("%zu sent or not, nobody knows: see desg unknown list",
+                                          tally->unknown));
     if (tally->frozen_until_unix_ms > 0) {
         char until[CLOCK_TEXT_BYTES];
         clock_format_rfc3339(tally->frozen_until_unix_ms, until);
-        append(words,
-               json_sprintf("frozen until %s: nothing scheduled or automatic goes out", until));
+        status_append(
+            words, json_sprintf("frozen until %s: nothing scheduled or automatic goes out", until));
     }
     for (size_t i = 0; (place = outbox_book_place_at(self->book, i)) != NULL; i++) {
         if (place->is_blocked)
-            append(words, json_sprintf("%s is blocked (%s): a person has to mend it", place->name,
-                                       place->problem));
+            status_append(words, json_sprintf("%s is blocked (%s): a person has to mend it",
+                                              place->name, place->problem));
         else if (outbox_rate_is_broken(&place->rate))
-            append(words, json_sprintf("%s does not answer: what waits for it goes out later",
-                                       place->name));
+            status_append(
+                words,
+                json_sprintf("%s does not answer: what waits for it goes out later", place->name));
     }
     if (self->has_journal_alarmed && clock_monotonic_ms() - self->journal_alarmed_ms < 60000)
-        append(words,
-               json_sprintf("the outbox journal takes nothing: nothing goes out but alerts"));
+        status_append(
+            words, json_sprintf("the outbox journal takes nothing: nothing goes out but alerts"));
     return words;
 }
 
@@ -252,21 +242,21 @@ void outbox_flow_describe(struct outbox_flow *self, json_t *detail)
     const struct outbox_place *place = NULL;
     for (unsigned class = 0; class < OUTBOX_CLASS_COUNT; class ++) {
         const char *name = outbox_class_name((enum outbox_class) class);
-        put(waiting, name, json_integer((json_int_t)tally.waiting[class]));
-        put(oldest, name, json_integer(tally.oldest_ms[class]));
+        status_put(waiting, name, json_integer((json_int_t)tally.waiting[class]));
+        status_put(oldest, name, json_integer(tally.oldest_ms[class]));
     }
     for (size_t i = 0; (place = outbox_book_place_at(self->book, i)) != NULL; i++) {
-        put(places, place->name, describe_place(place));
+        status_put(places, place->name, describe_place(place));
         if (place->is_blocked && json_array_size(blocked) < BLOCKED_MAX)
-            append(blocked, describe_blocked(place));
+            status_append(blocked, describe_blocked(place));
     }
-    put(detail, "waiting", waiting);
-    put(detail, "oldest_ms", oldest);
-    put(detail, "places", places);
-    put(detail, "blocked", blocked);
-    put(detail, "unknown", json_integer((json_int_t)tally.unknown));
-    put(detail, "frozen_until_ms", json_integer(tally.frozen_until_unix_ms));
-    put(detail, "degraded", describe_degraded(self, &tally));
+    status_put(detail, "waiting", waiting);
+    status_put(detail, "oldest_ms", oldest);
+    status_put(detail, "places", places);
+    status_put(detail, "blocked", blocked);
+    status_put(detail, "unknown", json_integer((json_int_t)tally.unknown));
+    status_put(detail, "frozen_until_ms", json_integer(tally.frozen_until_unix_ms));
+    status_put(detail, "degraded", describe_degraded(self, &tally));
     (void)pthread_mutex_unlock(&self->lock);
 }
 
@@ -296,16 +286,16 @@ static json_t *show_item(const struct outbox_item *item)
     char id[ID_TEXT_BYTES];
     id_text(item->id.bytes, id);
     json_t *shown = json_object();
-    put(shown, "item", json_string(id));
-    put(shown, "place", json_string(item->place->name));
-    put(shown, "kind", json_string(outbox_class_name(item->class)));
-    put(shown, "state", json_string(state_of(item)));
-    put(shown, "decided_at_ms", json_integer(item->decided_unix_ms));
-    put(shown, "part", json_integer(item->part));
-    put(shown, "parts", json_integer(item->parts));
-    put(shown, "tries", json_integer(item->failures));
-    put(shown, "error", json_string(item->error));
-    put(shown, "is_journalled", json_boolean(item->is_stored));
+    status_put(shown, "item", json_string(id));
+    status_put(shown, "place", json_string(item->place->name));
+    status_put(shown, "kind", json_string(outbox_class_name(item->class)));
+    status_put(shown, "state", json_string(state_of(item)));
+    status_put(shown, "decided_at_ms", json_integer(item->decided_unix_ms));
+    status_put(shown, "part", json_integer(item->part));
+    status_put(shown, "parts", json_integer(item->parts));
+    status_put(shown, "tries", json_integer(item->failures));
+    status_put(shown, "error", json_string(item->error));
+    status_put(shown, "is_journalled", json_boolean(item->is_stored));
     return shown;
 }
 
@@ -333,7 +323,7 @@ json_t *outbox_flow_list(struct outbox_flow *self, size_t limit)
                 open[count++] = item;
     qsort(open, count, sizeof(struct outbox_item *), by_age);
     for (size_t i = 0; i < count && i < limit; i++)
-        append(list, show_item(open[i]));
+        status_append(list, show_item(open[i]));
     (void)pthread_mutex_unlock(&self->lock);
     free(open);
     return list;
