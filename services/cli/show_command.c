@@ -119,15 +119,31 @@ static void print_receipt(const json_t *receipt)
     print_item(receipt);
 }
 
+/* Does it ask nothing of anybody: our own words come back, a sign of life, a reaction? */
+static bool is_beside(const json_t *event)
+{
+    static const char *const kinds[] = { "echo", "read", "reaction", "outcome" };
+    const char *kind = text_or(event, "kind", "");
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strcmp(kind, kinds[i]) == 0)
+            return true;
+    return false;
+}
+
 /* By the platforms' clocks what was delivered late stands further up: whoever answers names what
  * came last to us. */
 static void print_late(const json_t *conversation)
 {
     const json_t *events = json_object_get(conversation, "events");
-    size_t count = json_array_size(events);
-    const char *newest = count > 0 ? text_or(json_array_get(events, count - 1), "event", "") : "";
     const char *last = text_or(conversation, "last_event", "");
-    if (*last && strcmp(last, newest) != 0)
+    for (size_t i = json_array_size(events); *last && i-- > 0;) {
+        const json_t *event = json_array_get(events, i);
+        if (strcmp(text_or(event, "event", ""), last) == 0)
+            return;
+        if (!is_beside(event))
+            break;
+    }
+    if (*last)
         (void)printf("  came last, though not newest by its time: %s\n", last);
 }
 

@@ -350,6 +350,14 @@ bool outbox_plan_remove_instead(const struct outbox_way *way, struct outbox_plan
 
 /* --- may it be said now? --- */
 
+/* The window counts from when they wrote; a clock that is ahead wins nothing. */
+static int64_t receipted_unix_ms(const Desg__V1__ReceiptItem *item)
+{
+    return item->written_at_ms > 0 && item->written_at_ms < item->received_at_ms
+               ? item->written_at_ms
+               : item->received_at_ms;
+}
+
 int outbox_plan_window(const struct outbox_way *way, const Desg__V1__OutboxItem *item,
                        bool is_person_known, int64_t last_person_unix_ms, int64_t unix_ms,
                        bool *is_human_agent, struct error *err)
@@ -359,7 +367,7 @@ int outbox_plan_window(const struct outbox_way *way, const Desg__V1__OutboxItem 
     if (item->what_case == DESG__V1__OUTBOX_ITEM__WHAT_BROADCAST || (is_reply && !is_person_known))
         return 0; /* begun before: Redis has said so, and the platform judges for itself */
     if (!is_reply)
-        last_person_unix_ms = item->receipt->received_at_ms;
+        last_person_unix_ms = receipted_unix_ms(item->receipt);
     /* Only what a person wrote may bear the mark; a receipt is the machine's. */
     struct window window =
         window_of(way->config, way->account->channel, is_reply && way->account->has_human_agent,

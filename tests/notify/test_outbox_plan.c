@@ -225,6 +225,21 @@ static void a_receipt_never_bears_the_human_mark(void **state)
     assert_false(is_human);
 }
 
+static void a_receipts_window_counts_from_when_the_person_wrote(void **state)
+{
+    struct fixture *f = *state;
+    bool is_human = true;
+    struct outbox_way way = to_account(f, 0);
+    (void)plan_receipt(f, DESG__V1__LANGUAGE__LANGUAGE_EN);
+    f->receipt.written_at_ms = now - DAY_MS + HOUR_MS;
+    assert_int_equal(outbox_plan_window(&way, &f->item, false, 0, now, &is_human, &f->err), 0);
+    f->receipt.written_at_ms = now - DAY_MS - HOUR_MS; /* it was held up on its way to us */
+    assert_int_equal(outbox_plan_window(&way, &f->item, false, 0, now, &is_human, &f->err), -1);
+    f->receipt.received_at_ms = now - 2LL * DAY_MS;
+    f->receipt.written_at_ms = now + DAY_MS; /* their clock is ahead */
+    assert_int_equal(outbox_plan_window(&way, &f->item, false, 0, now, &is_human, &f->err), -1);
+}
+
 static void begun_before_a_restart_the_platform_judges_the_window(void **state)
 {
     struct fixture *f = *state;
@@ -434,6 +449,7 @@ int main(void)
         WITH(a_reply_at_an_outlet_is_refused),
         WITH(the_human_mark_is_for_a_person_between_a_day_and_a_week),
         WITH(a_receipt_never_bears_the_human_mark),
+        WITH(a_receipts_window_counts_from_when_the_person_wrote),
         WITH(begun_before_a_restart_the_platform_judges_the_window),
         WITH(a_receipt_speaks_the_language_of_the_message),
         WITH(of_a_sensitive_matter_it_says_nothing),

@@ -86,7 +86,23 @@ def test_what_was_delivered_late_stands_further_up_and_is_named(desk):
     assert f"came last, though not newest by its time: {shown['last_event']}" in desk.desg("show", conversation).stdout
     path = f"/v1/conversations/{conversation}/replies"
     assert desk.ask("POST", path, {"fence": fence, "text": TEXT, "last_event": first})[0] == 409
-    desk.wait_item(desk.say(conversation, TEXT, fence, last_event=shown["last_event"]), "sent")
+    item = desk.say(conversation, TEXT, fence, last_event=shown["last_event"])
+    desk.wait_item(item, "sent")
+    other = desk.receive(person="p9")
+    item = desk.say(other, TEXT)
+    wait_until(lambda: desk.item_now(item).get("echo"), 20, "our own words come back")
+    assert "came last" not in desk.desg("show", other).stdout
+
+
+@pytest.mark.parametrize("desk", [receipts_on()], indirect=True)
+def test_a_receipt_keeps_to_the_window_from_when_the_person_wrote(desk):
+    """Held up at the platform for longer than its window: the machine may not write any more, and never with the human tag."""
+    late = desk.receive(person="p90", hours_ago=25.0)
+    soon = desk.receive(person="p91", hours_ago=20.0)
+    wait_until(lambda: desk.json("show", soon)["receipt"]["state"] == "sent", 20, "a receipt within the window")
+    wait_until(lambda: desk.json("show", late)["receipt"]["state"] == "refused", 20, "none outside it")
+    assert [entry["person"] for entry in desk.sent_to("facebook")] == [desk.json("show", soon)["events"][0]["person"]]
+    assert not desk.waiting("task"), "nobody has to see to it"
 
 
 def test_at_send_time_it_is_checked_again(desk):
