@@ -138,6 +138,16 @@ int store_alert_ack(struct store *self, const char *const *stream_ids, size_t co
  * numbers of the ladder and of alert.updated: what store_orphans goes by. Numbers never fall. */
 int store_alert_state(struct store *self, const struct id *alert, const char *state,
                       const json_t *fields, struct error *err) MUST_USE;
+struct store_alert_change {
+    struct id alert;
+    const char *state;
+    const json_t *fields;
+};
+/* The same for up to STORE_APPLY_MAX changes, in order, in one call. *refused: how many of them
+ * name no state; the others are in Redis under history. */
+int store_alert_states(struct store *self, const struct store_alert_change *changes, size_t count,
+                       size_t *refused, char history[static STORE_HISTORY_BYTES],
+                       struct error *err) MUST_USE;
 enum { STORE_SILENT_MAX = 64 };
 /* Puts the open alerts of sources that are silent into the stream again, each once, marked
  * is_taken_over: one replica gets each. Looks at a few hundred alerts from *cursor on (0 first),

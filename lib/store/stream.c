@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "alert/alert.h"
+#include "store/call.h"
 #include "store/internal.h"
 #include "store/plan.h"
 
@@ -165,31 +166,53 @@ int store_alert_ack(struct store *self, const char *const *stream_ids, size_t co
     return 0;
 }
 
+static int add_change(struct call *call, const struct store_alert_change *change, struct error *err)
+{
+    char text[ID_TEXT_BYTES];
+    const char *key = NULL;
+    json_t *value = NULL;
+    id_text(change->alert.bytes, text);
+    call_text(call, text);
+    call_text(call, change->state);
+    call_format(call, "%zu", 2 * json_object_size(change->fields));
+    json_object_foreach((json_t *)change->fields, key, value)
+    {
+        if (!json_is_string(value))
+            return error_set(err, ERROR_INVALID, "fields of an alert's state: all strings");
+        call_text(call, key);
+        call_bytes(call, json_string_value(value), json_string_length(value));
+    }
+    return 0;
+}
+
+int store_alert_states(struct store *self, const struct store_alert_change *changes, size_t count,
+                       size_t *refused, char history[static STORE_HISTORY_BYTES], struct error *err)
+{
+    assert(self && changes && count >= 1 && count <= STORE_APPLY_MAX && refused);
+    AUTO(call_free) struct call *call = call_new(self, "alert_states");
+    call_format(call, "%lld", store_tombstone_days(self->queues) * 24LL * 3600);
+    for (size_t i = 0; i < count; i++)
+        if (add_change(call, &changes[i], err) != 0)
+            return -1;
+    AUTO(store_reply_free) redisReply *reply = call_send(self, call, count + 1, history, err);
+    if (!reply)
+        return -1;
+    *refused = 0;
+    for (size_t i = 0; i < count; i++)
+        *refused += strcmp(store_text(reply->element[i + 1]), "refused") == 0;
+    return 0;
+}
+
 int store_alert_state(struct store *self, const struct id *alert, const char *state,
                       const json_t *fields, struct error *err)
 {
-    assert(self && alert && state);
-    char text[ID_TEXT_BYTES], keep_s[24];
-    id_text(alert->bytes, text);
-    (void)snprintf(keep_s, sizeof keep_s, "%lld", store_tombstone_days(self->queues) * 24LL * 3600);
-    const char *args[STORE_FUNCTION_ARGS_MAX] = { text, state, keep_s };
-    size_t count = 3;
-    const char *key = NULL;
-    json_t *value = NULL;
-    json_object_foreach((json_t *)fields, key, value)
-    {
-        if (!json_is_string(value) || count + 2 > STORE_FUNCTION_ARGS_MAX)
-            return error_set(err, ERROR_INVALID,
-                             "fields of an alert's state: at most %d texts, all strings",
-                             (STORE_FUNCTION_ARGS_MAX - 3) / 2);
-        args[count++] = key;
-        args[count++] = json_string_value(value);
-    }
-    AUTO(store_reply_free)
-    redisReply *reply = store_call(self, "alert_state", args, count, 2, NULL, err);
-    if (!reply)
+    assert(alert && state);
+    const struct store_alert_change change = { *alert, state, fields };
+    char history[STORE_HISTORY_BYTES];
+    size_t refused = 0;
+    if (store_alert_states(self, &change, 1, &refused, history, err) != 0)
         return -1;
-    if (strcmp(store_text(reply->element[1]), "refused") == 0)
+    if (refused > 0)
         return error_set(err, ERROR_INVALID,
                          "'%.32s' is no state of an alert: write open, accepted, escalated, "
                          "acknowledged or resolved",

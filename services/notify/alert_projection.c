@@ -164,23 +164,69 @@ static struct saying saying_of(const Desg__V1__AlertFact *fact, int64_t stored_a
     }
 }
 
-static int say(struct store *store, const struct id *alert, const struct saying *saying,
-               struct error *err)
+/* What is said next, in one call. */
+struct changes {
+    struct store *store;
+    struct store_alert_change items[STORE_APPLY_MAX]; /* fields owned */
+    size_t count;
+    bool is_begun; /* history is that of what was sent */
+    char *history;
+};
+
+static void forget_changes(struct changes *self)
 {
-    struct error why = { 0 };
-    if (store_alert_state(store, alert, saying->state, saying->fields, &why) == 0 ||
-        why.kind == ERROR_INVALID) /* refused for good: no reason to hold up the others */
-        return 0;
-    *err = why;
-    return -1;
+    for (size_t i = 0; i < self->count; i++)
+        json_decref((json_t *)self->items[i].fields);
+    self->count = 0;
 }
 
-static int say_all(const struct alert_projection *self, struct store *store,
+static int send_changes(struct changes *self, struct error *err)
+{
+    char history[STORE_HISTORY_BYTES];
+    size_t refused = 0; /* for good: no reason to hold up the others */
+    if (self->count == 0)
+        return 0;
+    if (store_alert_states(self->store, self->items, self->count, &refused, history, err) != 0)
+        return -1;
+    forget_changes(self);
+    /* A history never comes back: the same all along is the one that has it all. */
+    if (self->is_begun && strcmp(history, self->history) != 0)
+        return error_set(err, ERROR_UNAVAILABLE, "Redis changed while states were written");
+    memcpy(self->history, history, sizeof history);
+    self->is_begun = true;
+    return 0;
+}
+
+static int say(struct changes *self, const struct id *alert, const struct saying *saying,
+               json_t *fields, struct error *err)
+{
+    if (self->count == STORE_APPLY_MAX && send_changes(self, err) != 0)
+        return -1;
+    self->items[self->count++] =
+        (struct store_alert_change){ *alert, saying->state, json_incref(fields) };
+    return 0;
+}
+
+static int say_of_members(struct changes *changes, const struct id *digest,
+                          const struct id *members, size_t count, const struct saying *saying,
+                          struct error *err)
+{
+    char text[ID_TEXT_BYTES];
+    int rc = 0;
+    json_t *fields = json_copy(saying->fields);
+    id_text(digest->bytes, text);
+    put_word(fields, "digest_id", text);
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = say(changes, &members[i], saying, fields, err);
+    json_decref(fields);
+    return rc;
+}
+
+static int say_all(const struct alert_projection *self, struct changes *changes,
                    const struct saying *saying, struct error *err)
 {
     struct id alert;
     struct id members[ALERT_PROJECTION_MEMBERS_MAX];
-    char digest[ID_TEXT_BYTES];
     memcpy(alert.bytes, saying->id->data, ID_BYTES);
     if (saying->role) {
         char own[ID_TEXT_BYTES];
@@ -188,19 +234,13 @@ static int say_all(const struct alert_projection *self, struct store *store,
         put_word(saying->fields, saying->role, own);
     }
     put_time(saying->fields, saying->at_field, saying->at_ms);
-    if (say(store, &alert, saying, err) != 0)
+    if (say(changes, &alert, saying, saying->fields, err) != 0)
         return -1;
     size_t count = self->members(self->arg, &alert, members);
-    id_text(alert.bytes, digest);
-    if (count > 0)
-        put_word(saying->fields, "digest_id", digest);
-    for (size_t i = 0; i < count; i++)
-        if (say(store, &members[i], saying, err) != 0)
-            return -1;
-    return 0;
+    return count > 0 ? say_of_members(changes, &alert, members, count, saying, err) : 0;
 }
 
-static int apply_record(const struct alert_projection *self, struct store *store,
+static int apply_record(const struct alert_projection *self, struct changes *changes,
                         const struct journal_record *record, struct error *err)
 {
     Desg__V1__AlertFact *fact =
@@ -210,7 +250,7 @@ static int apply_record(const struct alert_projection *self, struct store *store
     struct saying saying = saying_of(fact, record->stored_at_ms);
     int rc = 0;
     if (saying.id && saying.id->len == ID_BYTES)
-        rc = say_all(self, store, &saying, err);
+        rc = say_all(self, changes, &saying, err);
     json_decref(saying.fields);
     desg__v1__alert_fact__free_unpacked(fact, NULL);
     return rc;
@@ -219,18 +259,12 @@ static int apply_record(const struct alert_projection *self, struct store *store
 int alert_projection_apply(void *arg, struct store *store, const struct journal_record *records,
                            size_t count, char history[STORE_HISTORY_BYTES], struct error *err)
 {
-    const struct alert_projection *self = arg;
-    char before[STORE_HISTORY_BYTES];
-    struct store_mark mark;
-    if (store_hello(store, &self->source, &mark, before, err) != 0)
-        return -1;
-    for (size_t i = 0; i < count; i++)
-        if (apply_record(self, store, &records[i], err) != 0)
-            return -1;
-    /* A history never comes back: the same before and after is the one that has it all. */
-    if (store_hello(store, &self->source, &mark, history, err) != 0)
-        return -1;
-    if (strcmp(before, history) != 0)
-        return error_set(err, ERROR_UNAVAILABLE, "Redis changed while states were written");
-    return 0;
+    struct changes changes = { .store = store, .history = history };
+    int rc = 0;
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = apply_record(arg, &changes, &records[i], err);
+    if (rc == 0)
+        rc = send_changes(&changes, err);
+    forget_changes(&changes);
+    return rc;
 }

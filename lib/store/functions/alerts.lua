@@ -134,34 +134,52 @@ local function desg_alert_ack(keys, args)
   return { history(), redis.call('XDEL', stream, unpack(args)) }
 end
 
--- The state only moves forward; one that is finished is kept for keep_s.
-local function advance_alert(prefix, alert, state, keep_s)
+-- Writes changed, fields and values, with the state, which only moves forward; an alert that is finished is
+-- kept for keep_s.
+local function advance_alert(prefix, alert, state, keep_s, changed)
   local key, wanted = prefix .. 'alert:' .. alert, STATE_ORDER[state]
-  if wanted < (STATE_ORDER[redis.call('HGET', key, 'state') or ''] or 0) then
-    return
+  local is_forward = wanted >= (STATE_ORDER[redis.call('HGET', key, 'state') or ''] or 0)
+  if is_forward then
+    changed[#changed + 1] = 'state'
+    changed[#changed + 1] = state
   end
-  redis.call('HSET', key, 'state', state)
-  if wanted >= STATE_ORDER.acknowledged then
+  if #changed > 0 then
+    redis.call('HSET', key, unpack(changed))
+  end
+  if is_forward and wanted >= STATE_ORDER.acknowledged then
     redis.call('ZREM', prefix .. 'alerts-open', alert)
     redis.call('EXPIRE', key, keep_s)
   end
 end
 
--- ARGV: alert, state, seconds to keep a finished one, then fields and values. Fields are always
--- written, but some numbers never fall.
-local function desg_alert_state(keys, args)
-  local key = keys[1] .. 'alert:' .. args[1]
-  if not STATE_ORDER[args[2]] then
-    return { history(), 'refused', 'no such state' }
-  end
-  for i = 4, #args - 1, 2 do
+-- Of the fields and values from args[from] to args[to] those to be written: all, but some numbers never fall.
+local function changed_fields(key, args, from, to)
+  local changed = {}
+  for i = from, to, 2 do
     local stood = NEVER_FALLS[args[i]] and (tonumber(redis.call('HGET', key, args[i]) or nil) or 0)
     if not stood or (tonumber(args[i + 1]) or 0) > stood then
-      redis.call('HSET', key, args[i], args[i + 1])
+      changed[#changed + 1] = args[i]
+      changed[#changed + 1] = args[i + 1]
     end
   end
-  advance_alert(keys[1], args[1], args[2], args[3])
-  return { history(), 'ok' }
+  return changed
+end
+
+-- ARGV: seconds to keep a finished one; then for each change alert, state, how many arguments follow, and these:
+-- fields and values. Answers history, then ok or refused for each.
+local function desg_alert_states(keys, args)
+  local answer, at = { history() }, 2
+  while at <= #args do
+    local alert, state, last = args[at], args[at + 1], at + 2 + tonumber(args[at + 2])
+    local is_state = STATE_ORDER[state] ~= nil
+    if is_state then
+      local changed = changed_fields(keys[1] .. 'alert:' .. alert, args, at + 3, last)
+      advance_alert(keys[1], alert, state, args[1], changed)
+    end
+    answer[#answer + 1] = is_state and 'ok' or 'refused'
+    at = last + 1
+  end
+  return answer
 end
 
 local function alert_row(prefix, id)

@@ -60,10 +60,8 @@ end
 
 -- A person took an alert as known to dispatch. Its event may come later, and finds it told.
 local function take_alert(ctx, f)
-  local key = ctx.prefix .. 'alert:' .. f.covered
-  redis.call('HSET', key, 'dispatcher', f.dispatcher, 'log_number', f.log_number, 'taken_by', f.agent, 'taken_at_ms',
-    string.format('%.0f', f.at))
-  advance_alert(ctx.prefix, f.covered, 'acknowledged', ctx.keep_s)
+  advance_alert(ctx.prefix, f.covered, 'acknowledged', ctx.keep_s, { 'dispatcher', f.dispatcher, 'log_number',
+    f.log_number, 'taken_by', f.agent, 'taken_at_ms', string.format('%.0f', f.at) })
 end
 
 -- A person took an event out of quarantine. It stays out, also if it is set aside after this.

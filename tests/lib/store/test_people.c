@@ -302,6 +302,46 @@ static void lists_show_what_waits_without_a_word_of_it(void **state)
     json_decref(json);
 }
 
+static void
+states_of_many_alerts_go_in_one_call_and_one_that_is_none_holds_up_no_other(void **state)
+{
+    struct fixture *f = *state;
+    struct sample sample = waiting(f, 1, 1, T0, URGENT);
+    struct sample other = waiting(f, 2, 2, T0, URGENT);
+    struct id alerts[] = { id_of_alert(sample.event_id.bytes), id_of_alert(other.event_id.bytes) };
+    json_t *two = json_pack("{s:s, s:s}", "updates", "2", "teller", "first");
+    json_t *one = json_pack("{s:s, s:s}", "updates", "1", "teller", "second");
+    struct store_alert_change changes[] = {
+        { alerts[0], "accepted", two },
+        { alerts[1], "invented", two },
+        { alerts[0], "open", one },
+        { alerts[1], "acknowledged", NULL },
+    };
+    char history[STORE_HISTORY_BYTES] = "";
+    size_t refused = 0;
+    struct error err = { 0 };
+    assert_int_equal(store_alert_states(f->store, changes, 4, &refused, history, &err), 0);
+    assert_int_equal(refused, 1);
+    assert_int_equal(strlen(history), STORE_HISTORY_BYTES - 1);
+    json_t *row = NULL;
+    assert_int_equal(store_alert_get(f->store, &alerts[0], &row, &err), 0);
+    assert_string_equal(json_string_value(json_object_get(row, "state")), "accepted");
+    assert_string_equal(json_string_value(json_object_get(row, "updates")), "2");
+    assert_string_equal(json_string_value(json_object_get(row, "teller")), "second");
+    json_decref(row);
+    assert_int_equal(store_alert_get(f->store, &alerts[1], &row, &err), 0);
+    assert_string_equal(json_string_value(json_object_get(row, "state")), "acknowledged");
+    assert_null(json_object_get(row, "teller"));
+    json_decref(row);
+    json_t *wrong = json_pack("{s:i}", "updates", 3);
+    changes[1] = (struct store_alert_change){ alerts[1], "open", wrong };
+    assert_int_equal(store_alert_states(f->store, changes, 2, &refused, history, &err), -1);
+    assert_int_equal(err.kind, ERROR_INVALID);
+    json_decref(wrong);
+    json_decref(two);
+    json_decref(one);
+}
+
 static void alerts_move_forward_only(void **state)
 {
     struct fixture *f = *state;
@@ -421,6 +461,7 @@ int main(void)
         T(a_close_may_name_an_echo_as_the_last_event_seen),
         T(a_new_event_reopens_a_closed_conversation_at_its_own_severity),
         T(lists_show_what_waits_without_a_word_of_it),
+        T(states_of_many_alerts_go_in_one_call_and_one_that_is_none_holds_up_no_other),
         T(alerts_move_forward_only),
         T(an_alert_is_as_restricted_as_its_conversation),
         T(the_stream_is_read_acknowledged_and_taken_over),
