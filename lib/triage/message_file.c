@@ -53,14 +53,14 @@ static bool take_truth(const json_t *row, enum message_truth *out)
         *out = json_is_true(value) ? MESSAGE_URGENT : MESSAGE_NOT_URGENT;
     else
         *out = MESSAGE_URGENT_UNKNOWN;
-    return json_is_boolean(value) || json_is_null(value);
+    return !value || json_is_boolean(value) || json_is_null(value);
 }
 
 static bool are_flags(const json_t *flags)
 {
     size_t index;
     const json_t *flag;
-    if (!json_is_array(flags) || json_array_size(flags) > MESSAGE_FLAGS_MAX)
+    if (json_array_size(flags) > MESSAGE_FLAGS_MAX)
         return false;
     json_array_foreach(flags, index, flag)
     {
@@ -84,15 +84,12 @@ static const char *take_optional(const json_t *row, struct labelled_message *out
     out->source = text_or_none(row, "source");
     if (!out->language || !out->category || !out->source)
         return "lang, category and source are texts: write \"lang\": \"en\"";
-    const json_t *restricted = json_object_get(row, "restricted");
-    out->restricted = json_string_value(restricted);
-    if (restricted && !json_is_null(restricted) &&
-        !(out->restricted && is_restricted_word(out->restricted)))
+    out->restricted = json_string_value(json_object_get(row, "restricted"));
+    if (out->restricted && !is_restricted_word(out->restricted))
         return "restricted is none, sexual-offence or intelligence";
-    out->flags = json_object_get(row, "flags");
-    if (json_is_null(out->flags))
-        out->flags = NULL;
-    if (out->flags && !are_flags(out->flags))
+    const json_t *flags = json_object_get(row, "flags");
+    out->flags = json_is_array(flags) ? flags : NULL;
+    if (out->flags && !are_flags(flags))
         return "flags is a list of at most 16 texts: write [] or [\"weapon\"]";
     return NULL;
 }
@@ -111,7 +108,7 @@ static const char *take_row(const json_t *row, struct labelled_message *out)
     out->text = json_string_value(text);
     out->text_bytes = json_string_length(text);
     if (!take_truth(row, &out->urgent))
-        return "urgent is missing or not a truth: write true, false, or null where nobody knows";
+        return "urgent is no truth: write true, false, or null where nobody knows";
     return take_optional(row, out);
 }
 

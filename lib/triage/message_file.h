@@ -1,8 +1,9 @@
 /* message_file - labelled messages for training and measuring: JSON Lines, one object each, with
  *   id, lang, text, urgent (true, false or null: nobody knows), category, source
  * and, as the set has them, restricted (none, sexual-offence, intelligence), flags, and members of
- * its own. A wrong line is told with file, line and what to write, counted, and passed over: text
- * is never repeated. Pure but for the reading. */
+ * its own. id and text must be there; what is left out is not known. A wrong line is told with
+ * file, line and what to write, counted, and passed over: text is never repeated. Pure but for the
+ * reading. */
 #ifndef DESG_TRIAGE_MESSAGE_FILE_H
 #define DESG_TRIAGE_MESSAGE_FILE_H
 
