@@ -4,17 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include <microhttpd.h>
-
-#include "admin/listen.h"
 #include "clock/clock.h"
+#include "fake_http.h"
 
-enum { REQUESTS_MAX = 4096, SCRIPTS_MAX = 32, BODY_MAX_BYTES = 1 << 20, HANG_MS = 20000 };
+enum { REQUESTS_MAX = 4096, SCRIPTS_MAX = 32, HANG_MS = 20000 };
 
 struct fake_dispatch {
-    struct MHD_Daemon *daemon;
+    struct fake_http *http; /* NULL: it is down */
     uint16_t port;
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t changed;
@@ -33,25 +30,10 @@ static void die(const char *why)
     abort();
 }
 
-struct upload {
-    size_t length;
-    char body[BODY_MAX_BYTES];
-};
-
-static struct timespec after_ms(int64_t ms)
-{
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t ns = until.tv_nsec + (ms % 1000) * 1000000;
-    until.tv_sec += ms / 1000 + ns / 1000000000;
-    until.tv_nsec = ns % 1000000000;
-    return until;
-}
-
 /* Holds the lock before and after. */
 static void hang(struct fake_dispatch *self)
 {
-    struct timespec until = after_ms(HANG_MS);
+    struct timespec until = fake_http_after_ms(HANG_MS);
     int rc = 0;
     while (!self->is_released && rc == 0)
         rc = pthread_cond_timedwait(&self->changed, &self->lock, &until);
@@ -91,7 +73,7 @@ static const char *header(struct MHD_Connection *connection, const char *name)
 }
 
 static struct fake_request *keep(struct fake_dispatch *self, struct MHD_Connection *connection,
-                                 const char *path, const struct upload *upload)
+                                 const char *path, const char *body, size_t length)
 {
     if (self->request_count == REQUESTS_MAX)
         die("too many requests");
@@ -104,12 +86,11 @@ static struct fake_request *keep(struct fake_dispatch *self, struct MHD_Connecti
                    header(connection, "X-Hub-Signature-256"));
     (void)snprintf(request->content_type, sizeof request->content_type, "%s",
                    header(connection, "Content-Type"));
-    request->body = malloc(upload->length + 1);
+    request->body = malloc(length + 1);
     if (!request->body)
         die("no memory");
-    memcpy(request->body, upload->body, upload->length);
-    request->body[upload->length] = '\0';
-    request->length = upload->length;
+    memcpy(request->body, body, length + 1);
+    request->length = length;
     request->at_ms = clock_monotonic_ms();
     (void)pthread_cond_broadcast(&self->changed);
     return request;
@@ -143,11 +124,13 @@ static enum MHD_Result answer(struct MHD_Connection *connection, const struct fa
     return rc;
 }
 
-static enum MHD_Result handle(struct fake_dispatch *self, struct MHD_Connection *connection,
-                              const char *path, const struct upload *upload)
+static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, const char *method,
+                              const char *path, const char *body, size_t length)
 {
+    struct fake_dispatch *self = arg;
+    (void)method;
     (void)pthread_mutex_lock(&self->lock);
-    struct fake_request *request = keep(self, connection, path, upload);
+    struct fake_request *request = keep(self, connection, path, body, length);
     struct fake_script script = next_script(self, path);
     bool takes = script.manner == FAKE_TAKE_HANG || script.manner == FAKE_HALF ||
                  (script.manner == FAKE_ANSWER && script.status == 202);
@@ -166,55 +149,10 @@ static enum MHD_Result handle(struct fake_dispatch *self, struct MHD_Connection 
     return answer(connection, &script);
 }
 
-static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *path,
-                                  const char *method, const char *version, const char *bytes,
-                                  size_t *length, void **state)
-{
-    (void)method;
-    (void)version;
-    struct upload *upload = *state;
-    if (!upload) {
-        upload = malloc(sizeof *upload);
-        if (!upload)
-            die("no memory");
-        upload->length = 0;
-        *state = upload;
-        return MHD_YES;
-    }
-    if (*length == 0)
-        return handle(arg, connection, path, upload);
-    if (upload->length + *length > BODY_MAX_BYTES)
-        die("body too large");
-    memcpy(upload->body + upload->length, bytes, *length);
-    upload->length += *length;
-    *length = 0;
-    return MHD_YES;
-}
-
-static void on_completed(void *arg, struct MHD_Connection *connection, void **state,
-                         enum MHD_RequestTerminationCode code)
-{
-    (void)arg;
-    (void)connection;
-    (void)code;
-    free(*state);
-}
-
 void fake_dispatch_up(struct fake_dispatch *self)
 {
-    char address[32];
-    struct error err = { 0 };
-    (void)snprintf(address, sizeof address, "127.0.0.1:%u", self->port);
-    int listener = listen_tcp(address, &self->port, &err);
-    if (listener < 0)
-        die(err.text);
     self->is_released = false;
-    self->daemon = MHD_start_daemon(
-        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL,
-        NULL, on_request, self, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, NULL, MHD_OPTION_END);
-    if (!self->daemon)
-        die("cannot listen");
+    self->http = fake_http_start(&self->port, handle, self);
 }
 
 void fake_dispatch_release(struct fake_dispatch *self)
@@ -228,9 +166,7 @@ void fake_dispatch_release(struct fake_dispatch *self)
 void fake_dispatch_down(struct fake_dispatch *self)
 {
     fake_dispatch_release(self);
-    if (self->daemon)
-        MHD_stop_daemon(self->daemon);
-    self->daemon = NULL;
+    fake_http_stop(&self->http);
 }
 
 struct fake_dispatch *fake_dispatch_new(void)
@@ -238,12 +174,8 @@ struct fake_dispatch *fake_dispatch_new(void)
     struct fake_dispatch *self = calloc(1, sizeof *self);
     if (!self)
         die("no memory");
-    pthread_condattr_t monotonic;
     (void)pthread_mutex_init(&self->lock, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&self->changed, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    fake_http_cond_init(&self->changed);
     fake_dispatch_up(self);
     return self;
 }
@@ -304,7 +236,7 @@ size_t fake_dispatch_count(struct fake_dispatch *self, const char *path, const c
 bool fake_dispatch_wait(struct fake_dispatch *self, const char *path, const char *key_end,
                         size_t count, int64_t timeout_ms)
 {
-    struct timespec until = after_ms(timeout_ms);
+    struct timespec until = fake_http_after_ms(timeout_ms);
     int rc = 0;
     (void)pthread_mutex_lock(&self->lock);
     while (count_locked(self, path, key_end) < count && rc == 0)

@@ -4,13 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include <microhttpd.h>
+#include "fake_http.h"
 
-#include "admin/listen.h"
-
-enum { REQUESTS_MAX = 4096, SCRIPTS_MAX = 64, BODY_MAX_BYTES = 1 << 18, HANG_MS = 30000 };
+enum { REQUESTS_MAX = 4096, SCRIPTS_MAX = 64, HANG_MS = 30000 };
 
 struct request {
     char method[8];
@@ -19,7 +16,7 @@ struct request {
 };
 
 struct fake_platform {
-    struct MHD_Daemon *daemon;
+    struct fake_http *http;
     uint16_t port;
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t changed;
@@ -35,21 +32,6 @@ static void die(const char *why)
 {
     (void)fprintf(stderr, "fake platform: %s\n", why);
     abort();
-}
-
-struct upload {
-    size_t length;
-    char body[BODY_MAX_BYTES];
-};
-
-static struct timespec after_ms(int64_t ms)
-{
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t ns = until.tv_nsec + (ms % 1000) * 1000000;
-    until.tv_sec += ms / 1000 + ns / 1000000000;
-    until.tv_nsec = ns % 1000000000;
-    return until;
 }
 
 static bool fits(const char *method, const char *path, const char *wanted, const char *end)
@@ -88,9 +70,11 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
     return rc;
 }
 
-static enum MHD_Result take(struct fake_platform *self, struct MHD_Connection *connection,
-                            const char *method, const char *path, const char *body)
+static enum MHD_Result take(void *arg, struct MHD_Connection *connection, const char *method,
+                            const char *path, const char *body, size_t length)
 {
+    struct fake_platform *self = arg;
+    (void)length;
     char made[96];
     (void)pthread_mutex_lock(&self->lock);
     if (self->request_count == REQUESTS_MAX)
@@ -103,7 +87,7 @@ static enum MHD_Result take(struct fake_platform *self, struct MHD_Connection *c
     unsigned number = ++self->made;
     (void)pthread_cond_broadcast(&self->changed);
     if (script.manner == PLATFORM_TAKES_AND_HANGS) {
-        struct timespec until = after_ms(HANG_MS);
+        struct timespec until = fake_http_after_ms(HANG_MS);
         int rc = 0;
         while (!self->is_released && rc == 0)
             rc = pthread_cond_timedwait(&self->changed, &self->lock, &until);
@@ -118,58 +102,14 @@ static enum MHD_Result take(struct fake_platform *self, struct MHD_Connection *c
     return answer(connection, script.status, script.body ? script.body : "{}", script.retry_after);
 }
 
-static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *path,
-                                  const char *method, const char *version, const char *bytes,
-                                  size_t *length, void **state)
-{
-    (void)version;
-    struct upload *upload = *state;
-    if (!upload) {
-        *state = upload = calloc(1, sizeof *upload);
-        return upload ? MHD_YES : MHD_NO;
-    }
-    if (*length > 0) {
-        if (upload->length + *length >= BODY_MAX_BYTES)
-            die("a body is too long");
-        memcpy(upload->body + upload->length, bytes, *length);
-        upload->length += *length;
-        *length = 0;
-        return MHD_YES;
-    }
-    return take(arg, connection, method, path, upload->body);
-}
-
-static void on_completed(void *arg, struct MHD_Connection *connection, void **state,
-                         enum MHD_RequestTerminationCode code)
-{
-    (void)arg;
-    (void)connection;
-    (void)code;
-    free(*state);
-    *state = NULL;
-}
-
 struct fake_platform *fake_platform_new(void)
 {
     struct fake_platform *self = calloc(1, sizeof *self);
-    struct error err = { 0 };
-    pthread_condattr_t monotonic;
     if (!self)
         die("no memory");
     (void)pthread_mutex_init(&self->lock, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&self->changed, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
-    int listener = listen_tcp("127.0.0.1:0", &self->port, &err);
-    if (listener < 0)
-        die(err.text);
-    self->daemon = MHD_start_daemon(
-        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL,
-        NULL, on_request, self, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, NULL, MHD_OPTION_END);
-    if (!self->daemon)
-        die("cannot listen");
+    fake_http_cond_init(&self->changed);
+    self->http = fake_http_start(&self->port, take, self);
     return self;
 }
 
@@ -187,7 +127,7 @@ void fake_platform_destroy(struct fake_platform **self_p)
     if (!self)
         return;
     fake_platform_release(self);
-    MHD_stop_daemon(self->daemon);
+    fake_http_stop(&self->http);
     for (size_t i = 0; i < self->request_count; i++)
         free(self->requests[i].body);
     (void)pthread_cond_destroy(&self->changed);
@@ -229,7 +169,7 @@ size_t fake_platform_count(struct fake_platform *self, const char *method, const
 bool fake_platform_wait(struct fake_platform *self, const char *method, const char *path_end,
                         size_t count, int64_t timeout_ms)
 {
-    struct timespec until = after_ms(timeout_ms);
+    struct timespec until = fake_http_after_ms(timeout_ms);
     int rc = 0;
     (void)pthread_mutex_lock(&self->lock);
     while (count_locked(self, method, path_end) < count && rc == 0)
