@@ -81,8 +81,8 @@ int side_by_side(const struct CMUnitTest *tests, size_t count, size_t at_once)
     int failed = 0;
     if (!children)
         die("calloc");
-    if (wanted && atoi(wanted) > 0)
-        at_once = (size_t)atoi(wanted);
+    if (wanted && strtoul(wanted, NULL, 10) > 0)
+        at_once = strtoul(wanted, NULL, 10);
     for (size_t begun = 0, over = 0; over < count;) {
         if (begun < count && begun - over < at_once) {
             begin(&children[begun], &tests[begun]);
