@@ -10,6 +10,7 @@ import time
 
 AGENTS = ("agent-1", "agent-2")
 WRITER, APPROVER = "comms-1", "comms-2"
+COMMS = "comms"  # their role
 HOUR_MS = 3600 * 1000
 ANSWERS = {
     "en": "Thank you for telling us. An officer has read your message and we will be in touch. Ref. {number}.",
@@ -99,7 +100,7 @@ class Day:
         self.faults = []
         self.is_over = threading.Event()
         self.agents = [Person(desk, name, "agent,supervisor,restricted") for name in AGENTS]
-        self.writer, self.approver = (Person(desk, name, "comms") for name in (WRITER, APPROVER))
+        self.writer, self.approver = (Person(desk, name, COMMS) for name in (WRITER, APPROVER))
         self.threads = [threading.Thread(target=self._answer_people, args=(agent,), daemon=True) for agent in self.agents]
         self.threads.append(threading.Thread(target=self._publish, daemon=True))
 

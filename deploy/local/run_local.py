@@ -65,7 +65,9 @@ def say_where(desk):
           f"http://127.0.0.1:{desk.ports['feed']}/")
     print(f"  desk API          curl --unix-socket {desk.run_directory}/desk.api -H \"Authorization: Bearer "
           f"$(cat {shown(desk.token_path('control-room'))})\" http://desk/v1/queues")
-    print(f"  desg command      in another shell: . {shown(desk.state / 'env')} && desg status\n", flush=True)
+    print(f"  desg command      in another shell: . {shown(desk.state / 'env')} && desg status")
+    print(f"  for broadcasts    desg broadcast … --agent {day_out.WRITER} writes and publishes, --agent {day_out.APPROVER} approves\n",
+          flush=True)
 
 
 def progress_line(done, total):
@@ -206,6 +208,8 @@ def main(argv):
         if arguments.once:
             code = play_once(desk, arguments.seed)
         else:
+            for name in (day_out.WRITER, day_out.APPROVER):
+                desk.admit(name, day_out.COMMS)
             say_where(desk)
             code = idle(desk) if arguments.no_sample else play_paced(desk, arguments.seed, arguments.minutes)
     except suite_module.AlreadyRunning as busy:

@@ -31,7 +31,7 @@ static int fail(const struct api_client *desk, const struct error *err)
     const json_t *problems = desk ? json_object_get(api_client_problem(desk), "problems") : NULL;
     size_t index;
     const json_t *problem;
-    if (json_array_size(problems) < 2)
+    if (json_array_size(problems) == 0)
         return command_fail(err);
     (void)fprintf(stderr, "desg: it is not fit to go out:\n");
     json_array_foreach(problems, index, problem)(void)

@@ -186,6 +186,18 @@ def test_a_schedule_is_written_approved_and_read_with_desg(desk, state):
     assert len(desk.took("page")) == 1 and desk.shown(broadcast)["scheduled_version"] == 0
 
 
+def test_the_desg_command_says_what_is_wrong_even_if_it_is_one_thing(desk, tmp_path):
+    file = tmp_path / "closure.json"
+    file.write_text(json.dumps(day_out.broadcast(day_out.CLOSURE)), "utf-8")
+    desk.token(COMMS)
+    for words, told in ((("--outlet", "nowhere"), "outlets[0] is not in the configuration"), (("--urgency", "Tomorrow"), "urgency"),
+                        (("--text-en", "word " * 80), "outlet 'x'"),
+                        (("--polygon", "51.80,-3.1 51.82,-3.08 51.82,-3.1 51.80,-3.08"), "polygon"),
+                        (("--polygon", "51.80,-3.1 51.82,-3.08 51.82,-3.1 51.80,-3.08 51.80,-3.1"), "polygon")):
+        done = desk.desg("broadcast", "draft", "--file", str(file), "--agent", COMMS, *words)
+        assert done.returncode == 65 and told in done.stderr, (words, done.stderr)
+
+
 def test_slow_and_dead_outlets_hold_up_nobody(desk):
     desk.outlets.control("x-post", hang=True)
     desk.outlets.control("subscriber", hang=True)
