@@ -3,8 +3,10 @@
  *
  * Bounds, by -D: INGESTS, EVENTS (each ingest's journal holds so many), FAULTS, WINDOW, BIRTHS.
  * With -D LIVENESS: faults end, and all is applied and marked.
+ * With -D VERDICTS: rules change, and no verdict that was noted may be missing behind a mark.
  * Broken on purpose, by -D: NO_HISTORY_CHECK, NO_FENCE, KEY_TOKEN, NO_QUOTE, NO_BIRTH,
- * TRUST_ANY_BIRTH, COUNTS_AT_ONCE, NO_FIRST_MARK. Each must give a counterexample. */
+ * TRUST_ANY_BIRTH, COUNTS_AT_ONCE, NO_FIRST_MARK, TRUST_ANY_PAST. Each must give a
+ * counterexample. */
 
 #ifndef INGESTS
 #define INGESTS 1
@@ -34,6 +36,9 @@ typedef Node {
     byte data[INGESTS]; /* bits of events applied */
     byte mark[INGESTS];
     byte birth[INGESTS]; /* of the mark: which MARK its line began with */
+#ifdef VERDICTS
+    byte raised[INGESTS]; /* bits of events whose verdict is that of the stricter rules */
+#endif
     byte history;        /* master_replid */
     bool is_master;      /* believes so: takes writes */
 };
@@ -66,6 +71,11 @@ typedef Ingest {
     byte birth_at_hello;
     byte started_at; /* births given before this start */
 
+#ifdef VERDICTS
+    byte noted;  /* bits: the journal has the stricter verdict */
+    byte judged; /* bits: the Done on its way tells it */
+    byte began;  /* the birth under which the last history began */
+#endif
     byte answer[EVENTS]; /* the history a Done of it tells; NONE: no Done on its way */
 
     bool is_told; /* History on its way; of several HELLOs only the newest one's counts */
@@ -139,6 +149,10 @@ inline rewind_to(i, to_history, to_mark)
     :: else -> break
     od;
     at = 0
+#ifdef VERDICTS
+    ;
+    I.judged = 0
+#endif
 #endif
 }
 
@@ -151,6 +165,14 @@ inline rewind_to(i, to_history, to_mark)
 #endif
 
 #define MARK_OF(by_mark) (by_mark == NONE -> 0 : by_mark - 1)
+
+/* replay_from(): a mark that was not stored since the last history began tells of another past.
+ * (There is no time here, so what is released is nothing.) */
+#if defined VERDICTS && !defined TRUST_ANY_PAST
+#define REPLAY_FROM(i, by_mark, by_birth) (by_birth == I.began -> MARK_OF(by_mark) : 0)
+#else
+#define REPLAY_FROM(i, by_mark, by_birth) MARK_OF(by_mark)
+#endif
 
 /* custody_history() and source_progress_history() */
 inline take_history(i, by_history, by_mark, by_birth)
@@ -171,7 +193,7 @@ inline take_history(i, by_history, by_mark, by_birth)
     :: by_mark == NONE || by_history != I.history || by_mark - 1 < I.marked_at_hello ||
        !IS_TRUSTED(i, by_birth) ->
         I.candidate = by_history;
-        I.candidate_mark = MARK_OF(by_mark);
+        I.candidate_mark = REPLAY_FROM(i, by_mark, by_birth);
         I.history = NONE
 #endif
     :: else
@@ -186,6 +208,9 @@ inline take_marked(i)
     find_done_through(i);
     if
     :: I.is_stored && I.candidate != NONE && I.marked_history == I.candidate ->
+#ifdef VERDICTS
+        I.began = I.marked_birth;
+#endif
         rewind_to(i, I.marked_history, I.marked_sequence)
     :: else ->
         if
@@ -244,7 +269,11 @@ proctype TakeDone(byte i; byte event)
         I.answer[event] != NONE ->
         d_step {
             if
-            :: I.answer[event] == I.history -> I.done = I.done | BIT(event)
+            :: I.answer[event] == I.history ->
+                I.done = I.done | BIT(event);
+#ifdef VERDICTS
+                I.noted = I.noted | (I.judged & BIT(event))
+#endif
             :: else
             fi;
             I.answer[event] = NONE
@@ -356,6 +385,9 @@ proctype Mishap(byte i)
             I.quoted = NONE;
             I.birth = NONE;
             I.birth_at_hello = NONE;
+#ifdef VERDICTS
+            I.began = NONE;
+#endif
             I.started_at = births
         }
     }
@@ -386,13 +418,31 @@ inline choose_master()
 proctype Apply(byte i; byte event)
 {
     byte n;
+#ifdef VERDICTS
+    byte verdict;
+#endif
     do
     :: atomic {
         !(I.done & BIT(event)) && (I.answer[event] != NONE || HAS_ROOM(i)) &&
             !(is_calm && I.answer[event] != NONE) ->
         choose_master();
+#ifdef VERDICTS
+        if /* what is noted goes with it; else the rules of the day decide */
+        :: verdict = BIT(event)
+        :: !(I.noted & BIT(event)) -> verdict = 0
+        fi;
+#endif
         d_step {
             node[n].data[i] = node[n].data[i] | BIT(event);
+#ifdef VERDICTS
+            node[n].raised[i] = node[n].raised[i] | verdict;
+            if /* the verdict that stands */
+            :: node[n].history == I.history ->
+                I.judged = (I.judged & ~BIT(event)) | (node[n].raised[i] & BIT(event))
+            :: else
+            fi;
+            verdict = 0;
+#endif
             if
             :: node[n].history == I.history -> I.answer[event] = I.history
             :: else
@@ -468,6 +518,11 @@ proctype SetMark(byte i)
         choose_master();
         d_step {
             store_mark(I.newest);
+#ifdef VERDICTS
+            /* Nothing behind the first mark under a history is offered again. */
+            assert(!is_accepted || I.candidate == NONE || I.newest.history != I.candidate ||
+                   (I.noted & UP_TO(I.newest.sequence) & ~node[n].raised[i]) == 0);
+#endif
             I.is_marked = true;
             I.is_stored = is_accepted;
             I.marked_history = node[n].history;
@@ -501,6 +556,9 @@ inline copy(from, to)
         node[to].data[at] = node[from].data[at];
         node[to].mark[at] = node[from].mark[at];
         node[to].birth[at] = node[from].birth[at];
+#ifdef VERDICTS
+        node[to].raised[at] = node[from].raised[at];
+#endif
         at++
     :: else -> break
     od;
@@ -515,6 +573,9 @@ inline clear(n)
         node[n].data[at] = 0;
         node[n].mark[at] = NONE;
         node[n].birth[at] = NONE;
+#ifdef VERDICTS
+        node[n].raised[at] = 0;
+#endif
         at++
     :: else -> break
     od;
@@ -536,6 +597,9 @@ inline exchange(one, other)
         swap(node[one].data[at], node[other].data[at]);
         swap(node[one].mark[at], node[other].mark[at]);
         swap(node[one].birth[at], node[other].birth[at]);
+#ifdef VERDICTS
+        swap(node[one].raised[at], node[other].raised[at]);
+#endif
         at++
     :: else -> break
     od;
