@@ -201,7 +201,7 @@ int alert_journal_replay(struct journal *journal, struct alert_book *book, struc
                          int64_t now_ms, int64_t now_unix_ms, struct alert_replay *out,
                          struct error *err)
 {
-    struct replaying replaying = { book, known, now_ms, now_unix_ms, out };
     *out = (struct alert_replay){ 0 };
+    struct replaying replaying = { book, known, now_ms, now_unix_ms, out };
     return fact_journal_read(journal, apply, &replaying, err);
 }

@@ -153,7 +153,7 @@ static void apply(void *arg, const struct journal_record *record)
 int outbox_journal_replay(struct journal *journal, struct outbox_book *book, int64_t now_ms,
                           int64_t unix_ms, struct outbox_replayed *out, struct error *err)
 {
-    struct replaying replaying = { book, now_ms, unix_ms, out };
     *out = (struct outbox_replayed){ 0 };
+    struct replaying replaying = { book, now_ms, unix_ms, out };
     return fact_journal_read(journal, apply, &replaying, err);
 }
