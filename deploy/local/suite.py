@@ -318,7 +318,6 @@ class Suite:
                 "route_bulk_endpoints": [self.endpoint("route-bulk")],
                 "notify_endpoints": [self.endpoint("notify")],
                 "rules_directory": str(TOP / "services" / "classify" / "rules"),
-                "rules_cache": str((self.build / "rules.hsdb").absolute()),
             },
             "route": {
                 "admin_listen": "",

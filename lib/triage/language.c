@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <utf8proc.h>
+
+#include "triage/normalise.h"
+
 enum { WORDS_LOOKED_AT = 400, WORD_MAX_BYTES = 24, FOREIGN_WORDS_MIN = 2, UNKNOWN_WORDS_MIN = 12 };
 
 /* Sorted by bytes, for bsearch. Words that both languages write ("am", "at", "on", "plant") and
@@ -161,6 +165,15 @@ static void count_word(const char *word, size_t length, struct language_counts *
         counts->foreign += FOREIGN_WORDS_MIN;
 }
 
+static bool is_emoji(const char *word, size_t bytes)
+{
+    utf8proc_int32_t codepoint = 0;
+    return (unsigned char)*word >= 0xE0 &&
+           utf8proc_iterate((const utf8proc_uint8_t *)word, (utf8proc_ssize_t)bytes, &codepoint) >
+               0 &&
+           normalise_is_emoji(codepoint);
+}
+
 void language_count(const char *text, size_t length, struct language_counts *counts)
 {
     assert(text && counts);
@@ -168,7 +181,7 @@ void language_count(const char *text, size_t length, struct language_counts *cou
     while (text < end && counts->words < WORDS_LOOKED_AT) {
         const char *space = memchr(text, ' ', (size_t)(end - text));
         size_t bytes = (size_t)((space ? space : end) - text);
-        bool has_letter = bytes > 0 && (unsigned char)*text > '9';
+        bool has_letter = bytes > 0 && (unsigned char)*text > '9' && !is_emoji(text, bytes);
         if (has_letter) {
             char word[WORD_MAX_BYTES + 1];
             bytes = bytes > WORD_MAX_BYTES ? WORD_MAX_BYTES : bytes;

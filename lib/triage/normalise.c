@@ -14,8 +14,9 @@ struct normalised *normalised_new(struct error *err)
     if (self) {
         self->text = malloc(NORMALISE_WINDOW_BYTES + 1);
         self->origin = malloc(NORMALISE_WINDOW_BYTES * sizeof *self->origin);
+        self->is_cut = malloc(NORMALISE_WINDOW_BYTES * sizeof *self->is_cut);
     }
-    if (self && self->text && self->origin)
+    if (self && self->text && self->origin && self->is_cut)
         return self;
     normalised_destroy(&self);
     (void)error_set(err, ERROR_SYSTEM, "no memory for a window of text");
@@ -28,6 +29,7 @@ void normalised_destroy(struct normalised **self_p)
         return;
     free((*self_p)->text);
     free((*self_p)->origin);
+    free((*self_p)->is_cut);
     free(*self_p);
     *self_p = NULL;
 }
@@ -71,10 +73,24 @@ static size_t put_folded(int32_t codepoint, char *out)
     case UTF8PROC_CATEGORY_ME:
     case UTF8PROC_CATEGORY_CF:
         return 0;
+    case UTF8PROC_CATEGORY_SK:
+        if (codepoint >= 0x1F3FB && codepoint <= 0x1F3FF) /* skin tones */
+            return 0;
+        *out = ' ';
+        return 1;
     default:
         *out = ' ';
         return 1;
     }
+}
+
+bool normalise_is_emoji(int32_t codepoint)
+{
+    /* The blocks of pictographs and of miscellaneous symbols (Unicode 15, Blocks.txt), without the
+     * skin tones, which only colour the emoji before them, and without letters in frames. */
+    bool is_in_block = (codepoint >= 0x1F300 && codepoint <= 0x1FAFF) ||
+                       (codepoint >= 0x2600 && codepoint <= 0x27BF);
+    return is_in_block && utf8proc_category(codepoint) == UTF8PROC_CATEGORY_SO;
 }
 
 static size_t fold_wide(int32_t codepoint, char *out)
@@ -98,101 +114,134 @@ static size_t fold_wide(int32_t codepoint, char *out)
     return used;
 }
 
+/* A letter or digit in lower case, or a space. */
+static char fold_ascii(unsigned char byte)
+{
+    bool is_upper = byte >= 'A' && byte <= 'Z';
+    bool is_word = (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9');
+    if (is_upper)
+        return (char)(byte - 'A' + 'a');
+    return is_word ? (char)byte : ' ';
+}
+
 size_t normalise_codepoint(int32_t codepoint, char *out)
 {
     if (is_apostrophe(codepoint)) /* before decomposing: an acute accent would become a space */
         return 0;
+    if (normalise_is_emoji(codepoint))
+        return (size_t)utf8proc_encode_char(codepoint, (utf8proc_uint8_t *)out);
     if (codepoint >= 0x80)
         return fold_wide(codepoint, out);
-    bool is_upper = codepoint >= 'A' && codepoint <= 'Z';
-    bool is_word = is_upper || (codepoint >= 'a' && codepoint <= 'z') ||
-                   (codepoint >= '0' && codepoint <= '9');
-    *out = ' ';
-    if (is_word)
-        *out = (char)(is_upper ? codepoint - 'A' + 'a' : codepoint);
+    *out = fold_ascii((unsigned char)codepoint);
     return 1;
 }
 
 static void put(struct normalised *self, const char *bytes, size_t count, size_t from)
 {
     memcpy(self->text + self->length, bytes, count);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         self->origin[self->length + i] = (uint32_t)from;
+        self->is_cut[self->length + i] = false;
+    }
     self->length += count;
 }
 
-struct run { /* of one letter */
-    char bytes[NORMALISE_CODEPOINT_BYTES];
-    size_t bytes_count; /* 0: the last thing was no letter */
+struct run {         /* of one letter */
+    uint64_t letter; /* its bytes; 0: the last thing was no letter */
     size_t count;
 };
 
-/* How many of a letter that came three times or more stay. */
-static size_t run_limit(enum normalise_runs runs, char letter)
+/* What became more bytes than that is no letter that people draw out. */
+static uint64_t letter_of(const char *bytes, size_t count)
 {
-    bool is_often_double = letter == 'l' || letter == 's' || letter == 'f';
-    return runs == NORMALISE_RUNS_TWO || (runs == NORMALISE_RUNS_MIXED && is_often_double) ? 2 : 1;
+    uint64_t letter = 0;
+    if (count <= sizeof letter)
+        memcpy(&letter, bytes, count);
+    return letter;
 }
 
-static void put_letter(struct normalised *self, struct run *run, enum normalise_runs runs,
-                       const char *bytes, size_t count, size_t from)
+static void put_letter(struct normalised *self, struct run *run, const char *bytes, size_t count,
+                       size_t from)
 {
+    uint64_t letter = letter_of(bytes, count);
     bool is_digit = count == 1 && *bytes <= '9';
-    bool is_same = count == run->bytes_count && memcmp(bytes, run->bytes, count) == 0;
-    run->count = is_same ? run->count + 1 : 1;
-    run->bytes_count = is_digit ? 0 : count; /* 999 is a number, not a drawl */
-    memcpy(run->bytes, bytes, count);
-    if (run->count < 3) {
+    run->count = letter == run->letter && letter != 0 ? run->count + 1 : 1;
+    run->letter = is_digit ? 0 : letter; /* 999 is a number, not a drawl */
+    if (run->count < 3)
         put(self, bytes, count, from);
+    else if (count == 1)
+        self->is_cut[self->length - 1] = true;
+}
+
+static void put_gap(struct normalised *self, struct run *run, size_t from)
+{
+    run->letter = 0;
+    if (self->text[self->length - 1] != ' ')
+        put(self, " ", 1, from);
+}
+
+/* The short way, which most bytes go. */
+static void put_ascii(struct normalised *self, struct run *run, unsigned char byte, size_t from)
+{
+    char folded = fold_ascii(byte);
+    if (byte == '\'' || byte == '`')
+        return;
+    if (folded == ' ') {
+        put_gap(self, run, from);
         return;
     }
-    self->has_long_runs = true;
-    if (run->count == 3 && run_limit(runs, *bytes) == 1)
-        self->length -= count; /* the second, already there: "kill" alone keeps its two */
+    self->letters += folded > '9';
+    put_letter(self, run, &folded, 1, from);
 }
 
-static void put_codepoint(struct normalised *self, struct run *run, enum normalise_runs runs,
-                          int32_t codepoint, size_t from)
+static void put_codepoint(struct normalised *self, struct run *run, int32_t codepoint, size_t from)
 {
     char bytes[NORMALISE_CODEPOINT_BYTES];
     size_t count = normalise_codepoint(codepoint, bytes);
     if (count == 0)
         return;
+    if (codepoint >= 0x80 && normalise_is_emoji(codepoint)) {
+        put_gap(self, run, from);
+        put(self, bytes, count, from);
+        put_gap(self, run, from);
+        return;
+    }
     bool is_gap = memchr(bytes, ' ', count) != NULL;
     if (!is_gap) {
         bool is_digit = count == 1 && *bytes <= '9';
         self->letters += !is_digit;
         self->foreign_letters += codepoint >= LATIN_END && (unsigned char)*bytes >= 0x80;
-        put_letter(self, run, runs, bytes, count, from);
+        put_letter(self, run, bytes, count, from);
         return;
     }
-    run->bytes_count = 0;
+    run->letter = 0;
     for (size_t i = 0; i < count; i++) {
         if (bytes[i] != ' ' || self->text[self->length - 1] != ' ')
             put(self, bytes + i, 1, from);
     }
 }
 
-size_t normalise(struct normalised *self, const char *text, size_t length, size_t from,
-                 enum normalise_runs runs)
+size_t normalise(struct normalised *self, const char *text, size_t length, size_t from)
 {
     assert(self && (text || length == 0) && from <= length && length <= UINT32_MAX);
     self->length = self->letters = self->foreign_letters = 0;
-    self->has_long_runs = false;
     put(self, " ", 1, from);
-    struct run run = { .bytes_count = 0 };
+    struct run run = { 0 };
     size_t at = from;
     while (at < length && self->length < NORMALISE_WINDOW_BYTES - NORMALISE_CODEPOINT_BYTES - 1) {
-        utf8proc_int32_t codepoint = (unsigned char)text[at];
-        utf8proc_ssize_t step = 1;
-        if (codepoint >= 0x80)
-            step = utf8proc_iterate((const utf8proc_uint8_t *)text + at,
-                                    (utf8proc_ssize_t)(length - at), &codepoint);
+        if ((unsigned char)text[at] < 0x80) {
+            put_ascii(self, &run, (unsigned char)text[at], at);
+            at++;
+            continue;
+        }
+        utf8proc_int32_t codepoint = 0;
+        utf8proc_ssize_t step = utf8proc_iterate((const utf8proc_uint8_t *)text + at,
+                                                 (utf8proc_ssize_t)(length - at), &codepoint);
         if (step < 1) { /* not UTF-8: a gap, and try again at the next byte */
             step = 1;
             codepoint = ' ';
         }
-        put_codepoint(self, &run, runs, codepoint, at);
+        put_codepoint(self, &run, codepoint, at);
         at += (size_t)step;
     }
     if (self->text[self->length - 1] != ' ')

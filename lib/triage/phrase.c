@@ -2,11 +2,12 @@
 
 #include <assert.h>
 #include <stdint.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <utf8proc.h>
 
+#include "triage/forms.h"
 #include "triage/normalise.h"
 #include "triage/welsh.h"
 
@@ -19,9 +20,7 @@ struct parser {
     bool is_welsh;
     unsigned depth;
     bool is_group_attached[DEPTH_MAX + 1]; /* by depth: to the word before it */
-    unsigned parts;
-    char *out;
-    size_t used;
+    unsigned gaps;
     struct error *err;
 };
 
@@ -31,14 +30,29 @@ static int refuse(struct parser *self, const char *what)
                      self->at + 1, what);
 }
 
-static int emit(struct parser *self, const char *text)
+static int refuse_for_memory(struct parser *self)
 {
-    size_t length = strlen(text);
-    if (length >= PHRASE_REGEX_BYTES - self->used)
-        return refuse(self, "the phrase becomes too long: write two phrases");
-    memcpy(self->out + self->used, text, length + 1);
-    self->used += length;
-    return 0;
+    return error_set(self->err, ERROR_SYSTEM, "no memory for the phrases");
+}
+
+/* The forms so far, each followed by this text. */
+static int follow_text(struct parser *self, struct forms *forms, const char *text)
+{
+    struct forms next = { 0 };
+    if (forms_add(&next, text, strlen(text)) == 0 &&
+        forms_follow(forms, &next, "", PHRASE_FORMS_MAX) == 0)
+        return 0;
+    return refuse_for_memory(self);
+}
+
+/* … each followed by each of next, which is emptied. */
+static int follow(struct parser *self, struct forms *forms, struct forms *next, const char *between)
+{
+    bool is_too_many = forms->count * next->count > PHRASE_FORMS_MAX;
+    if (forms_follow(forms, next, between, PHRASE_FORMS_MAX) == 0)
+        return 0;
+    return is_too_many ? refuse(self, "the phrase becomes too long: write two phrases")
+                       : refuse_for_memory(self);
 }
 
 static char peek(const struct parser *self, size_t ahead)
@@ -66,40 +80,10 @@ static bool is_gap_sign(const struct parser *self)
     return peek(self, 0) == '.' && peek(self, 1) == '.' && peek(self, 2) == '.';
 }
 
-/* How far ahead the bracket that closes the one here stands; 0: none does. */
-static size_t find_close(const struct parser *self)
-{
-    unsigned depth = 0;
-    for (size_t i = 0; self->at + i < self->length; i++) {
-        if (peek(self, i) == '(')
-            depth++;
-        else if (peek(self, i) == ')')
-            depth--;
-        if (depth == 0)
-            return i;
-    }
-    return 0;
-}
-
-/* Whether a whole term is one group that may be missing: "(is)?" between spaces. */
-static bool is_lone_optional(const struct parser *self)
-{
-    size_t close = find_close(self);
-    return close > 0 && peek(self, close + 1) == '?' && ends_term(peek(self, close + 2));
-}
-
-/* Whether a term begins with words that may be missing: "(is)? " or "(is )?". */
-static bool starts_with_optional_words(const struct parser *self)
-{
-    size_t close = find_close(self);
-    return close > 0 && peek(self, close + 1) == '?' &&
-           (peek(self, close - 1) == ' ' || peek(self, close + 2) == ' ');
-}
-
-/* Folds the codepoint here. Returns its bytes in the phrase, or 0 if it is not a letter or digit of
- * the phrase language. */
+/* Folds the codepoint here: a letter or digit of the phrase language, or an emoji, which is a word
+ * of its own. Returns its bytes in the phrase, or 0 if it is neither. */
 static size_t read_letter(const struct parser *self,
-                          char folded[static NORMALISE_CODEPOINT_BYTES + 1])
+                          char folded[static NORMALISE_CODEPOINT_BYTES + 3])
 {
     utf8proc_int32_t codepoint = 0;
     utf8proc_ssize_t step =
@@ -107,7 +91,13 @@ static size_t read_letter(const struct parser *self,
                          (utf8proc_ssize_t)(self->length - self->at), &codepoint);
     if (step < 1)
         return 0;
-    size_t count = normalise_codepoint(codepoint, folded);
+    bool is_emoji = normalise_is_emoji(codepoint);
+    size_t count = normalise_codepoint(codepoint, folded + is_emoji);
+    if (is_emoji) {
+        folded[0] = folded[count + 1] = ' ';
+        folded[count + 2] = '\0';
+        return (size_t)step;
+    }
     folded[count] = '\0';
     bool is_plain = count > 0;
     for (size_t i = 0; i < count; i++)
@@ -136,16 +126,22 @@ static bool is_attached(const struct parser *self)
     return before != ' ';
 }
 
-static int parse_joint(struct parser *self, size_t bytes)
+/* May be a space in the text, or nothing. */
+static int parse_joint(struct parser *self, size_t bytes, struct forms *out)
 {
     bool is_inner = is_attached(self);
     self->at += bytes;
     if (!is_inner || ends_term(peek(self, 0)))
         return 0;
-    return emit(self, " ?");
+    struct forms next = { 0 };
+    if (forms_add(&next, "", 0) != 0 || forms_add(&next, " ", 1) != 0) {
+        forms_clear(&next);
+        return refuse_for_memory(self);
+    }
+    return follow(self, out, &next, "");
 }
 
-static int parse_mutating(struct parser *self)
+static int parse_mutating(struct parser *self, struct forms *out)
 {
     if (!self->is_welsh)
         return refuse(self, "~ is for Welsh: set the rule's language to cy or take it out");
@@ -155,7 +151,7 @@ static int parse_mutating(struct parser *self)
     self->at++;
     char word[WELSH_WORD_BYTES] = "";
     size_t length = 0;
-    char folded[NORMALISE_CODEPOINT_BYTES + 1];
+    char folded[NORMALISE_CODEPOINT_BYTES + 3];
     for (size_t step; (step = read_letter(self, folded)) > 0; self->at += step) {
         for (const char *letter = folded; *letter != '\0'; letter++) {
             if (length == WELSH_WORD_BYTES - 4)
@@ -165,158 +161,177 @@ static int parse_mutating(struct parser *self)
     }
     if (length < 2)
         return refuse(self, "~ needs a word of two letters or more after it, such as ~cyllell");
-    char forms[WELSH_FORMS_MAX][WELSH_WORD_BYTES];
-    size_t count = welsh_mutate(word, length, forms);
+    char mutated[WELSH_FORMS_MAX][WELSH_WORD_BYTES];
+    size_t count = welsh_mutate(word, length, mutated);
+    struct forms next = { 0 };
     for (size_t i = 0; i < count; i++) {
-        if (emit(self, i == 0 ? "(?:" : "|") != 0 || emit(self, forms[i]) != 0)
-            return -1;
+        if (forms_add(&next, mutated[i], strlen(mutated[i])) != 0) {
+            forms_clear(&next);
+            return refuse_for_memory(self);
+        }
     }
-    return emit(self, ")");
+    return follow(self, out, &next, "");
 }
 
-static int parse_star(struct parser *self, size_t letters)
+static int parse_star(struct parser *self, size_t letters, struct forms *out)
 {
+    static const char stem_end[] = { PHRASE_STEM_END, '\0' };
     if (letters < STEM_MIN_LETTERS)
         return refuse(self, "* needs at least three letters before it");
     self->at++;
     if (!ends_term(peek(self, 0)))
         return refuse(self, "* stands at the end of a word; write two words or another phrase");
-    return emit(self, "[^ 0-9]*");
+    return follow_text(self, out, stem_end);
 }
 
-static int parse_sequence(struct parser *self);
+static int parse_words(struct parser *self, struct forms *out);
 
-static int parse_alternative(struct parser *self, bool is_space_outside_before)
+/* A space before each form. */
+static int forms_lead(struct parser *self, struct forms *forms)
 {
-    if (peek(self, 0) == ' ') {
-        if (is_space_outside_before)
-            return refuse(self, "a space before and after the bracket: leave one out");
-        if (emit(self, " ") != 0)
-            return -1;
-        self->at++;
-    }
-    return parse_sequence(self);
+    struct forms lead = { 0 };
+    int rc =
+        forms_add(&lead, " ", 1) == 0 ? follow(self, &lead, forms, "") : refuse_for_memory(self);
+    forms_clear(forms);
+    *forms = lead;
+    return rc;
 }
 
-static int parse_group(struct parser *self)
+static int parse_alternative(struct parser *self, bool is_space_outside_before, struct forms *out)
 {
-    if (self->depth == DEPTH_MAX)
-        return refuse(self, "brackets inside brackets inside brackets: write two phrases");
+    bool is_space_first = peek(self, 0) == ' ';
+    if (is_space_first && is_space_outside_before)
+        return refuse(self, "a space before and after the bracket: leave one out");
+    self->at += is_space_first;
+    if (parse_words(self, out) != 0)
+        return -1;
+    return is_space_first ? forms_lead(self, out) : 0;
+}
+
+/* The alternatives between two brackets, each with the spaces at its ends. */
+static int parse_alternatives(struct parser *self, bool *is_space_last, struct forms *out)
+{
     bool is_after_space = previous(self) == ' ';
-    bool is_space_last = false;
     self->is_group_attached[self->depth + 1] = is_attached(self);
     self->depth++;
-    self->at++;
-    if (emit(self, "(?:") != 0)
-        return -1;
-    for (;;) {
-        if (parse_alternative(self, is_after_space) != 0)
-            return -1;
-        if (previous(self) == ' ') {
-            is_space_last = true;
-            if (emit(self, " ") != 0)
-                return -1;
+    do {
+        self->at++; /* past ( or | */
+        struct forms one = { 0 };
+        int rc = parse_alternative(self, is_after_space, &one);
+        if (rc == 0 && previous(self) == ' ') {
+            *is_space_last = true;
+            rc = follow_text(self, &one, " ");
         }
-        if (peek(self, 0) != '|')
-            break;
-        self->at++;
-        if (emit(self, "|") != 0)
-            return -1;
-    }
-    if (peek(self, 0) != ')')
-        return refuse(self, "a bracket is not closed: write )");
-    self->at++;
-    self->depth--;
-    bool is_optional = peek(self, 0) == '?';
-    self->at += is_optional;
-    if (is_space_last && ends_term(peek(self, 0)))
-        return refuse(self, "a space before and after the bracket: leave one out");
-    return emit(self, is_optional ? ")?" : ")");
-}
-
-/* Letters, groups, joints and * up to the next space: one word, or what is written like one. */
-static int parse_term(struct parser *self)
-{
-    size_t letters = 0;
-    size_t same = 0; /* text holds at most two of a letter in a row */
-    char last = '\0';
-    while (!ends_term(peek(self, 0))) {
-        char folded[NORMALISE_CODEPOINT_BYTES + 1];
-        size_t joint = joint_bytes(self);
-        size_t step = joint > 0 ? 0 : read_letter(self, folded);
-        int rc = 0;
-        if (step > 0) {
-            same = folded[0] == last ? same + 1 : 1;
-            last = folded[0];
-            bool is_left_out = same > 2 && (last < '0' || last > '9');
-            letters++;
-            self->at += step;
-            rc = is_left_out ? 0 : emit(self, folded);
-        } else if (joint > 0) {
-            rc = parse_joint(self, joint);
-        } else if (peek(self, 0) == '(') {
-            rc = parse_group(self);
-            letters = 0;
-        } else if (peek(self, 0) == '~') {
-            rc = parse_mutating(self);
-            letters = STEM_MIN_LETTERS;
-        } else if (peek(self, 0) == '*') {
-            rc = parse_star(self, letters);
-        } else if (peek(self, 0) == '?') {
-            return refuse(self, "? stands after a closing bracket: write (word)?");
-        } else {
-            return refuse(self, "this sign is not part of a phrase: write words, ( | ), ( )?, ..., "
-                                "word* or ~word; punctuation is a gap between words anyway");
-        }
+        if (rc == 0 && forms_unite(out, &one) != 0)
+            rc = refuse_for_memory(self);
+        forms_clear(&one);
         if (rc != 0)
             return -1;
-        if (step == 0)
-            last = '\0';
-    }
+    } while (peek(self, 0) == '|');
+    self->depth--;
     return 0;
 }
 
-static int parse_group(struct parser *self);
-
-/* Words that may be missing right after a gap are part of the gap: left in the expression they
- * would blur where the part begins. Returns how many words they may be, or -1. */
-static int skip_optional_words(struct parser *self)
+static int parse_group(struct parser *self, struct forms *out)
 {
-    int words = 0;
-    while (peek(self, 0) == ' ')
+    if (self->depth == DEPTH_MAX)
+        return refuse(self, "brackets inside brackets inside brackets: write two phrases");
+    bool is_space_last = false;
+    struct forms group = { 0 };
+    int rc = parse_alternatives(self, &is_space_last, &group);
+    if (rc == 0 && peek(self, 0) != ')')
+        rc = refuse(self, "a bracket is not closed: write )");
+    if (rc == 0) {
         self->at++;
-    while (starts_with_optional_words(self)) {
-        size_t used = self->used;
-        size_t start = self->at;
-        if (parse_group(self) != 0) /* refuses what is wrong in it */
-            return -1;
-        self->used = used;
-        self->out[used] = '\0';
-        words++;
-        for (size_t i = start; i < self->at; i++)
-            words += self->phrase[i] == ' ';
-        while (peek(self, 0) == ' ')
-            self->at++;
+        bool is_optional = peek(self, 0) == '?';
+        self->at += is_optional;
+        if (is_space_last && ends_term(peek(self, 0)))
+            rc = refuse(self, "a space before and after the bracket: leave one out");
+        else if (is_optional && forms_add(&group, "", 0) != 0)
+            rc = refuse_for_memory(self);
     }
-    return words;
+    if (rc == 0)
+        return follow(self, out, &group, "");
+    forms_clear(&group);
+    return rc;
 }
 
-static int begin_part(struct parser *self, int words)
+/* The run of one letter in a term: text holds at most two in a row. */
+struct run {
+    size_t letters; /* of the word so far */
+    size_t same;
+    char last;
+};
+
+static int parse_letter(struct parser *self, struct run *run, size_t step, const char *folded,
+                        struct forms *out)
 {
-    if (++self->parts > PHRASE_PARTS_MAX)
-        return refuse(self, "more than seven gaps: write two phrases");
-    int more = skip_optional_words(self);
-    if (more < 0)
-        return -1;
-    words = words + more > GAP_WORDS_MAX ? GAP_WORDS_MAX : words + more;
-    char text[32];
-    (void)snprintf(text, sizeof text, " %c%d ", PHRASE_PART_END, words);
-    return emit(self, text);
+    run->same = folded[0] == run->last ? run->same + 1 : 1;
+    run->last = folded[0];
+    run->letters++;
+    self->at += step;
+    bool is_left_out = run->same > 2 && (run->last < '0' || run->last > '9');
+    return is_left_out ? 0 : follow_text(self, out, folded);
 }
 
-/* Between words of the whole phrase a gap begins a new part; inside brackets it is an expression.
- */
-static int parse_gap(struct parser *self)
+static int parse_piece(struct parser *self, struct run *run, struct forms *out)
+{
+    char folded[NORMALISE_CODEPOINT_BYTES + 3];
+    size_t joint = joint_bytes(self);
+    size_t step = joint > 0 ? 0 : read_letter(self, folded);
+    if (step > 0)
+        return parse_letter(self, run, step, folded, out);
+    run->last = '\0';
+    if (joint > 0)
+        return parse_joint(self, joint, out);
+    switch (peek(self, 0)) {
+    case '(':
+        run->letters = 0;
+        return parse_group(self, out);
+    case '~':
+        run->letters = STEM_MIN_LETTERS;
+        return parse_mutating(self, out);
+    case '*':
+        return parse_star(self, run->letters, out);
+    case '?':
+        return refuse(self, "? stands after a closing bracket: write (word)?");
+    default:
+        return refuse(self, "this sign is not part of a phrase: write words, ( | ), ( )?, ..., "
+                            "word* or ~word, or an emoji; punctuation is a gap between words "
+                            "anyway");
+    }
+}
+
+/* Letters, groups, joints and * up to the next space: one word, or what is written like one.
+ * *is_optional: it may be missing as a whole. */
+static int parse_term(struct parser *self, struct forms *out, bool *is_optional)
+{
+    struct run run = { 0 };
+    size_t start = self->at;
+    if (forms_add(out, "", 0) != 0)
+        return refuse_for_memory(self);
+    while (!ends_term(peek(self, 0))) {
+        if (parse_piece(self, &run, out) != 0)
+            return -1;
+    }
+    bool is_lone_group = self->phrase[start] == '(' && self->phrase[self->at - 1] == '?';
+    bool has_text = false;
+    for (size_t i = 0; i < out->count; i++)
+        has_text |= out->texts[i][0] != '\0';
+    if (!has_text)
+        return refuse(self, "an apostrophe or hyphen alone is no word: write a letter or digit "
+                            "with it");
+    *is_optional = false;
+    for (size_t i = 0; i < out->count; i++)
+        *is_optional |= strspn(out->texts[i], " ") == strlen(out->texts[i]);
+    return *is_optional && !is_lone_group
+               ? refuse(self, "nothing of this word must be there: write (word)? for what may be "
+                              "missing")
+               : 0;
+}
+
+/* How many words the gap here may hold; -1: it is not written like one. */
+static int read_gap(struct parser *self)
 {
     self->at += 3;
     int words = GAP_WORDS_DEFAULT;
@@ -324,19 +339,17 @@ static int parse_gap(struct parser *self)
         words = peek(self, 0) - '0';
         self->at++;
     }
-    if (peek(self, 0) != ' ' || ends_term(peek(self, 1)) || peek(self, 1) == '.')
-        return refuse(self, "a gap is ... or ...1 to ...9 with a space and a word on either side");
-    if (self->depth == 0)
-        return begin_part(self, words);
-    char text[32];
-    (void)snprintf(text, sizeof text, "(?: [^ ]+){0,%d}", words);
-    return emit(self, text);
+    if (peek(self, 0) == ' ' && !ends_term(peek(self, 1)) && peek(self, 1) != '.')
+        return words;
+    return refuse(self, "a gap is ... or ...1 to ...9 with a space and a word on either side");
 }
 
-/* Terms up to the end, a | or a ). Spaces lie between terms; a missing optional term takes its
- * space along: the one after it until a term that must be there has come, the one before it from
- * then on. */
-static int parse_sequence(struct parser *self)
+/* Told of each thing of a sequence: a gap of so many words, or (0) forms, which it empties. */
+typedef int sequence_part(struct parser *self, void *arg, unsigned gap_words, struct forms *forms,
+                          bool is_optional);
+
+/* Terms up to the end, a | or a ), with spaces between them. */
+static int parse_sequence(struct parser *self, sequence_part *part, void *arg)
 {
     bool has_anchor = false;
     while (!ends_term(peek(self, 0)) || peek(self, 0) == ' ') {
@@ -344,28 +357,22 @@ static int parse_sequence(struct parser *self)
             self->at++;
             continue;
         }
+        struct forms forms = { 0 };
         if (is_gap_sign(self)) {
             if (!has_anchor)
                 return refuse(self, "a gap needs a word before it that must be there");
-            if (parse_gap(self) != 0)
+            int words = read_gap(self);
+            if (words < 0 || part(self, arg, (unsigned)words, &forms, false) != 0)
                 return -1;
             has_anchor = self->depth > 0; /* the next part needs one of its own */
             continue;
         }
-        bool is_optional = is_lone_optional(self);
-        const char *before = is_optional ? (has_anchor ? "(?: " : "(?:") : (has_anchor ? " " : "");
-        const char *after = is_optional ? (has_anchor ? ")?" : " )?") : "";
-        if (emit(self, before) != 0)
-            return -1;
-        size_t used = self->used;
-        if (parse_term(self) != 0)
-            return -1;
-        if (self->used == used)
-            return refuse(self, "an apostrophe or hyphen alone is no word: write a letter or digit "
-                                "with it");
-        if (is_optional)
-            self->out[--self->used] = '\0'; /* the group's own "?": the space around it decides */
-        if (emit(self, after) != 0)
+        bool is_optional = false;
+        int rc = parse_term(self, &forms, &is_optional);
+        if (rc == 0)
+            rc = part(self, arg, 0, &forms, is_optional);
+        forms_clear(&forms);
+        if (rc != 0)
             return -1;
         has_anchor = has_anchor || !is_optional;
     }
@@ -374,23 +381,80 @@ static int parse_sequence(struct parser *self)
     return 0;
 }
 
-int phrase_compile(const char *phrase, bool is_welsh, char out[static PHRASE_REGEX_BYTES],
-                   struct error *err)
+/* Inside brackets: what follows is put together to whole forms. */
+static int put_together(struct parser *self, void *arg, unsigned gap_words, struct forms *forms,
+                        bool is_optional)
 {
-    assert(phrase && out && err);
-    struct parser self = { .parts = 1,
-                           .phrase = phrase,
-                           .length = strlen(phrase),
-                           .is_welsh = is_welsh,
-                           .out = out,
-                           .err = err };
+    (void)is_optional; /* then one of the forms is empty */
+    struct forms *out = arg;
+    char any_words[2 * (GAP_WORDS_MAX + 1)] = "";
+    size_t used = 0;
+    for (unsigned i = 0; gap_words > 0 && i <= gap_words; i++) {
+        if (forms_add(forms, any_words, used) != 0)
+            return refuse_for_memory(self);
+        any_words[used++] = ' ';
+        any_words[used++] = PHRASE_ANY_WORD;
+    }
+    return follow(self, out, forms, " ");
+}
+
+static int parse_words(struct parser *self, struct forms *out)
+{
+    if (forms_add(out, "", 0) != 0)
+        return refuse_for_memory(self);
+    return parse_sequence(self, put_together, out);
+}
+
+/* Of the whole phrase: one more term. */
+static int add_term(struct parser *self, void *arg, unsigned gap_words, struct forms *forms,
+                    bool is_optional)
+{
+    struct phrase *out = arg;
+    self->gaps += gap_words > 0;
+    if (self->gaps > PHRASE_GAPS_MAX)
+        return refuse(self, "more than seven gaps: write two phrases");
+    if (out->term_count == PHRASE_TERMS_MAX)
+        return refuse(self, "too many words: write two phrases");
+    struct phrase_term *term = &out->terms[out->term_count++];
+    *term = (struct phrase_term){ .gap_words = gap_words, .is_optional = is_optional };
+    if (gap_words > 0)
+        return 0;
+    (void)forms_tidy(forms);
+    for (size_t i = 0; i < forms->count; i++) {
+        const char *stem_end = strchr(forms->texts[i], PHRASE_STEM_END);
+        if (stem_end && stem_end[1] != '\0' && stem_end[1] != ' ')
+            return refuse(self, "* stands at the end of a word; write two words or another phrase");
+    }
+    term->forms = forms->texts;
+    term->form_count = forms->count;
+    *forms = (struct forms){ 0 };
+    return 0;
+}
+
+void phrase_clear(struct phrase *self)
+{
+    for (size_t i = 0; i < self->term_count; i++) {
+        struct forms forms = { self->terms[i].forms, self->terms[i].form_count, 0 };
+        forms_clear(&forms);
+    }
+    self->term_count = 0;
+}
+
+int phrase_parse(const char *text, bool is_welsh, struct phrase *out, struct error *err)
+{
+    assert(text && out && err);
+    struct parser self = {
+        .phrase = text, .length = strlen(text), .is_welsh = is_welsh, .err = err
+    };
+    out->term_count = 0;
     if (self.length > PHRASE_MAX_BYTES)
         return refuse(&self, "longer than 300 bytes: write two phrases");
-    while (self.length > 0 && phrase[self.length - 1] == ' ')
+    while (self.length > 0 && text[self.length - 1] == ' ')
         self.length--;
-    if (emit(&self, " ") != 0 || parse_sequence(&self) != 0)
-        return -1;
-    if (self.at < self.length)
-        return refuse(&self, "this stands outside brackets: write (one|other)");
-    return emit(&self, " ");
+    int rc = parse_sequence(&self, add_term, out);
+    if (rc == 0 && self.at < self.length)
+        rc = refuse(&self, "this stands outside brackets: write (one|other)");
+    if (rc != 0)
+        phrase_clear(out);
+    return rc;
 }

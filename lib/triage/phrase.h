@@ -1,5 +1,5 @@
-/* phrase - the little language rules are written in (rules/README.md), turned into a regular
- * expression over normalised text. Pure. */
+/* phrase - the little language rules are written in (services/classify/rules/README.md), taken
+ * apart into terms: what stands between two spaces, in all the ways it may be written. Pure. */
 #ifndef DESG_TRIAGE_PHRASE_H
 #define DESG_TRIAGE_PHRASE_H
 
@@ -8,17 +8,33 @@
 
 #include "error/error.h"
 
-enum { PHRASE_MAX_BYTES = 300, PHRASE_REGEX_BYTES = 8 << 10, PHRASE_PARTS_MAX = 8 };
+enum {
+    PHRASE_MAX_BYTES = 300,
+    PHRASE_TERMS_MAX = 48,
+    PHRASE_FORMS_MAX = 4096, /* ways to write one term */
+    PHRASE_GAPS_MAX = 7
+};
 
-/* Between the parts of a phrase with gaps, followed by the digit of how many words may lie between.
- */
-#define PHRASE_PART_END '\n'
+/* A word that any word matches, and the end of a word that any letters may follow. */
+#define PHRASE_ANY_WORD '?'
+#define PHRASE_STEM_END '*'
 
-/* Writes the expression, NUL-terminated, to out: one, or, where there are gaps, one for each part
- * with PHRASE_PART_END and a digit between them. (Gaps inside an expression make it many times
- * larger for the pattern compiler.) Each expression starts and ends with the space around its
- * words. ERROR_CONFIG: not a phrase; the text says what stands where and what to write. */
-int phrase_compile(const char *phrase, bool is_welsh, char out[static PHRASE_REGEX_BYTES],
-                   struct error *err) MUST_USE;
+/* One thing that must come next: a gap of at most so many words, or one of its forms. */
+struct phrase_term {
+    unsigned gap_words; /* 0: no gap, the forms count */
+    bool is_optional;
+    char **forms; /* normalised words with one space between them; none is empty */
+    size_t form_count;
+};
+
+struct phrase {
+    struct phrase_term terms[PHRASE_TERMS_MAX];
+    size_t term_count;
+};
+
+/* ERROR_CONFIG: not a phrase; the text says what stands where and what to write. On success the
+ * caller ends with phrase_clear. */
+int phrase_parse(const char *text, bool is_welsh, struct phrase *out, struct error *err) MUST_USE;
+void phrase_clear(struct phrase *self);
 
 #endif

@@ -102,7 +102,7 @@ static int by_id(const void *a, const void *b)
 static int check_ids(const struct rule_edition *self, struct error *err)
 {
     if (self->rules_count == 0)
-        return 0;
+        return error_set(err, ERROR_CONFIG, "the files hold no rules: write some");
     struct named_rule *rules = calloc(self->rules_count, sizeof *rules);
     if (!rules)
         return error_set(err, ERROR_SYSTEM, "no memory for the rules");
@@ -179,7 +179,7 @@ struct rule_edition *rule_edition_read(const char *directory, rule_complaint *co
         (void)error_set(err, ERROR_SYSTEM, "no memory for the rules");
     } else if (read_all(self, directory, list, count, complain, arg, err) != 0) {
         rule_edition_destroy(&self);
-    } else if (check_ids(self, err) != 0) {
+    } else if (check_ids(self, err) != 0) { /* or no rules at all */
         if (complain)
             complain(arg, err->text);
         rule_edition_destroy(&self);

@@ -55,7 +55,11 @@ static const cyaml_schema_value_t example_entry = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, RULE_EXAMPLE_MAX_BYTES),
 };
 
-enum { OPTIONAL_LIST = CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL };
+static const cyaml_schema_value_t id_entry = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, RULE_ID_MAX_BYTES),
+};
+
+enum { OPTIONAL_LIST = CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, REACH_MAX = 1000 };
 
 static const cyaml_schema_field_t rule_fields[] = {
     CYAML_FIELD_STRING_PTR("id", CYAML_FLAG_POINTER, struct rule_source, id, 1, RULE_ID_MAX_BYTES),
@@ -76,6 +80,8 @@ static const cyaml_schema_field_t rule_fields[] = {
                          1, RULE_MAX_PHRASES),
     CYAML_FIELD_SEQUENCE("unless", OPTIONAL_LIST, struct rule_source, unless, &phrase_entry, 0,
                          RULE_MAX_PHRASES),
+    CYAML_FIELD_SEQUENCE("guards", OPTIONAL_LIST, struct rule_source, guards, &id_entry, 0,
+                         RULE_MAX_GUARDS),
     CYAML_FIELD_SEQUENCE("match", OPTIONAL_LIST, struct rule_source, match, &example_entry, 0,
                          RULE_MAX_PHRASES),
     CYAML_FIELD_SEQUENCE("no_match", OPTIONAL_LIST, struct rule_source, no_match, &example_entry, 0,
@@ -85,12 +91,40 @@ static const cyaml_schema_field_t rule_fields[] = {
 static const cyaml_schema_value_t rule_entry = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct rule_source, rule_fields),
 };
+static const cyaml_schema_field_t guard_fields[] = {
+    CYAML_FIELD_STRING_PTR("id", CYAML_FLAG_POINTER, struct guard_source, id, 1, RULE_ID_MAX_BYTES),
+    CYAML_FIELD_UINT("reach", CYAML_FLAG_OPTIONAL, struct guard_source, reach),
+    CYAML_FIELD_SEQUENCE("en", OPTIONAL_LIST, struct guard_source, en, &phrase_entry, 0,
+                         RULE_MAX_PHRASES),
+    CYAML_FIELD_SEQUENCE("cy", OPTIONAL_LIST, struct guard_source, cy, &phrase_entry, 0,
+                         RULE_MAX_PHRASES),
+    CYAML_FIELD_END
+};
+static const cyaml_schema_value_t guard_entry = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct guard_source, guard_fields),
+};
+static const cyaml_schema_field_t spelling_fields[] = {
+    CYAML_FIELD_STRING_PTR("word", CYAML_FLAG_POINTER, struct spelling_source, word, 1,
+                           RULE_ID_MAX_BYTES),
+    CYAML_FIELD_SEQUENCE("variants", CYAML_FLAG_POINTER, struct spelling_source, variants,
+                         &id_entry, 1, RULE_MAX_PHRASES),
+    CYAML_FIELD_END
+};
+static const cyaml_schema_value_t spelling_entry = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct spelling_source, spelling_fields),
+};
 static const cyaml_schema_field_t file_fields[] = {
     CYAML_FIELD_STRING_PTR("edition", CYAML_FLAG_POINTER, struct rule_file, edition, 1, 32),
-    CYAML_FIELD_STRING_PTR("category", CYAML_FLAG_POINTER, struct rule_file, category, 1,
+    CYAML_FIELD_STRING_PTR("category", OPTIONAL_LIST, struct rule_file, category, 1,
                            RULE_CATEGORY_MAX_BYTES),
-    CYAML_FIELD_SEQUENCE("rules", CYAML_FLAG_POINTER, struct rule_file, rules, &rule_entry, 1,
+    CYAML_FIELD_SEQUENCE("guards", OPTIONAL_LIST, struct rule_file, guards, &id_entry, 0,
+                         RULE_MAX_GUARDS),
+    CYAML_FIELD_SEQUENCE("rules", OPTIONAL_LIST, struct rule_file, rules, &rule_entry, 1,
                          RULE_FILE_MAX_RULES),
+    CYAML_FIELD_SEQUENCE("guard_sets", OPTIONAL_LIST, struct rule_file, guard_sets, &guard_entry, 1,
+                         RULE_MAX_GUARDS),
+    CYAML_FIELD_SEQUENCE("spellings", OPTIONAL_LIST, struct rule_file, spellings, &spelling_entry,
+                         1, RULE_MAX_SPELLINGS),
     CYAML_FIELD_END
 };
 static const cyaml_schema_value_t file_schema = {
@@ -140,6 +174,10 @@ static const char *remedy_for(const char *field)
         { "context_sensitive", "write true or false" },
         { "phrases", "write 1 to 200 phrases of at most 300 bytes, each in quotes" },
         { "unless", "write at most 200 phrases of at most 300 bytes, each in quotes" },
+        { "guards", "write a list of ids of guard_sets, such as [past, fiction]" },
+        { "reach", "write how many characters may lie between, from 1 to 1000" },
+        { "word", "write one word, and its other spellings as variants" },
+        { "variants", "write a list of words" },
         { "match", "write examples in quotes, at most 2000 bytes each" },
         { "no_match", "write examples in quotes, at most 2000 bytes each" },
     };
@@ -202,10 +240,10 @@ static yaml_node_t *item_of(yaml_document_t *document, const yaml_node_t *list, 
     return index < count ? yaml_document_get_node(document, start[index]) : NULL;
 }
 
-static yaml_node_t *rule_node(yaml_document_t *document, size_t rule)
+static yaml_node_t *part_node(yaml_document_t *document, const char *key, size_t index)
 {
     const yaml_node_t *root = yaml_document_get_root_node(document);
-    return item_of(document, value_of(document, root, "rules"), rule);
+    return item_of(document, value_of(document, root, key), index);
 }
 
 static unsigned line_of(const yaml_node_t *node)
@@ -213,11 +251,18 @@ static unsigned line_of(const yaml_node_t *node)
     return node ? (unsigned)node->start_mark.line + 1 : 0;
 }
 
-static int refuse(const struct check *self, unsigned line, const struct rule_source *rule,
+/* What of a file is being checked. */
+struct item {
+    const char *kind; /* "rule" */
+    const char *id;
+    const yaml_node_t *node;
+};
+
+static int refuse(const struct check *self, const yaml_node_t *at, const struct item *item,
                   const char *what)
 {
-    return error_set(self->err, ERROR_CONFIG, "%s:%u: rule %s: %s", self->name, line,
-                     rule && rule->id ? rule->id : "?", what);
+    return error_set(self->err, ERROR_CONFIG, "%s:%u: %s %s: %s", self->name, line_of(at),
+                     item->kind, item->id ? item->id : "?", what);
 }
 
 static bool is_made_of(const char *text, const char *allowed)
@@ -240,40 +285,109 @@ static bool is_date(const char *text)
     return true;
 }
 
-static int check_phrases(const struct check *self, size_t index, const struct rule_source *rule,
-                         const char *key)
+/* The phrases that stand under a key of the item. */
+static int check_phrases(const struct check *self, const struct item *item, const char *key,
+                         char **phrases, unsigned count, bool is_welsh)
 {
-    bool is_guard = strcmp(key, "unless") == 0;
-    char **phrases = is_guard ? rule->unless : rule->phrases;
-    unsigned count = is_guard ? rule->unless_count : rule->phrases_count;
-    char regex[PHRASE_REGEX_BYTES];
     for (unsigned i = 0; i < count; i++) {
+        struct phrase phrase;
         struct error err = { 0 };
-        if (phrase_compile(phrases[i], rule->language == RULE_LANGUAGE_CY, regex, &err) == 0)
+        if (phrase_parse(phrases[i], is_welsh, &phrase, &err) == 0) {
+            phrase_clear(&phrase);
             continue;
-        const yaml_node_t *list = value_of(self->document, rule_node(self->document, index), key);
-        return refuse(self, line_of(item_of(self->document, list, i)), rule, err.text);
+        }
+        const yaml_node_t *list = value_of(self->document, item->node, key);
+        return refuse(self, item_of(self->document, list, i), item, err.text);
     }
     return 0;
 }
 
 static int check_rule(const struct check *self, size_t index, struct rule_source *rule)
 {
-    rule->line = line_of(rule_node(self->document, index));
+    const struct item item = { "rule", rule->id, part_node(self->document, "rules", index) };
+    bool is_welsh = rule->language == RULE_LANGUAGE_CY;
+    rule->line = line_of(item.node);
     if (!is_made_of(rule->id, LOWER_CASE_AND_DIGITS ".-"))
-        return refuse(self, rule->line, rule,
+        return refuse(self, item.node, &item,
                       "the id is not of lower case letters, digits, dots and dashes: write one "
                       "such as domestic.threat-to-kill.en");
     if (rule->category && !is_made_of(rule->category, LOWER_CASE_AND_DIGITS "-"))
-        return refuse(self, rule->line, rule,
+        return refuse(self, item.node, &item,
                       "the category is not of lower case letters, digits and dashes: write one "
                       "such as domestic-abuse");
     if (!(rule->weight >= WEIGHT_MIN && rule->weight <= WEIGHT_MAX)) /* also refuses NaN */
-        return refuse(self, rule->line, rule,
+        return refuse(self, item.node, &item,
                       "the weight is not from 0.05 to 1: write such a number");
-    if (check_phrases(self, index, rule, "phrases") != 0)
+    if (check_phrases(self, &item, "phrases", rule->phrases, rule->phrases_count, is_welsh) != 0)
         return -1;
-    return check_phrases(self, index, rule, "unless");
+    return check_phrases(self, &item, "unless", rule->unless, rule->unless_count, is_welsh);
+}
+
+static int check_guard(const struct check *self, size_t index, struct guard_source *guard)
+{
+    const struct item item = { "guard", guard->id, part_node(self->document, "guard_sets", index) };
+    guard->line = line_of(item.node);
+    if (guard->reach == 0)
+        guard->reach = RULE_GUARD_REACH_CHARACTERS;
+    if (!is_made_of(guard->id, LOWER_CASE_AND_DIGITS "-"))
+        return refuse(self, item.node, &item,
+                      "the id is not of lower case letters, digits and dashes: write one such as "
+                      "past");
+    if (guard->reach > REACH_MAX)
+        return refuse(self, item.node, &item, "reach is above 1000 characters: write fewer");
+    if (guard->en_count + guard->cy_count == 0)
+        return refuse(self, item.node, &item, "no phrases: write some under en or cy");
+    if (check_phrases(self, &item, "en", guard->en, guard->en_count, false) != 0)
+        return -1;
+    return check_phrases(self, &item, "cy", guard->cy, guard->cy_count, true);
+}
+
+/* Makes one word as texts have it, in place. */
+static int fold_word(const struct check *self, const struct item *item, char *word)
+{
+    struct phrase phrase;
+    struct error err = { 0 };
+    if (phrase_parse(word, false, &phrase, &err) != 0)
+        return refuse(self, item->node, item, err.text);
+    const struct phrase_term *term = &phrase.terms[0];
+    bool is_one_word = phrase.term_count == 1 && term->form_count == 1 && !term->is_optional &&
+                       !strpbrk(term->forms[0], " *?") && strlen(term->forms[0]) <= strlen(word);
+    if (is_one_word)
+        memcpy(word, term->forms[0], strlen(term->forms[0]) + 1);
+    phrase_clear(&phrase);
+    return is_one_word ? 0
+                       : refuse(self, item->node, item,
+                                "a spelling is of one word: write one word, without brackets");
+}
+
+static int check_spelling(const struct check *self, size_t index, struct spelling_source *spelling)
+{
+    const struct item item = { "spelling", spelling->word,
+                               part_node(self->document, "spellings", index) };
+    if (fold_word(self, &item, spelling->word) != 0)
+        return -1;
+    for (unsigned i = 0; i < spelling->variants_count; i++) {
+        if (fold_word(self, &item, spelling->variants[i]) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int check_parts(const struct check *self, struct rule_file *file)
+{
+    for (unsigned i = 0; i < file->rules_count; i++) {
+        if (check_rule(self, i, &file->rules[i]) != 0)
+            return -1;
+    }
+    for (unsigned i = 0; i < file->guard_sets_count; i++) {
+        if (check_guard(self, i, &file->guard_sets[i]) != 0)
+            return -1;
+    }
+    for (unsigned i = 0; i < file->spellings_count; i++) {
+        if (check_spelling(self, i, &file->spellings[i]) != 0)
+            return -1;
+    }
+    return 0;
 }
 
 static int check_file(const struct check *self, struct rule_file *file)
@@ -283,16 +397,19 @@ static int check_file(const struct check *self, struct rule_file *file)
                          "%s: the edition is not a date: write one in quotes, such as "
                          "\"2026-11-22\"",
                          self->name);
-    if (!is_made_of(file->category, LOWER_CASE_AND_DIGITS "-"))
+    if (file->rules_count + file->guard_sets_count + file->spellings_count == 0)
+        return error_set(self->err, ERROR_CONFIG,
+                         "%s: no rules in it: write rules, guard_sets or spellings", self->name);
+    if (file->rules_count > 0 && !file->category)
+        return error_set(self->err, ERROR_CONFIG,
+                         "%s: no category: write the one of its rules, such as domestic-abuse",
+                         self->name);
+    if (file->category && !is_made_of(file->category, LOWER_CASE_AND_DIGITS "-"))
         return error_set(self->err, ERROR_CONFIG,
                          "%s: the category is not of lower case letters, digits and dashes: write "
                          "one such as domestic-abuse",
                          self->name);
-    for (unsigned i = 0; i < file->rules_count; i++) {
-        if (check_rule(self, i, &file->rules[i]) != 0)
-            return -1;
-    }
-    return 0;
+    return check_parts(self, file);
 }
 
 static int check_keys(const struct check *self, const yaml_node_t *mapping)

@@ -1,5 +1,6 @@
-/* rule_file - one YAML file of rules, read and checked (rules/README.md). A wrong file is refused
- * with file, line, what was found and what to write. Pure but for rule_file_load's reading. */
+/* rule_file - one YAML file of rules, guards or spellings, read and checked (rules/README.md). A
+ * wrong file is refused with file, line, what was found and what to write. Pure but for
+ * rule_file_load's reading. */
 #ifndef DESG_TRIAGE_RULE_FILE_H
 #define DESG_TRIAGE_RULE_FILE_H
 
@@ -15,7 +16,11 @@ enum {
     RULE_MAX_PHRASES = 200,
     RULE_ID_MAX_BYTES = 80,
     RULE_CATEGORY_MAX_BYTES = 40,
-    RULE_EXAMPLE_MAX_BYTES = 2000
+    RULE_EXAMPLE_MAX_BYTES = 2000,
+    RULE_MAX_GUARDS = 32, /* named ones, in all files */
+    RULE_MAX_SPELLINGS = 5000,
+    RULE_GUARD_REACH_CHARACTERS =
+        240 /* between a hit and what undoes it, if nothing else is said */
 };
 
 enum rule_language { RULE_LANGUAGE_EN, RULE_LANGUAGE_CY };
@@ -35,6 +40,8 @@ struct rule_source {
     unsigned phrases_count;
     char **unless;
     unsigned unless_count;
+    char **guards; /* ids of guards; NULL: the file's */
+    unsigned guards_count;
     char **match;
     unsigned match_count;
     char **no_match;
@@ -42,11 +49,35 @@ struct rule_source {
     unsigned line; /* where it begins in its file */
 };
 
+/* Phrases that undo the hits of every rule that names the guard, such as "years ago". */
+struct guard_source {
+    char *id;
+    unsigned reach; /* characters between the two, of normalised text */
+    char **en;
+    unsigned en_count;
+    char **cy;
+    unsigned cy_count;
+    unsigned line;
+};
+
+/* A word and how else people write it. */
+struct spelling_source {
+    char *word;
+    char **variants;
+    unsigned variants_count;
+};
+
 struct rule_file {
-    char *edition; /* YYYY-MM-DD */
-    char *category;
+    char *edition;  /* YYYY-MM-DD */
+    char *category; /* NULL only without rules */
+    char **guards;  /* of rules that name none of their own */
+    unsigned guards_count;
     struct rule_source *rules;
     unsigned rules_count;
+    struct guard_source *guard_sets;
+    unsigned guard_sets_count;
+    struct spelling_source *spellings;
+    unsigned spellings_count;
 };
 
 /* name: what the file is called in error texts. ERROR_CONFIG: what is wrong where. */

@@ -13,9 +13,7 @@
 
 enum {
     SCAN_TEXT_MAX_BYTES = 256 << 10, /* what lies behind is not looked at */
-    SCAN_GUARD_REACH_BYTES =
-        240,               /* of normalised text between a hit and the guard that undoes it */
-    SCAN_PLACES_MAX = 1024 /* per window; beyond it places are lost, hits are not */
+    SCAN_PLACES_MAX = 1024           /* per window; beyond it places are lost, hits are not */
 };
 
 struct scanner;
@@ -39,8 +37,7 @@ struct scan {
 struct scanner *scanner_new(const struct rule_set *set, struct error *err) MUST_USE;
 void scanner_destroy(struct scanner **self_p);
 
-/* Looks for all rules. On -1 (ERROR_SYSTEM) nothing may be concluded from the text. */
-int scanner_scan(struct scanner *self, const char *text, size_t length, struct scan *out,
-                 struct error *err) MUST_USE;
+/* Looks for all rules. */
+void scanner_scan(struct scanner *self, const char *text, size_t length, struct scan *out);
 
 #endif

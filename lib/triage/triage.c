@@ -146,12 +146,7 @@ static void note(struct triage *self, const struct circumstance *circumstance)
 static void look_at(struct triage *self, const char *text, size_t length, bool is_text,
                     struct scan *scan)
 {
-    struct error err = { 0 };
-    *scan = (struct scan){ 0 };
-    if (scanner_scan(self->scanner, text, length, scan, &err) != 0) {
-        note(self, &failed);
-        return;
-    }
+    scanner_scan(self->scanner, text, length, scan);
     if (scan->is_cut)
         note(self, &too_long);
     for (size_t i = 0; i < scan->hit_count; i++) {
@@ -196,7 +191,7 @@ static Desg__V1__Language ask_model(struct triage *self, const char *text, size_
     struct model_opinion opinion = { .language = DESG__V1__LANGUAGE__LANGUAGE_UNSPECIFIED };
     if (!model)
         return opinion.language;
-    (void)normalise(self->window, text, length, 0, NORMALISE_RUNS_TWO); /* its start is enough */
+    (void)normalise(self->window, text, length, 0); /* its start is enough */
     if (model->judge(model->arg, self->window->text, self->window->length, &opinion) != 0) {
         note(self, &failed);
         return DESG__V1__LANGUAGE__LANGUAGE_UNSPECIFIED;

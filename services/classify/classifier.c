@@ -200,7 +200,7 @@ static void *run(void *arg)
 
 static struct triage *load_triage(const struct classify_config *config, struct error *err)
 {
-    struct rule_set *rules = rule_set_load(config->rules_directory, config->rules_cache, err);
+    struct rule_set *rules = rule_set_load(config->rules_directory, err);
     if (!rules)
         return NULL;
     struct triage_options options = classify_config_triage(config);
@@ -235,8 +235,7 @@ static int start(struct classifier *self, struct error *err)
         return error_set(err, ERROR_SYSTEM, "cannot make the classifier's loop");
     self->tally = tally_new(service_metrics(self->service), err);
     struct triage_options options = classify_config_triage(self->config);
-    self->loader =
-        rule_loader_new(self->config->rules_directory, self->config->rules_cache, &options, err);
+    self->loader = rule_loader_new(self->config->rules_directory, &options, err);
     self->rules_stamp = rule_edition_stamp(self->config->rules_directory);
     if (!self->tally || !self->loader ||
         link_security_open(self->context, service_common(self->service)->curve, &self->security,

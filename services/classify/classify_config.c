@@ -46,7 +46,6 @@ const cyaml_schema_field_t classify_config_fields[] = {
                          ENDPOINTS_MAX),
     CYAML_FIELD_STRING_PTR("rules_directory", CYAML_FLAG_POINTER, struct classify_config,
                            rules_directory, 1, PATH_MAX),
-    OPTIONAL_TEXT("rules_cache", struct classify_config, rules_cache, PATH_MAX),
     CYAML_FIELD_SEQUENCE("channels", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                          struct classify_config, channels, &channel_entry, 0, CHANNELS_MAX),
     CYAML_FIELD_MAPPING("grades", CYAML_FLAG_OPTIONAL, struct classify_config, grades,
@@ -61,12 +60,12 @@ int classify_config_check(void *service_config, struct error *err)
     config->credit = config_default_u32(config->credit, CREDIT_DEFAULT);
     if (config_check_range("classify.credit", config->credit, 1, CREDIT_MAX, err) != 0)
         return -1;
-    struct rule_set *rules = rule_set_load(config->rules_directory, config->rules_cache, err);
+    struct rule_set *rules = rule_set_load(config->rules_directory, err);
     if (!rules)
         return -1;
     log_info("rules_checked", KV("edition", rule_set_edition(rules)),
-             KV("rules", rule_set_count(rules)), KV("patterns", rule_set_pattern_count(rules)),
-             KV("from_cache", rule_set_is_from_cache(rules)));
+             KV("rules", rule_set_count(rules)),
+             KV("phrases", phrase_book_count(rule_set_book(rules))));
     rule_set_destroy(&rules);
     return 0;
 }

@@ -27,8 +27,7 @@ struct classify_config {
     char **notify_endpoints; /* optional: without them a worker without route cannot alert */
     unsigned notify_endpoints_count;
     char *rules_directory;
-    char *rules_cache; /* file for the compiled rules; optional: compiled at each start */
-    char **channels;   /* served; none: all */
+    char **channels; /* served; none: all */
     unsigned channels_count;
     struct classify_grades grades;
     uint32_t credit; /* events taken before they are seen; default 64 */

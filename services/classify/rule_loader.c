@@ -8,7 +8,6 @@
 
 struct rule_loader {
     const char *directory;
-    const char *cache_path;
     struct triage_options options;
     pthread_t thread;
     bool is_running;
@@ -18,8 +17,8 @@ struct rule_loader {
     struct error err;
 };
 
-struct rule_loader *rule_loader_new(const char *directory, const char *cache_path,
-                                    const struct triage_options *options, struct error *err)
+struct rule_loader *rule_loader_new(const char *directory, const struct triage_options *options,
+                                    struct error *err)
 {
     struct rule_loader *self = calloc(1, sizeof *self);
     if (!self) {
@@ -27,7 +26,6 @@ struct rule_loader *rule_loader_new(const char *directory, const char *cache_pat
         return NULL;
     }
     self->directory = directory;
-    self->cache_path = cache_path;
     self->options = *options;
     return self;
 }
@@ -36,7 +34,7 @@ static void *load(void *arg)
 {
     struct rule_loader *self = arg;
     pthread_setname_np(pthread_self(), "rules");
-    struct rule_set *rules = rule_set_load(self->directory, self->cache_path, &self->err);
+    struct rule_set *rules = rule_set_load(self->directory, &self->err);
     if (rules)
         self->result = triage_new(&rules, &self->options, &self->err);
     atomic_store(&self->is_finished, true);

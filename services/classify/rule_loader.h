@@ -1,6 +1,6 @@
-/* rule_loader - gets new rules ready in a thread of its own, because compiling takes seconds in
- * which the worker must go on. Threads: one owner calls all functions; what it made is handed over
- * whole. */
+/* rule_loader - gets new rules ready in a thread of its own: testing each by its examples takes
+ * time in which the worker must go on. Threads: one owner calls all functions; what it made is
+ * handed over whole. */
 #ifndef DESG_CLASSIFY_RULE_LOADER_H
 #define DESG_CLASSIFY_RULE_LOADER_H
 
@@ -17,8 +17,7 @@ enum rule_loader_state {
 };
 
 /* Strings and options are borrowed. */
-struct rule_loader *rule_loader_new(const char *directory, const char *cache_path,
-                                    const struct triage_options *options,
+struct rule_loader *rule_loader_new(const char *directory, const struct triage_options *options,
                                     struct error *err) MUST_USE;
 
 /* Starts loading; while one runs, another follows it. */

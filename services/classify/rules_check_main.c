@@ -1,6 +1,5 @@
-/* desg-rules-check [--cache FILE] DIRECTORY: loads the rules of a directory, tests each by its own
- * examples, prints every fault and the counts. With --cache keeps them compiled in FILE, so that a
- * worker starts in milliseconds. Exit code 0: good; 1: not; 64: bad arguments. */
+/* desg-rules-check DIRECTORY: loads the rules of a directory, tests each by its own examples,
+ * prints every fault and the counts. Exit code 0: good; 1: not; 64: bad arguments. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,8 +49,9 @@ static void print_counts(const struct rule_set *set)
     for (size_t i = 0; i < CATEGORIES_MAX && counts[i].category; i++)
         (void)printf("%-32s en %4u  cy %4u\n", counts[i].category, counts[i].rules[0],
                      counts[i].rules[WELSH]);
-    (void)printf("edition %s: %zu rules (en %u, cy %u), %zu patterns\n", rule_set_edition(set),
-                 rule_set_count(set), rules[0], rules[WELSH], rule_set_pattern_count(set));
+    (void)printf("edition %s: %zu rules (en %u, cy %u), %zu phrases\n", rule_set_edition(set),
+                 rule_set_count(set), rules[0], rules[WELSH],
+                 phrase_book_count(rule_set_book(set)));
 }
 
 static int check(const char *directory)
@@ -59,7 +59,7 @@ static int check(const char *directory)
     unsigned faults = 0;
     struct error err = { 0 };
     struct rule_edition *edition = rule_edition_read(directory, print_fault, &faults, &err);
-    struct rule_set *set = edition ? rule_set_new(edition, NULL, &err) : NULL;
+    struct rule_set *set = edition ? rule_set_new(edition, &err) : NULL;
     if (edition && !set)
         print_fault(&faults, err.text);
     if (set && rule_examples_test(set, edition, print_fault, &faults, &err) != 0 && faults == 0)
@@ -73,23 +73,10 @@ static int check(const char *directory)
     return faults > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-static int check_and_keep(const char *directory, const char *cache_path)
-{
-    struct error err = { 0 };
-    struct rule_set *set = rule_set_load(directory, cache_path, &err);
-    if (!set)
-        return check(directory); /* it names every fault, not the first alone */
-    print_counts(set);
-    rule_set_destroy(&set);
-    return EXIT_SUCCESS;
-}
-
 int main(int argc, char **argv)
 {
-    if (argc == 4 && strcmp(argv[1], "--cache") == 0)
-        return check_and_keep(argv[3], argv[2]);
     if (argc == 2 && argv[1][0] != '-')
         return check(argv[1]);
-    (void)fprintf(stderr, "usage: desg-rules-check [--cache FILE] DIRECTORY\n");
+    (void)fprintf(stderr, "usage: desg-rules-check DIRECTORY\n");
     return EX_USAGE;
 }

@@ -80,7 +80,7 @@ class Bench:
         return out.stdout
 
     def rules(self):
-        return ["--rules", TOP / "services" / "classify" / "rules", "--cache", self.build / "rules.hsdb"]
+        return ["--rules", TOP / "services" / "classify" / "rules"]
 
     def make_texts(self):
         """Four short messages of the day make one of the length that people write to a desk (bodies of some 600 bytes)."""

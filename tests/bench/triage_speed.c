@@ -1,20 +1,20 @@
-/* bench_triage - what a verdict costs beside Hyperscan alone on the same text (normalised before
- * the clock starts). The two take turns, message by message sets of all texts.
+/* bench_triage - what a verdict costs beside Hyperscan alone, looking for the same phrases in the
+ * same text (normalised before the clock starts). The two take turns, by sets of all texts.
  *
- * --rules DIRECTORY --cache FILE --texts FILE --seconds S: prints JSON.
+ * --rules DIRECTORY --texts FILE --seconds S: prints JSON.
  * --severities instead of --seconds: prints each text's severity, one number a line. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bare_patterns.h"
 #include "figures.h"
 #include "triage/normalise.h"
 #include "triage/triage.h"
 
 struct bench {
     struct triage *triage;
-    const struct pattern_db *patterns;
-    struct pattern_scratch *scratch;
+    struct bare_patterns *patterns; /* NULL with --severities */
     struct texts texts;
     Desg__V1__Event *events;
     char **normalised;
@@ -22,22 +22,11 @@ struct bench {
     uint64_t hits;
 };
 
-static bool on_hit(void *arg, uint32_t pattern, size_t from, size_t to)
-{
-    (void)pattern;
-    (void)from;
-    (void)to;
-    struct bench *self = arg;
-    self->hits++;
-    return true;
-}
-
 static void normalise_all(struct bench *self, struct error *err)
 {
     struct normalised *window = normalised_new(err);
     for (size_t i = 0; window && i < self->texts.count; i++) {
-        (void)normalise(window, self->texts.text[i], strlen(self->texts.text[i]), 0,
-                        NORMALISE_RUNS_TWO);
+        (void)normalise(window, self->texts.text[i], strlen(self->texts.text[i]), 0);
         self->normalised[i] = strdup(window->text);
         self->normalised_bytes[i] = window->length;
     }
@@ -48,8 +37,8 @@ static void open_bench(struct bench *self, int argc, char **argv)
 {
     struct error err = { 0 };
     const struct triage_options options = { 0 };
-    struct rule_set *rules = rule_set_load(option_text(argc, argv, "--rules", ""),
-                                           option_text(argc, argv, "--cache", NULL), &err);
+    const char *directory = option_text(argc, argv, "--rules", "");
+    struct rule_set *rules = rule_set_load(directory, &err);
     texts_load(&self->texts, option_text(argc, argv, "--texts", ""));
     self->events = calloc(self->texts.count, sizeof *self->events);
     self->normalised = calloc(self->texts.count, sizeof *self->normalised);
@@ -58,10 +47,10 @@ static void open_bench(struct bench *self, int argc, char **argv)
         self->triage = triage_new(&rules, &options, &err);
     if (!self->triage || !self->events || !self->normalised || !self->normalised_bytes)
         give_up("cannot load the rules: %s", err.text);
-    self->patterns = rule_set_patterns(triage_rules(self->triage));
-    self->scratch = pattern_scratch_new(self->patterns, &err);
+    if (!option_is_set(argc, argv, "--severities"))
+        self->patterns = bare_patterns_new(directory);
     normalise_all(self, &err);
-    if (!self->scratch || err.kind != ERROR_NONE)
+    if (err.kind != ERROR_NONE)
         give_up("cannot scan: %s", err.text);
     for (size_t i = 0; i < self->texts.count; i++) {
         self->events[i] = (Desg__V1__Event)DESG__V1__EVENT__INIT;
@@ -89,11 +78,9 @@ static void judge_all(struct bench *self)
 
 static void scan_all(struct bench *self)
 {
-    struct error err = { 0 };
     for (size_t i = 0; i < self->texts.count; i++)
-        if (pattern_db_find(self->patterns, self->scratch, self->normalised[i],
-                            self->normalised_bytes[i], on_hit, self, &err) != 0)
-            give_up("%s", err.text);
+        bare_patterns_find(self->patterns, self->normalised[i], self->normalised_bytes[i],
+                           &self->hits);
 }
 
 static void measure(struct bench *self, double seconds)
@@ -113,12 +100,12 @@ static void measure(struct bench *self, double seconds)
         scanned_ns += now_ns() - between_ns;
         at_ns = now_ns();
     }
-    (void)printf(
-        "{\"messages\": %zu, \"triage_us\": %.3f, \"hyperscan_us\": %.3f, "
-        "\"text_bytes\": %.0f, \"patterns\": %zu, \"hits_per_message\": %.2f}\n",
-        messages, (double)judged_ns / 1e3 / (double)messages,
-        (double)scanned_ns / 1e3 / (double)messages, (double)text_bytes / (double)self->texts.count,
-        rule_set_pattern_count(triage_rules(self->triage)), (double)self->hits / (double)messages);
+    (void)printf("{\"messages\": %zu, \"triage_us\": %.3f, \"hyperscan_us\": %.3f, "
+                 "\"text_bytes\": %.0f, \"patterns\": %zu, \"hits_per_message\": %.2f}\n",
+                 messages, (double)judged_ns / 1e3 / (double)messages,
+                 (double)scanned_ns / 1e3 / (double)messages,
+                 (double)text_bytes / (double)self->texts.count,
+                 bare_patterns_count(self->patterns), (double)self->hits / (double)messages);
 }
 
 int main(int argc, char **argv)
@@ -135,7 +122,7 @@ int main(int argc, char **argv)
     free(bench.normalised_bytes);
     free(bench.events);
     texts_clear(&bench.texts);
-    pattern_scratch_destroy(&bench.scratch);
+    bare_patterns_destroy(&bench.patterns);
     triage_destroy(&bench.triage);
     return EXIT_SUCCESS;
 }

@@ -32,7 +32,7 @@ class Desk(suite_module.Suite):
     def __init__(self, bench):
         self.folder = tempfile.mkdtemp(prefix="desg-bench-")
         super().__init__(self.folder, build=bench.build, workers=1, is_outward=True, changes={
-            "classify": {"rules_cache": str(bench.build / "rules.hsdb")}, "notify": {"test_interval_s": 0},
+            "notify": {"test_interval_s": 0},
             "outward": {"receipts": {"is_on": False}}})
         self.run = secrets.token_hex(4)
         self.count = 0

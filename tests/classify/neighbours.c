@@ -232,10 +232,8 @@ static void write_config(struct neighbours *self)
         "  route_urgent_endpoints: [\"ipc://%s/urgent\"]\n"
         "  route_bulk_endpoints: [\"ipc://%s/bulk\"]\n"
         "  notify_endpoints: [\"ipc://%s/notify\"]\n"
-        "  rules_directory: %s\n"
-        "  rules_cache: %s\n",
-        directory, directory, directory, directory, directory, directory, self->files->rules,
-        self->files->cache);
+        "  rules_directory: %s\n",
+        directory, directory, directory, directory, directory, directory, self->files->rules);
     assert_int_equal(fclose(file), 0);
 }
 

@@ -71,17 +71,11 @@ class Desk(suite.Suite):
 
     def __init__(self, state, **options):
         build = options.pop("build", BUILD)
-        # Compiling the rules takes seconds of both cores: once for all desks of a build.
-        options["changes"] = suite.merge({"classify": {"rules_cache": str(build / "rules.hsdb")},
-                                          "notify": {"test_interval_s": 0}},  # alerts are counted: only those of messages
+        options["changes"] = suite.merge({"notify": {"test_interval_s": 0}},  # alerts are counted: only those of messages
                                          options.get("changes") or {})
         super().__init__(state, build=build, **options)
         self.random = random.Random(SEED)
         self.sent = 0
-
-    def wait_ready(self, name, seconds=20.0):
-        """The first worker after a change of the rules compiles them: many seconds on a busy machine."""
-        super().wait_ready(name, 120.0 if name.startswith("classify") else seconds)
 
     # --- messages ---
 

@@ -29,7 +29,7 @@ static struct triage *make_triage(void)
         rule_file_parse("fuzz.yaml", (const uint8_t *)rules_text, sizeof rules_text - 1, &err);
     assert(edition->files[0].rules);
     edition->rules_count = edition->files[0].rules->rules_count;
-    struct rule_set *rules = rule_set_new(edition, NULL, &err);
+    struct rule_set *rules = rule_set_new(edition, &err);
     rule_edition_destroy(&edition);
     assert(rules);
     struct triage *triage = triage_new(&rules, &options, &err);

@@ -21,7 +21,6 @@ int rules_fixture_setup(void **state)
     (void)snprintf(self->directory, sizeof self->directory, "/tmp/desg-classify-XXXXXX");
     assert_non_null(mkdtemp(self->directory));
     (void)snprintf(self->rules, sizeof self->rules, "%s/rules", self->directory);
-    (void)snprintf(self->cache, sizeof self->cache, "%s/compiled", self->directory);
     assert_int_equal(mkdir(self->rules, S_IRWXU), 0);
     *state = self;
     return 0;
@@ -100,7 +99,7 @@ struct triage *rules_triage(const struct rules_fixture *self, const struct triag
 {
     static const struct triage_options usual = { .model = NULL };
     struct error err = { 0 };
-    struct rule_set *rules = rule_set_load(self->rules, NULL, &err);
+    struct rule_set *rules = rule_set_load(self->rules, &err);
     if (!rules)
         fail_msg("%s", err.text);
     struct triage *triage = triage_new(&rules, options ? options : &usual, &err);

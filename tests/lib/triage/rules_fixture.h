@@ -1,13 +1,12 @@
 /* rules_fixture - a folder of its own for rule files of a test, and what is made from them. */
-#ifndef DESG_TESTS_CLASSIFY_RULES_FIXTURE_H
-#define DESG_TESTS_CLASSIFY_RULES_FIXTURE_H
+#ifndef DESG_TESTS_TRIAGE_RULES_FIXTURE_H
+#define DESG_TESTS_TRIAGE_RULES_FIXTURE_H
 
 #include "triage/triage.h"
 
 struct rules_fixture {
     char directory[64];
     char rules[96]; /* directory/rules */
-    char cache[96]; /* a path in directory */
 };
 
 /* cmocka setup and teardown: *state is a struct rules_fixture. */

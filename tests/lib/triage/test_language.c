@@ -15,7 +15,7 @@ static struct language_counts count(const char *text)
     struct error err = { 0 };
     struct language_counts counts = { 0 };
     struct normalised *normalised = normalised_new(&err);
-    (void)normalise(normalised, text, strlen(text), 0, NORMALISE_RUNS_TWO);
+    (void)normalise(normalised, text, strlen(text), 0);
     language_count(normalised->text, normalised->length, &counts);
     normalised_destroy(&normalised);
     return counts;

@@ -41,7 +41,7 @@ static void makes_text_alike(void **state)
           " knife " }, /* zero-width space, soft hyphen */
         { "a\xF0\x9F\x94\xAA"
           "b",
-          " a b " }, /* emoji between */
+          " a \xF0\x9F\x94\xAA b " }, /* an emoji is a word */
         { "stra\xC3\x9F"
           "e",
           " strasse " },
@@ -54,7 +54,7 @@ static void makes_text_alike(void **state)
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         size_t length = strlen(table[i][0]);
-        assert_int_equal(normalise(self, table[i][0], length, 0, NORMALISE_RUNS_TWO), length);
+        assert_int_equal(normalise(self, table[i][0], length, 0), length);
         assert_string_equal(self->text, table[i][1]);
         assert_int_equal(self->length, strlen(table[i][1]));
     }
@@ -65,29 +65,21 @@ static void cuts_runs_of_a_letter_but_not_numbers(void **state)
     struct normalised *self = *state;
     static const struct {
         const char *text;
-        const char *two;
-        const char *one;
-        const char *mixed;
+        const char *normalised;
+        const char *cuts; /* ^ under each letter that may have been meant once */
     } table[] = {
-        { "heeeelp", " heelp ", " help ", " help " },
-        { "killlll meeee", " kill mee ", " kil me ", " kill me " },
-        { "kill", " kill ", " kill ", " kill " },
-        { "10000 9999", " 10000 9999 ", " 10000 9999 ", " 10000 9999 " },
-        { "neeeed heelp", " need heelp ", " ned heelp ", " ned heelp " },
+        { "heeeelp", " heelp ", "   ^   " },
+        { "killlll meeee", " kill mee ", "    ^   ^ " },
+        { "kill", " kill ", "      " },
+        { "10000 9999", " 10000 9999 ", "            " },
+        { "neeeed heelp", " need heelp ", "   ^        " },
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        size_t length = strlen(table[i].text);
-        (void)normalise(self, table[i].text, length, 0, NORMALISE_RUNS_ONE);
-        assert_string_equal(self->text, table[i].one);
-        (void)normalise(self, table[i].text, length, 0, NORMALISE_RUNS_MIXED);
-        assert_string_equal(self->text, table[i].mixed);
-        (void)normalise(self, table[i].text, length, 0, NORMALISE_RUNS_TWO);
-        assert_string_equal(self->text, table[i].two);
+        (void)normalise(self, table[i].text, strlen(table[i].text), 0);
+        assert_string_equal(self->text, table[i].normalised);
+        for (size_t j = 0; j < self->length; j++)
+            assert_int_equal(self->is_cut[j], table[i].cuts[j] == '^');
     }
-    (void)normalise(self, "kill 999", 8, 0, NORMALISE_RUNS_TWO);
-    assert_false(self->has_long_runs);
-    (void)normalise(self, "killl", 5, 0, NORMALISE_RUNS_TWO);
-    assert_true(self->has_long_runs);
 }
 
 /* The original bytes of the first word equal to `word`. */
@@ -95,7 +87,7 @@ static void expect_place(struct normalised *self, const char *text, const char *
                          const char *original)
 {
     size_t length = strlen(text);
-    (void)normalise(self, text, length, 0, NORMALISE_RUNS_TWO);
+    (void)normalise(self, text, length, 0);
     const char *at = strstr(self->text, word);
     assert_non_null(at);
     size_t from = (size_t)(at - self->text);
@@ -130,7 +122,7 @@ static void takes_long_text_in_windows_that_overlap(void **state)
     size_t from = 0;
     size_t windows = 0;
     for (;;) {
-        size_t end = normalise(self, text, LENGTH, from, NORMALISE_RUNS_TWO);
+        size_t end = normalise(self, text, LENGTH, from);
         assert_true(end > from && self->length <= NORMALISE_WINDOW_BYTES);
         windows++;
         if (end == LENGTH)
@@ -155,7 +147,7 @@ static void goes_on_when_one_letter_becomes_many(void **state)
         memcpy(text + i * 3, "\xEF\xB7\xBA", 4);
     size_t from = 0;
     while (from < count * 3) {
-        size_t end = normalise(self, text, count * 3, from, NORMALISE_RUNS_TWO);
+        size_t end = normalise(self, text, count * 3, from);
         assert_true(self->length <= NORMALISE_WINDOW_BYTES);
         if (end == count * 3)
             break;

@@ -13,6 +13,7 @@
 #include "rules_fixture.h"
 #include "triage/rule_examples.h"
 #include "triage/rule_set.h"
+#include "triage/scan.h"
 
 static void write_rule(const struct rules_fixture *f, const char *name, const char *id,
                        const char *phrases, const char *more)
@@ -25,7 +26,7 @@ static void write_rule(const struct rules_fixture *f, const char *name, const ch
 static struct rule_set *load_or_fail(const struct rules_fixture *f)
 {
     struct error err = { 0 };
-    struct rule_set *set = rule_set_load(f->rules, f->cache, &err);
+    struct rule_set *set = rule_set_load(f->rules, &err);
     if (!set)
         fail_msg("%s", err.text);
     return set;
@@ -34,7 +35,7 @@ static struct rule_set *load_or_fail(const struct rules_fixture *f)
 static void expect_refused(const struct rules_fixture *f, const char *said)
 {
     struct error err = { 0 };
-    struct rule_set *set = rule_set_load(f->rules, NULL, &err);
+    struct rule_set *set = rule_set_load(f->rules, &err);
     assert_null(set);
     assert_int_equal(err.kind, ERROR_CONFIG);
     if (!strstr(err.text, said))
@@ -49,7 +50,7 @@ static void loads_all_files_of_a_folder(void **state)
     rules_write(f, "notes.txt", "not a rule");
     struct rule_set *set = load_or_fail(f);
     assert_int_equal(rule_set_count(set), 2);
-    assert_int_equal(rule_set_pattern_count(set), 2); /* equal phrases are one pattern */
+    assert_int_equal(phrase_book_count(rule_set_book(set)), 2); /* equal phrases are one */
     assert_string_equal(rule_set_rule(set, 0)->id, "a.en");
     assert_string_equal(rule_set_rule(set, 1)->file, "b.yaml");
     assert_int_equal(strncmp(rule_set_edition(set), "2026-01-31+", 11), 0);
@@ -61,7 +62,7 @@ static void refuses_a_folder_without_rules(void **state)
     const struct rules_fixture *f = *state;
     struct error err = { 0 };
     expect_refused(f, "rules_directory");
-    assert_null(rule_set_load("/nonexistent/folder", NULL, &err));
+    assert_null(rule_set_load("/nonexistent/folder", &err));
     assert_int_equal(err.kind, ERROR_CONFIG);
 }
 
@@ -104,7 +105,7 @@ static void tells_every_fault_when_asked(void **state)
     write_rule(f, "a.yaml", "a.en", "\"one\"", "    match: [\"two\", \"three\"]\n");
     write_rule(f, "b.yaml", "b.en", "\"one\"", "    no_match: [\"one\"]\n");
     struct rule_edition *edition = rule_edition_read(f->rules, count_complaint, &faults, &err);
-    struct rule_set *set = rule_set_new(edition, NULL, &err);
+    struct rule_set *set = rule_set_new(edition, &err);
     assert_non_null(set);
     faults = 0;
     assert_int_equal(rule_examples_test(set, edition, count_complaint, &faults, &err), -1);
@@ -113,66 +114,72 @@ static void tells_every_fault_when_asked(void **state)
     rule_edition_destroy(&edition);
 }
 
-static void keeps_what_was_compiled(void **state)
+/* Whether the first rule of the folder counts for text. */
+static bool counts(const struct rules_fixture *f, const char *text)
 {
-    const struct rules_fixture *f = *state;
-    write_rule(f, "a.yaml", "a.en", "\"one two\"", "");
-    struct rule_set *set = load_or_fail(f);
-    assert_false(rule_set_is_from_cache(set));
-    rule_set_destroy(&set);
-    set = load_or_fail(f);
-    assert_true(rule_set_is_from_cache(set));
-    rule_set_destroy(&set);
-    write_rule(f, "a.yaml", "a.en", "\"one three\"", "");
-    set = load_or_fail(f);
-    assert_false(rule_set_is_from_cache(set));
-    rule_set_destroy(&set);
-}
-
-/* Changes one byte of the file, counted from its end if offset is negative. */
-static void damage(const char *path, long offset)
-{
-    FILE *file = fopen(path, "r+e");
-    assert_non_null(file);
-    assert_int_equal(fseek(file, offset, offset < 0 ? SEEK_END : SEEK_SET), 0);
-    int byte = fgetc(file);
-    assert_int_equal(fseek(file, -1, SEEK_CUR), 0);
-    assert_true(fputc(byte ^ 0x55, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-}
-
-static void compiles_again_when_the_cache_is_damaged(void **state)
-{
-    const struct rules_fixture *f = *state;
-    static const long offsets[] = { 0, 20, 50, 60, 200, -1 };
-    write_rule(f, "a.yaml", "a.en", "\"one two\"", "");
-    struct rule_set *set = load_or_fail(f);
-    rule_set_destroy(&set);
-    for (size_t i = 0; i < sizeof offsets / sizeof offsets[0]; i++) {
-        damage(f->cache, offsets[i]);
-        set = load_or_fail(f);
-        assert_false(rule_set_is_from_cache(set));
-        rule_set_destroy(&set);
-        set = load_or_fail(f); /* and was written anew */
-        assert_true(rule_set_is_from_cache(set));
-        rule_set_destroy(&set);
-    }
-    FILE *file = fopen(f->cache, "we"); /* cut to nothing */
-    assert_non_null(file);
-    assert_int_equal(fclose(file), 0);
-    set = load_or_fail(f);
-    assert_false(rule_set_is_from_cache(set));
-    rule_set_destroy(&set);
-}
-
-static void works_without_a_place_for_the_cache(void **state)
-{
-    const struct rules_fixture *f = *state;
     struct error err = { 0 };
-    write_rule(f, "a.yaml", "a.en", "\"one two\"", "");
-    struct rule_set *set = rule_set_load(f->rules, "/nonexistent/folder/compiled", &err);
-    assert_non_null(set);
+    struct rule_set *set = load_or_fail(f);
+    struct scanner *scanner = scanner_new(set, &err);
+    struct scan scan;
+    assert_non_null(scanner);
+    scanner_scan(scanner, text, strlen(text), &scan);
+    bool is_hit = scan.hit_count > 0;
+    scanner_destroy(&scanner);
     rule_set_destroy(&set);
+    return is_hit;
+}
+
+static const char guards_file[] =
+    "edition: \"2026-01-31\"\nguard_sets:\n"
+    "  - {id: past, reach: 20, en: [\"(years|months) ago\"], cy: [\"flynyddoedd yn ol\"]}\n"
+    "  - {id: fiction, en: [\"video game\"]}\n";
+
+static void named_guards_undo_what_is_within_their_reach(void **state)
+{
+    const struct rules_fixture *f = *state;
+    rules_write(f, "guards.yaml", guards_file);
+    write_rule(f, "a.yaml", "a.en", "\"he hit me\"", "    guards: [past]\n");
+    assert_true(counts(f, "he hit me"));
+    assert_false(counts(f, "he hit me three years ago"));
+    assert_false(counts(f, "flynyddoedd yn ôl he hit me"));
+    assert_true(counts(f, "he hit me just now, as he had some three or four years ago"));
+    assert_true(counts(f, "he hit me in a video game"));
+    write_rule(f, "a.yaml", "a.en", "\"he hit me\"", "    guards: []\n");
+    assert_true(counts(f, "he hit me three years ago"));
+}
+
+static void a_file_names_guards_for_its_rules(void **state)
+{
+    const struct rules_fixture *f = *state;
+    rules_write(f, "guards.yaml", guards_file);
+    char *text = rule_text("a.en", "urgent", "\"he hit me\"", "guards: [fiction, past]\n");
+    rules_write(f, "a.yaml", text);
+    free(text);
+    assert_false(counts(f, "he hit me in a video game"));
+    assert_false(counts(f, "two months ago he hit me"));
+    write_rule(f, "a.yaml", "a.en", "\"he hit me\"", "    guards: [past, future]\n");
+    expect_refused(f, "guard 'future' is not known");
+    write_rule(f, "a.yaml", "a.en", "\"he hit me\"", "");
+    rules_write(f, "more.yaml", guards_file);
+    expect_refused(f, "stands twice");
+}
+
+static void other_spellings_count_as_the_word(void **state)
+{
+    const struct rules_fixture *f = *state;
+    rules_write(f, "spellings.yaml",
+                "edition: \"2026-01-31\"\nspellings:\n"
+                "  - {word: Knife, variants: [nife, \"\xF0\x9F\x94\xAA\", \"cyll\u0175ll\"]}\n"
+                "  - {word: please, variants: [pls]}\n");
+    write_rule(f, "a.yaml", "a.en", "\"(please|now) ... (knife|nife)\"", "");
+    assert_true(counts(f, "plssss he has a nife"));
+    assert_true(counts(f, "please \xF0\x9F\x94\xAA"));
+    assert_true(counts(f, "NOW a KNIIIFE"));
+    assert_true(counts(f, "pls, cyllwll"));
+    assert_false(counts(f, "plz a knife"));
+    rules_write(f, "spellings.yaml",
+                "edition: \"2026-01-31\"\nspellings:\n  - {word: two words, variants: [a]}\n");
+    expect_refused(f, "one word");
 }
 
 static void notices_that_files_changed(void **state)
@@ -203,11 +210,11 @@ int main(void)
                                         rules_fixture_teardown),
         cmocka_unit_test_setup_teardown(tells_every_fault_when_asked, rules_fixture_setup,
                                         rules_fixture_teardown),
-        cmocka_unit_test_setup_teardown(keeps_what_was_compiled, rules_fixture_setup,
-                                        rules_fixture_teardown),
-        cmocka_unit_test_setup_teardown(compiles_again_when_the_cache_is_damaged,
+        cmocka_unit_test_setup_teardown(named_guards_undo_what_is_within_their_reach,
                                         rules_fixture_setup, rules_fixture_teardown),
-        cmocka_unit_test_setup_teardown(works_without_a_place_for_the_cache, rules_fixture_setup,
+        cmocka_unit_test_setup_teardown(a_file_names_guards_for_its_rules, rules_fixture_setup,
+                                        rules_fixture_teardown),
+        cmocka_unit_test_setup_teardown(other_spellings_count_as_the_word, rules_fixture_setup,
                                         rules_fixture_teardown),
         cmocka_unit_test_setup_teardown(notices_that_files_changed, rules_fixture_setup,
                                         rules_fixture_teardown),

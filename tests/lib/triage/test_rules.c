@@ -26,7 +26,7 @@ static void shipped_rules_pass_their_own_examples(void **state)
     struct error err = { 0 };
     struct rule_edition *edition = rule_edition_read(RULES_DIRECTORY, print_fault, &faults, &err);
     assert_non_null(edition);
-    struct rule_set *set = rule_set_new(edition, NULL, &err);
+    struct rule_set *set = rule_set_new(edition, &err);
     if (!set)
         fail_msg("%s", err.text);
     int rc = rule_examples_test(set, edition, print_fault, &faults, &err);

@@ -189,7 +189,7 @@ static void guards_undo_hits_near_them_only(void **state)
     judge_text(triage, "in that film the man has a knife", &verdict);
     assert_int_equal(verdict.message.severity, DESG__V1__SEVERITY__SEVERITY_ROUTINE);
     char text[1000];
-    static const size_t far = 2 * (size_t)SCAN_GUARD_REACH_BYTES;
+    static const size_t far = 2 * (size_t)RULE_GUARD_REACH_CHARACTERS;
     size_t start = (size_t)snprintf(text, sizeof text, "we saw a film ");
     for (size_t i = 0; i < far; i++)
         text[start + i] = "abcd "[i % 5];

@@ -1,0 +1,322 @@
+#include "triage/vocabulary.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STEM_KEY_BYTES = 3, FIRST_ROOM = 1024, NONE = 0 };
+
+/* A word of phrases or a variant. */
+struct entry {
+    char *text;
+    uint32_t length;
+    uint32_t id; /* 0: only a variant */
+    bool is_stem;
+    uint32_t next_stem;     /* the next entry, plus one, whose stem begins alike; 0: none */
+    uint32_t first_variant; /* of: index into variants, plus one; 0: none */
+    uint32_t first_id;      /* sealed: its numbers in ids */
+    uint32_t id_count;
+};
+
+/* The entry is another spelling of `of`. */
+struct variant {
+    uint32_t of;
+    uint32_t next; /* plus one; 0: none */
+};
+
+/* Entries by their text, or stems by their first letters: open addressing, index plus one. */
+struct table {
+    uint32_t *slots;
+    size_t room; /* a power of two */
+    size_t count;
+};
+
+struct vocabulary {
+    struct entry *entries;
+    size_t count;
+    size_t room;
+    struct variant *variants;
+    size_t variant_count;
+    size_t variant_room;
+    struct table words;
+    struct table stems;
+    uint32_t *ids;
+    size_t ids_count;
+    size_t ids_room;
+    uint32_t next_id;
+};
+
+void vocabulary_destroy(struct vocabulary **self_p)
+{
+    struct vocabulary *self = *self_p;
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->count; i++)
+        free(self->entries[i].text);
+    free(self->entries);
+    free(self->variants);
+    free(self->words.slots);
+    free(self->stems.slots);
+    free(self->ids);
+    free(self);
+    *self_p = NULL;
+}
+
+struct vocabulary *vocabulary_new(struct error *err)
+{
+    struct vocabulary *self = calloc(1, sizeof *self);
+    if (!self)
+        (void)error_set(err, ERROR_SYSTEM, "no memory for the words of the rules");
+    else
+        self->next_id = VOCABULARY_ANY + 1;
+    return self;
+}
+
+/* Room for one more of `size` bytes. */
+static void *grown(void *list, size_t count, size_t *room, size_t size)
+{
+    if (count < *room)
+        return list;
+    size_t wanted = *room > 0 ? *room * 2 : FIRST_ROOM;
+    void *more = realloc(list, wanted * size);
+    if (more)
+        *room = wanted;
+    return more;
+}
+
+/* FNV-1a: words are short, and nobody chooses both them and the table. */
+static uint32_t hash_of(const char *text, size_t length)
+{
+    uint32_t hash = 2166136261U;
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ (unsigned char)text[i]) * 16777619U;
+    return hash ^ (hash >> 15);
+}
+
+static int table_grow(struct table *self, const struct entry *entries, size_t key_bytes)
+{
+    struct table next = { .room = self->room > 0 ? self->room * 2 : FIRST_ROOM * 2 };
+    next.slots = calloc(next.room, sizeof *next.slots);
+    if (!next.slots)
+        return -1;
+    for (size_t i = 0; i < self->room; i++) {
+        if (self->slots[i] == 0)
+            continue;
+        const struct entry *entry = &entries[self->slots[i] - 1];
+        size_t at = hash_of(entry->text, key_bytes > 0 ? key_bytes : entry->length);
+        while (next.slots[at & (next.room - 1)] != 0)
+            at++;
+        next.slots[at & (next.room - 1)] = self->slots[i];
+    }
+    next.count = self->count;
+    free(self->slots);
+    *self = next;
+    return 0;
+}
+
+/* The slot of a key: its entry's, or the empty one where it belongs. */
+static uint32_t *slot_of(const struct table *table, const struct entry *entries, const char *key,
+                         size_t length, bool is_whole)
+{
+    for (size_t at = hash_of(key, length);; at++) {
+        uint32_t *slot = &table->slots[at & (table->room - 1)];
+        if (*slot == 0)
+            return slot;
+        const struct entry *entry = &entries[*slot - 1];
+        if ((!is_whole || entry->length == length) && memcmp(entry->text, key, length) == 0)
+            return slot;
+    }
+}
+
+static int link_stem(struct vocabulary *self, uint32_t index)
+{
+    if (self->stems.count * 2 >= self->stems.room &&
+        table_grow(&self->stems, self->entries, STEM_KEY_BYTES) != 0)
+        return -1;
+    struct entry *entry = &self->entries[index];
+    uint32_t *slot = slot_of(&self->stems, self->entries, entry->text, STEM_KEY_BYTES, false);
+    self->stems.count += *slot == 0;
+    entry->next_stem = *slot;
+    *slot = index + 1;
+    return 0;
+}
+
+/* text keeps the * of a stem out. */
+static int find_or_add(struct vocabulary *self, const char *text, size_t length, bool is_stem,
+                       uint32_t *index)
+{
+    if (self->words.count * 2 >= self->words.room &&
+        table_grow(&self->words, self->entries, 0) != 0)
+        return -1;
+    if (!is_stem) {
+        uint32_t *slot = slot_of(&self->words, self->entries, text, length, true);
+        if (*slot != 0) {
+            *index = *slot - 1;
+            return 0;
+        }
+    }
+    struct entry *entries = grown(self->entries, self->count, &self->room, sizeof *entries);
+    char *copy = entries ? strndup(text, length) : NULL;
+    if (entries)
+        self->entries = entries;
+    if (!copy)
+        return -1;
+    *index = (uint32_t)self->count++;
+    self->entries[*index] =
+        (struct entry){ .text = copy, .length = (uint32_t)length, .is_stem = is_stem };
+    if (is_stem)
+        return link_stem(self, *index);
+    *slot_of(&self->words, self->entries, text, length, true) = *index + 1;
+    self->words.count++;
+    return 0;
+}
+
+/* The entry of a stem that is known; count if none. */
+static uint32_t find_stem(const struct vocabulary *self, const char *text, size_t length)
+{
+    if (self->stems.room == 0)
+        return (uint32_t)self->count;
+    uint32_t next = *slot_of(&self->stems, self->entries, text, STEM_KEY_BYTES, false);
+    while (next != 0) {
+        const struct entry *entry = &self->entries[next - 1];
+        if (entry->length == length && memcmp(entry->text, text, length) == 0)
+            return next - 1;
+        next = entry->next_stem;
+    }
+    return (uint32_t)self->count;
+}
+
+int vocabulary_add(struct vocabulary *self, const char *word, size_t length, uint32_t *id)
+{
+    assert(self && word && length > 0 && id);
+    *id = VOCABULARY_ANY;
+    if (length == 1 && word[0] == '?')
+        return 0;
+    bool is_stem = word[length - 1] == '*';
+    length -= is_stem;
+    assert(!is_stem || length >= STEM_KEY_BYTES);
+    uint32_t index = is_stem ? find_stem(self, word, length) : 0;
+    bool is_known_stem = is_stem && index < self->count;
+    if (!is_known_stem && find_or_add(self, word, length, is_stem, &index) != 0)
+        return -1;
+    struct entry *entry = &self->entries[index];
+    if (entry->id == NONE)
+        entry->id = self->next_id++;
+    *id = entry->id;
+    return 0;
+}
+
+int vocabulary_add_variant(struct vocabulary *self, const char *variant, const char *word)
+{
+    uint32_t of = 0;
+    uint32_t index = 0;
+    struct variant *variants =
+        grown(self->variants, self->variant_count, &self->variant_room, sizeof *variants);
+    if (!variants)
+        return -1;
+    self->variants = variants;
+    if (find_or_add(self, word, strlen(word), false, &of) != 0 ||
+        find_or_add(self, variant, strlen(variant), false, &index) != 0)
+        return -1;
+    struct entry *entry = &self->entries[index];
+    self->variants[self->variant_count++] = (struct variant){ of, entry->first_variant };
+    entry->first_variant = (uint32_t)self->variant_count;
+    return 0;
+}
+
+static void add_id(uint32_t id, uint32_t *ids, size_t *count, size_t most)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if (ids[i] == id)
+            return;
+    }
+    if (*count < most)
+        ids[(*count)++] = id;
+}
+
+/* A stem stands for letters after it, not for digits. */
+static bool is_stem_of(const struct entry *stem, const char *word, size_t length)
+{
+    if (stem->length > length || memcmp(stem->text, word, stem->length) != 0)
+        return false;
+    for (size_t i = stem->length; i < length; i++) {
+        if (word[i] >= '0' && word[i] <= '9')
+            return false;
+    }
+    return true;
+}
+
+static void add_stems(const struct vocabulary *self, const char *word, size_t length, uint32_t *ids,
+                      size_t *count, size_t most)
+{
+    if (length < STEM_KEY_BYTES || self->stems.room == 0)
+        return;
+    uint32_t next = *slot_of(&self->stems, self->entries, word, STEM_KEY_BYTES, false);
+    while (next != 0) {
+        const struct entry *stem = &self->entries[next - 1];
+        if (is_stem_of(stem, word, length))
+            add_id(stem->id, ids, count, most);
+        next = stem->next_stem;
+    }
+}
+
+static void add_own(const struct vocabulary *self, const struct entry *entry, uint32_t *ids,
+                    size_t *count, size_t most)
+{
+    if (entry->id != NONE)
+        add_id(entry->id, ids, count, most);
+    add_stems(self, entry->text, entry->length, ids, count, most);
+}
+
+static int seal_entry(struct vocabulary *self, struct entry *entry)
+{
+    uint32_t ids[VOCABULARY_IDS_MAX];
+    size_t count = 0;
+    add_own(self, entry, ids, &count, VOCABULARY_IDS_MAX);
+    for (uint32_t next = entry->first_variant; next != 0; next = self->variants[next - 1].next)
+        add_own(self, &self->entries[self->variants[next - 1].of], ids, &count, VOCABULARY_IDS_MAX);
+    while (self->ids_count + count > self->ids_room) {
+        uint32_t *more = grown(self->ids, self->ids_room, &self->ids_room, sizeof *more);
+        if (!more)
+            return -1;
+        self->ids = more;
+    }
+    entry->first_id = (uint32_t)self->ids_count;
+    entry->id_count = (uint32_t)count;
+    if (count > 0)
+        memcpy(self->ids + self->ids_count, ids, count * sizeof *ids);
+    self->ids_count += count;
+    return 0;
+}
+
+int vocabulary_seal(struct vocabulary *self)
+{
+    if (self->words.room == 0 && table_grow(&self->words, self->entries, 0) != 0)
+        return -1;
+    for (size_t i = 0; i < self->count; i++) {
+        if (!self->entries[i].is_stem && seal_entry(self, &self->entries[i]) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+size_t vocabulary_count(const struct vocabulary *self)
+{
+    return self->next_id;
+}
+
+size_t vocabulary_ids(const struct vocabulary *self, const char *word, size_t length, uint32_t *ids,
+                      size_t most)
+{
+    size_t count = 0;
+    uint32_t known = *slot_of(&self->words, self->entries, word, length, true);
+    if (known == 0) {
+        add_stems(self, word, length, ids, &count, most);
+        return count;
+    }
+    const struct entry *entry = &self->entries[known - 1];
+    for (; count < entry->id_count && count < most; count++)
+        ids[count] = self->ids[entry->first_id + count];
+    return count;
+}
