@@ -273,6 +273,9 @@ def measure_functions(bench):
 # --- 4. the whole way ---
 
 SERVICES = ("redis", "notify", "route", "ingest-1", "classify-1", "classify-2")
+# 50,000 events make a file of about 64 MiB, where Redis begins to rewrite it: a few bytes an event more or less would decide whether
+# a window has a second process beside it.
+NO_REWRITE = ("--auto-aof-rewrite-percentage", "0")
 
 
 class Desk:
@@ -282,7 +285,8 @@ class Desk:
         self.bench = bench
         self.state = bench.directory / f"way-{number}"
         changes = {"ingest": {"journal": {"size_mib": 1024}}, "notify": {"journal": {"size_mib": 256}}}
-        self.suite = suite_module.Suite(self.state, build=bench.build, workers=2, changes=changes)
+        self.suite = suite_module.Suite(self.state, build=bench.build, workers=2, changes=changes,
+                                        redis_options=NO_REWRITE)
         self.suite.prepare()
         self.suite.processes["dispatch"] = suite_module.Process(
             "dispatch", [bench.program("bare_intake"), "--answer-only", "--port", self.suite.ports["dispatch"]],
