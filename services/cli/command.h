@@ -29,7 +29,7 @@ enum {
 enum { COMMAND_LIST_MAX = 2000, COMMAND_AUDIT_MAX = 10000 };
 
 /* An option that may come more than once, or says a member of a broadcast. */
-enum { COMMAND_GIVEN_MAX = 128 };
+enum { COMMAND_GIVEN_MAX = 128, COMMAND_WORDS_MAX = 64 };
 struct command_given {
     const char *name;  /* without the dashes */
     const char *value; /* NULL: it takes none */
@@ -68,7 +68,13 @@ struct command_line {
     const char *signature;     /* --signature */
     struct command_given given[COMMAND_GIVEN_MAX];
     size_t given_count;
-    const char *words[3]; /* after the command's name */
+    const char *rules;                    /* --rules */
+    const char *explain;                  /* --explain */
+    const char *compare;                  /* --compare */
+    const char *by;                       /* --by */
+    const char *verdicts;                 /* --verdicts */
+    bool is_held_out;                     /* --held-out */
+    const char *words[COMMAND_WORDS_MAX]; /* after the command's name */
     size_t word_count;
 };
 
@@ -96,6 +102,7 @@ int command_places(const struct command_line *line);
 int command_replay(const struct command_line *line);
 int command_adopt(const struct command_line *line);
 int command_verify(const struct command_line *line);
+int command_triage(const struct command_line *line);
 /* desg replay --archive: imports what was stored since then into line->into and adopts that. */
 int command_adopt_archive(const struct command_line *line, int64_t since_ms, int64_t until_ms);
 

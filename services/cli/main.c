@@ -70,6 +70,9 @@ static const struct command commands[] = {
     { "adopt", command_adopt,
       "adopt                        hands on what the journal of an ingest that is gone holds", 0,
       false },
+    { "triage", command_triage,
+      "triage --explain TEXT|--eval FILE    why judged so; how good the judging is",
+      COMMAND_WORDS_MAX, true },
     { "verify", command_verify,
       "verify [BODY]                is a webhook of ours genuine? needs no configuration", 1,
       true },
@@ -202,11 +205,11 @@ int main(int argc, char **argv)
         code = parse_words(argc, argv, &arguments);
     if (code >= 0)
         return code;
-    if (arguments.command->is_alone)
-        return arguments.command->run(line);
     line->config_path =
         first_given(line->config_path, getenv("DESG_CONFIG"), "/etc/desg/desg.yaml");
     log_setup("desg", LOG_LEVEL_ERROR, STDERR_FILENO);
+    if (arguments.command->is_alone)
+        return arguments.command->run(line);
     struct error err = { 0 };
     AUTO(config_destroy)
     struct config *config =

@@ -1,0 +1,210 @@
+/* triage_command - desg triage: why a text is judged as it is, how good the judging is, and what a
+ * new edition would change. Needs no desk: rules are opened here. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/answer.h"
+#include "cli/command.h"
+#include "cli/triage_edition.h"
+#include "cli/triage_explain.h"
+#include "cli/triage_files.h"
+#include "cli/triage_print.h"
+#include "triage/scan.h"
+
+enum { STDIN_MAX_BYTES = 1 << 20, EXIT_LOST = 3 };
+
+#define BY_USUALLY "source,lang,category"
+
+static int bad_usage(const char *what)
+{
+    (void)fprintf(stderr, "desg: %s: see desg triage --help\n", what);
+    return EXIT_USAGE;
+}
+
+/* --- which edition --- */
+
+/* What is read of the classify part. The rest is checked by desg-classify --check-config. */
+struct triage_part {
+    char *rules_directory;
+};
+#define PASSED_OVER(key) CYAML_FIELD_IGNORE(key, CYAML_FLAG_OPTIONAL)
+static const cyaml_schema_field_t triage_fields[] = {
+    CYAML_FIELD_STRING_PTR("rules_directory", CYAML_FLAG_POINTER, struct triage_part,
+                           rules_directory, 1, PATH_MAX),
+    PASSED_OVER("admin_listen"),
+    PASSED_OVER("ingest_endpoints"),
+    PASSED_OVER("route_urgent_endpoints"),
+    PASSED_OVER("route_bulk_endpoints"),
+    PASSED_OVER("notify_endpoints"),
+    PASSED_OVER("rules_cache"),
+    PASSED_OVER("channels"),
+    PASSED_OVER("grades"),
+    PASSED_OVER("credit"),
+    CYAML_FIELD_END,
+};
+
+static struct triage_edition *open_configured(const struct command_line *line, struct error *err)
+{
+    AUTO(config_destroy)
+    struct config *config =
+        config_load(line->config_path, "classify", triage_fields, sizeof(struct triage_part), err);
+    if (!config) {
+        (void)error_wrap(err, "no --rules DIR, and");
+        return NULL;
+    }
+    const struct triage_part *part = config->service;
+    return triage_edition_open(part->rules_directory, err);
+}
+
+static struct triage_edition *open_edition(const struct command_line *line, struct error *err)
+{
+    return line->rules ? triage_edition_open(line->rules, err) : open_configured(line, err);
+}
+
+/* --- explain --- */
+
+static void free_text(char **text)
+{
+    free(*text);
+}
+
+/* All of standard input without its last newline; NUL, which no event holds, as a space. */
+static char *read_stdin(struct error *err)
+{
+    char *text = calloc(1, STDIN_MAX_BYTES + 1);
+    if (!text) {
+        (void)error_set(err, ERROR_SYSTEM, "no memory for the text");
+        return NULL;
+    }
+    size_t length = fread(text, 1, STDIN_MAX_BYTES, stdin);
+    if (ferror(stdin)) {
+        (void)error_set(err, ERROR_SYSTEM, "cannot read standard input: %s", strerror(errno));
+        free(text);
+        return NULL;
+    }
+    for (char *nul = text; (nul = memchr(nul, '\0', length - (size_t)(nul - text)));)
+        *nul = ' ';
+    if (length > 0 && text[length - 1] == '\n')
+        text[length - 1] = '\0';
+    return text;
+}
+
+static bool is_styled(void)
+{
+    const char *no_color = getenv("NO_COLOR");
+    return isatty(STDOUT_FILENO) && !(no_color && no_color[0] != '\0');
+}
+
+static int print_json(const json_t *value)
+{
+    enum { DIGITS = 6 };
+    (void)json_dumpf(value, stdout, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS));
+    (void)putchar('\n');
+    return 0;
+}
+
+static int explain(const struct command_line *line)
+{
+    struct error err = { 0 };
+    struct verdict verdict;
+    int64_t took_ns = 0;
+    bool is_stdin = strcmp(line->explain, "-") == 0;
+    AUTO(free_text) char *text = is_stdin ? read_stdin(&err) : strdup(line->explain);
+    AUTO(triage_edition_destroy)
+    struct triage_edition *edition = text ? open_edition(line, &err) : NULL;
+    if (!edition)
+        return command_fail(&err);
+    triage_edition_judge(edition, text, &verdict, NULL); /* the first finds nothing in any cache */
+    triage_edition_judge(edition, text, &verdict, &took_ns);
+    AUTO(answer_drop) json_t *explained = triage_explain(edition, text, &verdict.message, took_ns);
+    if (line->is_json)
+        return print_json(explained);
+    triage_explain_print(explained, text, &verdict.message, is_styled());
+    return 0;
+}
+
+/* --- eval and compare --- */
+
+static void close_file(FILE **file_p)
+{
+    if (*file_p && fclose(*file_p) != 0)
+        (void)fprintf(stderr, "desg: cannot write all verdicts: %s\n", strerror(errno));
+}
+
+static int measure(const struct command_line *line, struct triage_edition *edition,
+                   struct triage_edition *new_edition, const char *const *paths, size_t count)
+{
+    struct error err = { 0 };
+    AUTO(close_file) FILE *verdicts = NULL;
+    if (line->verdicts && !(verdicts = fopen(line->verdicts, "we"))) {
+        (void)error_set(&err, ERROR_INVALID, "cannot write '%s': %s", line->verdicts,
+                        strerror(errno));
+        return command_fail(&err);
+    }
+    const struct triage_files files = {
+        .edition = edition,
+        .new_edition = new_edition,
+        .by = line->by ? line->by : BY_USUALLY,
+        .is_held_out_only = line->is_held_out,
+        .verdicts = verdicts,
+        .progress = isatty(STDERR_FILENO) ? stderr : NULL,
+        .complaints = stderr,
+    };
+    AUTO(answer_drop) json_t *report = triage_files_measure(&files, paths, count, &err);
+    if (!report)
+        return command_fail(&err);
+    if (line->is_json)
+        (void)print_json(report);
+    else if (new_edition)
+        triage_print_comparison(report);
+    else
+        triage_print_report(report);
+    return json_integer_value(json_object_get(report, "lost")) > 0 ? EXIT_LOST : 0;
+}
+
+/* Files of --eval, each time it is given, and the words behind. */
+static int evaluate(const struct command_line *line)
+{
+    struct error err = { 0 };
+    const char *paths[COMMAND_GIVEN_MAX + COMMAND_WORDS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < line->given_count; i++)
+        paths[count++] = line->given[i].value;
+    for (size_t i = 0; i < line->word_count; i++)
+        paths[count++] = line->words[i];
+    AUTO(triage_edition_destroy) struct triage_edition *edition = open_edition(line, &err);
+    return edition ? measure(line, edition, NULL, paths, count) : command_fail(&err);
+}
+
+static int compare(const struct command_line *line)
+{
+    struct error err = { 0 };
+    if (line->word_count < 2)
+        return bad_usage("triage --compare takes OLD NEW FILE");
+    AUTO(triage_edition_destroy)
+    struct triage_edition *edition = triage_edition_open(line->compare, &err);
+    AUTO(triage_edition_destroy)
+    struct triage_edition *new_edition = edition ? triage_edition_open(line->words[0], &err) : NULL;
+    if (!new_edition)
+        return command_fail(&err);
+    return measure(line, edition, new_edition, line->words + 1, line->word_count - 1);
+}
+
+int command_triage(const struct command_line *line)
+{
+    bool is_eval = line->given_count > 0;
+    int asked = (line->explain != NULL) + is_eval + (line->compare != NULL);
+    if (asked != 1)
+        return bad_usage("triage takes one of --explain TEXT, --eval FILE, --compare OLD NEW FILE");
+    if (line->compare)
+        return compare(line);
+    if (is_eval)
+        return evaluate(line);
+    if (line->word_count > 0)
+        return bad_usage("triage --explain takes one text: write it in quotes");
+    return explain(line);
+}

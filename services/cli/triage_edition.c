@@ -1,0 +1,75 @@
+#include "cli/triage_edition.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct triage_edition {
+    struct triage *triage;
+};
+
+struct triage_edition *triage_edition_open(const char *rules_directory, struct error *err)
+{
+    const struct triage_options options = { 0 };
+    struct triage_edition *self = calloc(1, sizeof *self);
+    if (!self) {
+        (void)error_set(err, ERROR_SYSTEM, "no memory for an edition of rules");
+        return NULL;
+    }
+    struct rule_set *rules = rule_set_load(rules_directory, NULL, err);
+    if (rules)
+        self->triage = triage_new(&rules, &options, err);
+    if (!self->triage)
+        triage_edition_destroy(&self);
+    return self;
+}
+
+void triage_edition_destroy(struct triage_edition **self_p)
+{
+    struct triage_edition *self = *self_p;
+    if (!self)
+        return;
+    triage_destroy(&self->triage);
+    free(self);
+    *self_p = NULL;
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec now = { 0 };
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* it cannot fail with this clock */
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+void triage_edition_judge(struct triage_edition *self, const char *text, struct verdict *out,
+                          int64_t *took_ns)
+{
+    Desg__V1__Event event = DESG__V1__EVENT__INIT;
+    event.kind = DESG__V1__EVENT_KIND__EVENT_KIND_MESSAGE;
+    event.text = (char *)text; /* read, not changed */
+    int64_t started_ns = now_ns();
+    triage_judge(self->triage, &event, out);
+    if (took_ns)
+        *took_ns = now_ns() - started_ns;
+}
+
+const struct rule_set *triage_edition_rules(const struct triage_edition *self)
+{
+    return triage_rules(self->triage);
+}
+
+const struct rule *triage_edition_rule(const struct triage_edition *self, const char *id)
+{
+    const struct rule_set *rules = triage_rules(self->triage);
+    for (size_t i = 0; i < rule_set_count(rules); i++) {
+        const struct rule *rule = rule_set_rule(rules, i);
+        if (strcmp(rule->id, id) == 0)
+            return rule;
+    }
+    return NULL;
+}
+
+json_t *triage_edition_describe(const struct triage_edition *self)
+{
+    return json_pack("{s:s, s:n}", "rules", rule_set_edition(triage_rules(self->triage)), "model");
+}
