@@ -16,7 +16,7 @@ struct triage_edition *triage_edition_open(const char *rules_directory, struct e
         (void)error_set(err, ERROR_SYSTEM, "no memory for an edition of rules");
         return NULL;
     }
-    struct rule_set *rules = rule_set_load(rules_directory, NULL, err);
+    struct rule_set *rules = rule_set_load(rules_directory, err);
     if (rules)
         self->triage = triage_new(&rules, &options, err);
     if (!self->triage)
