@@ -234,6 +234,10 @@ def test_who_answers_a_broadcast_is_tied_to_it(desk):
     comment = desk.outlets.comment("page", rows["facebook"]["object_ids"][0], "Is this real? I got one of those texts")
     wait_until(lambda: desk.shown(broadcast)["replies"] == 1, 20, "the comment is tied to the broadcast")
     assert comment
+    desk.update(broadcast, day_out.ADVICE, en={**day_out.ADVICE["en"], "text": "There are more of them. Do not follow the link."})
+    updated = desk.wait_rows(broadcast, {"facebook": "sent"}, action="update", version=2)
+    assert updated["facebook"]["object_ids"] == rows["facebook"]["object_ids"], "it is edited"
+    assert desk.shown(broadcast)["replies"] == 1, "one post, counted once"
 
 
 GOOD = day_out.CLOSURE

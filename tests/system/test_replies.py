@@ -95,6 +95,15 @@ def test_what_was_delivered_late_stands_further_up_and_is_named(desk):
 
 
 @pytest.mark.parametrize("desk", [receipts_on()], indirect=True)
+def test_a_dead_token_is_seen_though_only_receipts_wait(desk):
+    desk.outlets.control("facebook", token_dead=True)
+    desk.receive(person="p80")
+    wait_until(lambda: next(row for row in desk.do("GET", "/v1/places")["places"] if row["place"].startswith("facebook:"))["blocked"],
+               20, "the account shows as blocked")
+    assert desk.desg("status").returncode == 1 and "BLOCKED" in desk.desg("places").stdout
+
+
+@pytest.mark.parametrize("desk", [receipts_on()], indirect=True)
 def test_a_receipt_keeps_to_the_window_from_when_the_person_wrote(desk):
     """Held up at the platform for longer than its window: the machine may not write any more, and never with the human tag."""
     late = desk.receive(person="p90", hours_ago=25.0)

@@ -433,14 +433,14 @@ function Broadcasts.get(keys, args)
   if b.newest == 0 then
     return { history(), 'null', '' }
   end
-  local row, rows, replies = row_of(b, state_of(b)), {}, 0
+  local row, rows, replies, counted = row_of(b, state_of(b)), {}, 0, {}
   for item in pairs(b.items) do
     local it = Outbox.read(keys[1], item)
     if it.head then
       rows[#rows + 1] = Outbox.row(item, it)
       local d = b.drafts[rows[#rows].version]
       rows[#rows].has_welsh = d and d.has_welsh
-      replies = replies + Outbox.replies_of(keys[1], it)
+      replies = replies + Outbox.replies_of(keys[1], it, counted)
     end
   end
   table.sort(rows, function(x, y)

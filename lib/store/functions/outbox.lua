@@ -532,11 +532,13 @@ function Outbox.story(prefix, id, rows)
   add(stamp(it.failed), 'failed')
 end
 
--- How many public words came under what the item posted.
-function Outbox.replies_of(prefix, it)
+-- How many public words came under what the item posted. counted: posts that were counted before, as what an
+-- update edits has the id of what was posted.
+function Outbox.replies_of(prefix, it, counted)
   local count = 0
   for _, object in ipairs(objects_of(it)) do
-    count = count + redis.call('SCARD', prefix .. 'replies:' .. object)
+    count = count + (counted[object] and 0 or redis.call('SCARD', prefix .. 'replies:' .. object))
+    counted[object] = true
   end
   return count
 end

@@ -89,6 +89,11 @@ function Places.done(keys, args)
   return { history(), count }
 end
 
+-- entry: id, its value, and so on.
+local function is_blocked(prefix, entry)
+  return redis.call('HGET', prefix .. 'item:' .. entry[2], 'state') == 'blocked'
+end
+
 function Places.list(keys)
   local prefix, now, blocked, rows = keys[1], clock_ms(), {}, {}
   for _, id in ipairs(redis.call('ZRANGE', prefix .. 'items-task', 0, 999)) do
@@ -100,7 +105,8 @@ function Places.list(keys)
   for _, place in ipairs(redis.call('SMEMBERS', prefix .. 'places')) do
     local owner, stream = owner_of(prefix, place, now), prefix .. 'outbox:' .. place
     local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
-    rows[place] = { owner = owner, waiting = redis.call('XLEN', stream), blocked = blocked[place] or false,
+    rows[place] = { owner = owner, waiting = redis.call('XLEN', stream),
+      blocked = blocked[place] or first and is_blocked(prefix, first[2]) or false,
       oldest_ms = first and math.max(now - tonumber(string.match(first[1], '^%d+')), 0) or 0 }
   end
   return { history(), next(rows) and cjson.encode(rows) or '{}' }
