@@ -14,13 +14,14 @@ import yaml
 
 import check
 
-NEAREST = 0.6  # two expansions nearer than this are one
+NEAREST = 0.55  # two expansions nearer than this are one
 TRIES = 60  # for one more message of a template, before it is taken to be exhausted
 SPELLING_SHARES = (("good", 35), ("casual", 40), ("poor", 25))
 FILE_KEYS = {"lang", "slots", "noise", "templates"}
 TEMPLATE_KEYS = {"id", "lang", "urgent", "category", "restricted", "flags", "slots", "text"}
 NOISE_KEYS = {"greetings", "please", "closings", "closings_urgent", "emoji", "emoji_urgent", "text_speak", "typos", "protect"}
 SLOT = re.compile(r"\{([a-z_]+)(?::(\d))?\}")
+BESIDE = dict(zip("qwertyuiopasdfghjklzxcvbnm", "wertyuioiosdfghjkljxcvbnmn"))  # the key to the right, or to the left at the end of a row
 WORD = re.compile(r"[^\W\d_][\w'’]*")
 
 
@@ -100,6 +101,16 @@ def tidy(text):
 
 # --- spelling noise ---
 
+# Words that begin a text and are no names: they lose their capital behind a greeting.
+ORDINARY_FIRST_WORDS = {
+    "a", "an", "the", "there", "there's", "my", "our", "your", "his", "her", "he", "she", "it", "we", "they", "you", "some", "someone",
+    "somebody", "is", "are", "was", "can", "could", "how", "what", "who", "where", "when", "why", "which", "do", "does", "did", "has", "have", "any",
+    "about", "if", "for", "in", "on", "by", "at", "just", "not", "no", "please", "found", "left", "lost", "thank", "nobody",
+    "mae", "mae'r", "oes", "dw", "dwi", "fy", "ein", "yr", "y", "roedd", "wnaeth", "beth", "ble", "pryd", "sut", "pwy", "pam", "rydw", "rydyn",
+    "mi", "mae’r", "plîs", "os", "allwch", "ydy", "ydych", "ddaru", "gaf", "ga", "dyw", "dydy", "nid", "does",
+}
+
+
 def without_accents(text):
     return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
 
@@ -109,11 +120,12 @@ def replace_words(text, table, draw, percent):
     for word in sorted(table, key=lambda each: (-len(each), each)):
         others = table[word] if isinstance(table[word], list) else [table[word]]
         pattern = re.compile(rf"(?<![\w'’]){re.escape(word)}(?![\w'’])", re.IGNORECASE)
-        text = pattern.sub(lambda match: str(draw.one_of(others)) if draw.chance(percent) else match[0], text)
+        text = pattern.sub(lambda match: draw.one_of(others) if draw.chance(percent) else match[0], text)
     return text
 
 
 def misspell(word, draw):
+    """One letter inside the word doubled, dropped, swapped with the next, or hit beside on the keyboard."""
     at = 1 + draw.below(len(word) - 2)
     kind = draw.below(4)
     if kind == 0:
@@ -122,7 +134,7 @@ def misspell(word, draw):
         return word[:at] + word[at + 1:]
     if kind == 2:
         return word[:at] + word[at + 1] + word[at] + word[at + 2:]
-    return word[:at] + chr(ord("a") + draw.below(26)) + word[at + 1:]
+    return word[:at] + BESIDE.get(word[at], word[at]) + word[at + 1:]
 
 
 def misspell_words(text, protect, draw, percent):
@@ -164,16 +176,26 @@ def join(first, second):
     return f"{first} {second}" if first and second else first or second
 
 
-def surround(text, urgent, noise, draw):
-    """A greeting, a please, a closing, each in some messages."""
+def after(opening, text):
+    """The text after a greeting: its first letter is made small, if the first word is the same in both and the opening goes on."""
+    first = text.split(" ")[0]
+    goes_on = opening[-1] not in ".?!"
+    if goes_on and first.lower() in ORDINARY_FIRST_WORDS:
+        text = text[0].lower() + text[1:]
+    return f"{opening} {text}"
+
+
+def surround(text, spelling, urgent, noise, draw):
+    """A greeting, a please, a closing, each in some messages. Those of good spelling get only the first please of the list."""
     end = "_urgent" if urgent else ""
     if noise.get("please") and draw.chance(8):
-        word = draw.one_of(noise["please"])
-        text = f"{text.rstrip('.')} {word}" if draw.chance(50) else f"{word} {text}"
+        word = noise["please"][0] if spelling == "good" else draw.one_of(noise["please"])
+        text = after(word, text) if draw.chance(50) else f"{text.rstrip('.')} {word}."
     if noise.get("greetings") and draw.chance(15 if urgent else 25):
-        text = f"{draw.one_of(noise['greetings'])}{draw.one_of([', ', ' ', '. '])}{text}"
+        mark = draw.one_of([",", ",", "."] if spelling == "good" else [",", "", "."])
+        text = after(draw.one_of(noise["greetings"]) + mark, text)
     if noise.get("closings" + end) and draw.chance(18):
-        text = join(text, draw.one_of(noise["closings" + end]))
+        text = join(text, draw.one_of(noise["closings" + end]) + ".")
     return tidy(text)
 
 
@@ -187,7 +209,7 @@ def spelling_of(draw):
 
 
 def roughen(text, spelling, urgent, noise, draw):
-    text = surround(text, urgent, noise, draw)
+    text = surround(text, spelling, urgent, noise, draw)
     if spelling == "casual":
         text = casual(text, noise, draw)
     elif spelling == "poor":
@@ -224,11 +246,21 @@ def check_template(template, shared, fewest):
     return used
 
 
+def check_noise(noise):
+    demand(set(noise) <= NOISE_KEYS, "unknown keys in noise")
+    for key, values in noise.items():
+        entries = list(values)
+        if isinstance(values, dict):
+            entries += [other for others in values.values() for other in (others if isinstance(others, list) else [others])]
+        # YAML reads an unquoted no, yes, on or off as true or false.
+        demand(all(isinstance(entry, str) for entry in entries), f"noise {key} has an entry that is not text (quote it)")
+
+
 def read_templates(path, fewest):
     with open(path, encoding="utf-8") as lines:
         content = yaml.safe_load(lines)
     demand(set(content) <= FILE_KEYS, "unknown keys at the top of the file")
-    demand(set(content.get("noise", {})) <= NOISE_KEYS, "unknown keys in noise")
+    check_noise(content.get("noise", {}))
     names = [template.get("id") for template in content["templates"]]
     demand(len(set(names)) == len(names), "a template's id is used twice")
     used = set()
