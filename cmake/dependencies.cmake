@@ -17,3 +17,9 @@ pkg_check_modules(MXML REQUIRED IMPORTED_TARGET mxml>=3.1)
 pkg_check_modules(HYPERSCAN REQUIRED IMPORTED_TARGET libhs>=5.4) # Vectorscan installs the same name
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka>=1.1.5)
 find_program(PROTOC_C protoc-c REQUIRED)
+# liblinear brings no pkg-config file. Training needs it, nothing that judges does.
+find_path(LINEAR_INCLUDE_DIRECTORY linear.h REQUIRED)
+find_library(LINEAR_LIBRARY linear REQUIRED)
+add_library(Linear::linear UNKNOWN IMPORTED)
+set_target_properties(Linear::linear PROPERTIES
+  IMPORTED_LOCATION ${LINEAR_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${LINEAR_INCLUDE_DIRECTORY})

@@ -1,6 +1,7 @@
 #include "triage/triage.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 enum { ATTACHMENTS_LOOKED_AT = 32, FOREIGN_LETTERS_MIN = 3, CIRCUMSTANCES_MAX = 8 };
 
 #define CATEGORY_GENERAL "general"
+#define BY_MODEL         "triage.model"
 #define REVIEW_SCORE     0.5F
 #define ATTENTION_SCORE  0.2F
 
@@ -31,9 +33,6 @@ static const struct circumstance unknown_kind = { "triage.unknown-kind",
 static const struct circumstance unknown_language = { "triage.unknown-language",
                                                       DESG__V1__SEVERITY__SEVERITY_REVIEW,
                                                       "unknown-language" };
-static const struct circumstance by_model = { "triage.model",
-                                              DESG__V1__SEVERITY__SEVERITY_UNSPECIFIED,
-                                              CATEGORY_GENERAL };
 static const struct circumstance no_text = { "triage.no-text",
                                              DESG__V1__SEVERITY__SEVERITY_ATTENTION, "attachment" };
 static const struct circumstance notice = { "triage.platform-notice",
@@ -46,10 +45,26 @@ struct finding {
     float weight;
 };
 
+/* A word that weighed with the model, in Event.text. */
+struct place {
+    uint32_t offset_bytes;
+    uint32_t length_bytes;
+    float weight;
+};
+
+/* What the model said of an event. */
+struct said {
+    bool is_asked; /* and it answered */
+    struct model_opinion opinion;
+    struct place places[MODEL_PLACES_MAX];
+    size_t place_count;
+};
+
 struct triage {
     struct rule_set *rules;
     struct scanner *scanner;
-    struct normalised *window; /* for the model */
+    struct model_file *model_file; /* NULL: the model is borrowed, or there is none */
+    struct normalised *window;     /* for the model */
     struct triage_options options;
     /* Found in the event judged now: */
     struct scan_hit *hits; /* of all its parts; room for every rule */
@@ -57,6 +72,7 @@ struct triage {
     bool *is_hit; /* by rule */
     struct finding findings[CIRCUMSTANCES_MAX];
     size_t finding_count;
+    struct said said;
 };
 
 void triage_destroy(struct triage **self_p)
@@ -67,6 +83,7 @@ void triage_destroy(struct triage **self_p)
     scanner_destroy(&self->scanner);
     normalised_destroy(&self->window);
     rule_set_destroy(&self->rules);
+    model_file_destroy(&self->model_file);
     free(self->hits);
     free(self->is_hit);
     free(self);
@@ -102,6 +119,29 @@ struct triage *triage_new(struct rule_set **rules, const struct triage_options *
 const struct rule_set *triage_rules(const struct triage *self)
 {
     return self->rules;
+}
+
+void triage_take_model(struct triage *self, struct model_file **file)
+{
+    assert(self && file && *file);
+    model_file_destroy(&self->model_file);
+    self->model_file = *file;
+    self->options.model = model_file_model(self->model_file);
+    *file = NULL;
+}
+
+struct model_file *triage_release_model(struct triage *self)
+{
+    struct model_file *file = self->model_file;
+    if (file)
+        self->options.model = NULL;
+    self->model_file = NULL;
+    return file;
+}
+
+const struct model *triage_model(const struct triage *self)
+{
+    return self->options.model;
 }
 
 bool triage_is_urgent_lane(Desg__V1__Severity severity)
@@ -169,40 +209,77 @@ static Desg__V1__Language hinted_language(const char *hint)
     return DESG__V1__LANGUAGE__LANGUAGE_UNSURE;
 }
 
+/* A text of a few words that says little: what the platform knows of the person counts. */
 static void settle_language(struct triage *self, const struct scan *scan, const char *hint,
-                            Desg__V1__Language by_model_language, struct verdict *out)
+                            struct verdict *out)
 {
+    const struct said *said = &self->said;
     Desg__V1__Language language = language_of(&scan->words);
+    bool is_by_hint = language == DESG__V1__LANGUAGE__LANGUAGE_UNSURE;
     bool is_foreign_script =
         scan->foreign_letters >= FOREIGN_LETTERS_MIN && scan->foreign_letters * 2 > scan->letters;
-    if (language == DESG__V1__LANGUAGE__LANGUAGE_UNSURE &&
-        by_model_language != DESG__V1__LANGUAGE__LANGUAGE_UNSPECIFIED)
-        language = by_model_language;
-    else if (is_foreign_script || language_is_foreign(&scan->words))
+    if (said->is_asked && said->opinion.language != DESG__V1__LANGUAGE__LANGUAGE_UNSPECIFIED) {
+        language = said->opinion.language;
+        is_by_hint = !said->opinion.is_language_sure;
+    }
+    if (is_foreign_script || language_is_foreign(&scan->words)) {
         note(self, &unknown_language); /* nobody here can tell what it says: a person looks */
-    if (language == DESG__V1__LANGUAGE__LANGUAGE_UNSURE)
-        language = hinted_language(hint);
-    out->message.language = language;
+        is_by_hint = true;
+    }
+    out->message.language = is_by_hint ? hinted_language(hint) : language;
 }
 
-static Desg__V1__Language ask_model(struct triage *self, const char *text, size_t length)
+/* Makes the words of an opinion on the window point into the text. */
+static void take_places(struct triage *self, const char *text, size_t length)
+{
+    struct said *said = &self->said;
+    said->place_count = 0;
+    for (size_t i = 0; i < said->opinion.place_count; i++) {
+        const struct model_place *from = &said->opinion.places[i];
+        struct place *place = &said->places[said->place_count++];
+        normalised_place(self->window, text, length, from->from, from->to, &place->offset_bytes,
+                         &place->length_bytes);
+        place->weight = from->weight;
+    }
+}
+
+/* Of a text in several windows the worst one is what is said, but for the language, which is that
+ * of its beginning, and for what is restricted anywhere. */
+static void take_opinion(struct triage *self, const struct model_opinion *opinion, const char *text,
+                         size_t length)
+{
+    struct said *said = &self->said;
+    struct model_opinion before = said->opinion;
+    bool is_first = !said->is_asked;
+    said->is_asked = true;
+    if (is_first || opinion->urgent > before.urgent) {
+        said->opinion = *opinion;
+        take_places(self, text, length);
+    }
+    if (is_first)
+        return;
+    said->opinion.language = before.language;
+    said->opinion.is_language_sure = before.is_language_sure;
+    said->opinion.sexual_offence = fmaxf(before.sexual_offence, opinion->sexual_offence);
+    said->opinion.intelligence = fmaxf(before.intelligence, opinion->intelligence);
+}
+
+static void ask_model(struct triage *self, const char *text, size_t length)
 {
     const struct model *model = self->options.model;
-    struct model_opinion opinion = { .language = DESG__V1__LANGUAGE__LANGUAGE_UNSPECIFIED };
-    if (!model)
-        return opinion.language;
-    (void)normalise(self->window, text, length, 0); /* its start is enough */
-    if (model->judge(model->arg, self->window->text, self->window->length, &opinion) != 0) {
-        note(self, &failed);
-        return DESG__V1__LANGUAGE__LANGUAGE_UNSPECIFIED;
+    size_t end = length < SCAN_TEXT_MAX_BYTES ? length : SCAN_TEXT_MAX_BYTES;
+    size_t from = 0;
+    while (model && from < end) {
+        struct model_opinion opinion = { 0 };
+        size_t stop = normalise(self->window, text, end, from);
+        if (model->judge(model->arg, self->window->text, self->window->length, &opinion) != 0) {
+            self->said = (struct said){ 0 };
+            note(self, &failed);
+            return;
+        }
+        take_opinion(self, &opinion, text, length);
+        from = stop < end ? normalise_next_window(text, end, from, stop) : end;
     }
-    struct circumstance said = by_model;
-    said.severity = opinion.severity <= DESG__V1__SEVERITY__SEVERITY_LIFE_AT_RISK
-                        ? opinion.severity
-                        : DESG__V1__SEVERITY__SEVERITY_REVIEW;
-    if (opinion.score > 0 || opinion.severity > DESG__V1__SEVERITY__SEVERITY_ROUTINE)
-        note_weighed(self, &said, opinion.score);
-    return opinion.language;
 }
 
 /* A person wrote something: all they wrote is looked at. */
@@ -215,8 +292,8 @@ static void judge_writing(struct triage *self, const Desg__V1__Event *event, str
         note(self, &no_text);
     look_at(self, event->text, length, true, &scan);
     if (length > 0) {
-        Desg__V1__Language language = ask_model(self, event->text, length);
-        settle_language(self, &scan, event->language_hint, language, out);
+        ask_model(self, event->text, length);
+        settle_language(self, &scan, event->language_hint, out);
     } else if (event->language_hint[0] != '\0') {
         out->message.language = hinted_language(event->language_hint);
     }
@@ -312,13 +389,23 @@ static int stricter(int a, int b)
     return b;
 }
 
-/* Adds all rules that hit, the heaviest first, leaving room for the circumstances' reasons. */
+/* A model that says something without words to show gives one reason. */
+static size_t reasons_of_model(const struct triage *self)
+{
+    if (!self->said.is_asked)
+        return 0;
+    return self->said.place_count > 0 ? self->said.place_count : 1;
+}
+
+/* Adds all rules that hit, the heaviest first, leaving room for the model's and the circumstances'
+ * reasons. */
 static void weigh_rules(struct triage *self, struct verdict *out)
 {
+    size_t others = self->finding_count + reasons_of_model(self);
     uint32_t flags = 0;
     int restricted = DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_NONE;
     for (size_t i = 0; i < self->hit_count; i++) {
-        bool is_reason = i < VERDICT_REASONS_MAX - self->finding_count;
+        bool is_reason = i < VERDICT_REASONS_MAX - others;
         if (is_reason)
             bring_heaviest(self, i);
         const struct rule *rule = rule_set_rule(self->rules, self->hits[i].rule);
@@ -336,6 +423,82 @@ static void weigh_rules(struct triage *self, struct verdict *out)
         if (flags & (1U << flag))
             out->flags[out->message.n_flags++] = (Desg__V1__Flag)flag;
     }
+}
+
+/* The configuration's for the channel, else for all, else the model's. */
+static struct triage_thresholds thresholds_for(const struct triage *self, const char *channel)
+{
+    const struct triage_options *options = &self->options;
+    struct triage_thresholds out = options->thresholds;
+    for (size_t i = 0; i < options->channel_count; i++) {
+        const struct triage_channel *own = &options->channels[i];
+        if (strcmp(own->name, channel) != 0)
+            continue;
+        out.urgent = own->thresholds.urgent > 0 ? own->thresholds.urgent : out.urgent;
+        out.review = own->thresholds.review > 0 ? own->thresholds.review : out.review;
+    }
+    out.urgent = out.urgent > 0 ? out.urgent : options->model->thresholds.urgent;
+    out.review = out.review > 0 ? out.review : options->model->thresholds.review;
+    return out;
+}
+
+/* The rule that counted most names the category if it is grave or restricted; else the model does,
+ * where it is surer. */
+static void settle_category(const struct triage *self, struct verdict *out)
+{
+    const struct model_opinion *opinion = &self->said.opinion;
+    if (!opinion->category || opinion->category_surety < self->options.model->thresholds.category)
+        return;
+    if (self->hit_count > 0) {
+        const struct rule *rule = rule_set_rule(self->rules, self->hits[0].rule);
+        if (rule->severity >= DESG__V1__SEVERITY__SEVERITY_REVIEW ||
+            rule->restricted != DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_NONE ||
+            rule->weight >= opinion->category_surety)
+            return;
+    }
+    out->message.category = (char *)opinion->category;
+}
+
+static void add_model_reasons(const struct triage *self, struct verdict *out)
+{
+    const struct said *said = &self->said;
+    float all = 0;
+    for (size_t i = 0; i < said->place_count; i++)
+        all += said->places[i].weight;
+    for (size_t i = 0; i < said->place_count; i++) {
+        struct scan_hit hit = { 0, said->places[i].offset_bytes, said->places[i].length_bytes };
+        add_reason(out, BY_MODEL, &hit, said->opinion.urgent * said->places[i].weight / all);
+    }
+    if (said->place_count == 0)
+        add_reason(out, BY_MODEL, NULL, said->opinion.urgent);
+}
+
+/* One score of rules and model together, as of two independent witnesses. */
+static void weigh_model(const struct triage *self, const char *channel, struct verdict *out)
+{
+    const struct model_opinion *opinion = &self->said.opinion;
+    if (!self->said.is_asked)
+        return;
+    out->message.model_edition = (char *)self->options.model->edition;
+    struct triage_thresholds thresholds = thresholds_for(self, channel);
+    float score = 1 - (1 - out->message.score) * (1 - opinion->urgent);
+    Desg__V1__Severity severity = DESG__V1__SEVERITY__SEVERITY_UNSPECIFIED;
+    if (score >= thresholds.review)
+        severity = DESG__V1__SEVERITY__SEVERITY_REVIEW;
+    if (score >= thresholds.urgent)
+        severity = DESG__V1__SEVERITY__SEVERITY_URGENT;
+    raise(out, severity, opinion->urgent);
+    if (severity != DESG__V1__SEVERITY__SEVERITY_UNSPECIFIED)
+        add_model_reasons(self, out);
+    float restricted = self->options.model->thresholds.restricted;
+    int class = DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_NONE;
+    if (opinion->intelligence >= restricted)
+        class = DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_INTELLIGENCE;
+    if (opinion->sexual_offence >= restricted)
+        class = DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_SEXUAL_OFFENCE;
+    out->message.restricted =
+        (Desg__V1__RestrictedClass)stricter(class, (int)out->message.restricted);
+    settle_category(self, out);
 }
 
 static void weigh_circumstances(const struct triage *self, struct verdict *out)
@@ -356,6 +519,7 @@ void triage_judge(struct triage *self, const Desg__V1__Event *event, struct verd
 {
     assert(self && event && out);
     self->hit_count = self->finding_count = 0;
+    self->said = (struct said){ 0 };
     memset(self->is_hit, 0, rule_set_count(self->rules) * sizeof *self->is_hit);
     *out = (struct verdict){ .message = DESG__V1__VERDICT__INIT };
     out->message.severity = DESG__V1__SEVERITY__SEVERITY_ROUTINE;
@@ -363,10 +527,9 @@ void triage_judge(struct triage *self, const Desg__V1__Event *event, struct verd
     out->message.reasons = out->reason_list;
     out->message.flags = out->flags;
     out->message.rules_edition = (char *)rule_set_edition(self->rules);
-    if (self->options.model)
-        out->message.model_edition = (char *)self->options.model->edition;
     judge_kind(self, event, out);
     weigh_rules(self, out);
+    weigh_model(self, event->channel, out);
     weigh_circumstances(self, out);
     Desg__V1__Severity severity = out->message.severity;
     out->message.is_urgent = severity >= DESG__V1__SEVERITY__SEVERITY_URGENT;

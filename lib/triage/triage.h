@@ -13,6 +13,7 @@
 #include "desg/v1/verdict.pb-c.h"
 #include "error/error.h"
 #include "triage/model.h"
+#include "triage/model_file.h"
 #include "triage/rule_set.h"
 
 enum {
@@ -32,8 +33,24 @@ struct verdict {
     Desg__V1__Flag flags[VERDICT_FLAGS_MAX];
 };
 
+/* From which score on an event is at least urgent, and from which a person looks at once. Of the
+ * score that rules and model make together; rules alone raise by their severity whatever it is. 0:
+ * what the model was trained to. */
+struct triage_thresholds {
+    float urgent;
+    float review;
+};
+
+struct triage_channel {
+    const char *name; /* as in Event.channel */
+    struct triage_thresholds thresholds;
+};
+
 struct triage_options {
     const struct model *model; /* NULL: none. Borrowed */
+    struct triage_thresholds thresholds;
+    const struct triage_channel *channels; /* with thresholds of their own. Borrowed */
+    size_t channel_count;
     /* The force's word for each severity (index: Desg__V1__Severity); NULL: the usual one. Borrowed
      */
     const char *grades[VERDICT_SEVERITIES];
@@ -44,6 +61,15 @@ struct triage *triage_new(struct rule_set **rules, const struct triage_options *
                           struct error *err) MUST_USE;
 void triage_destroy(struct triage **self_p);
 const struct rule_set *triage_rules(const struct triage *self);
+
+/* Judges with this model from now on instead of the one before. Takes over *file and sets it to
+ * NULL. */
+void triage_take_model(struct triage *self, struct model_file **file);
+/* Gives back what was taken over, for another triage to take, and judges without a model. NULL:
+ * nothing was. */
+struct model_file *triage_release_model(struct triage *self) MUST_USE;
+/* What it judges with; NULL: none. */
+const struct model *triage_model(const struct triage *self);
 
 void triage_judge(struct triage *self, const Desg__V1__Event *event, struct verdict *out);
 

@@ -382,7 +382,8 @@ struct said {
     int rc;
 };
 
-static int judge_as_said(void *arg, const char *text, size_t length, struct model_opinion *out)
+static int judge_as_said(const void *arg, const char *text, size_t length,
+                         struct model_opinion *out)
 {
     const struct said *said = arg;
     assert_int_equal(text[0], ' ');
@@ -391,11 +392,18 @@ static int judge_as_said(void *arg, const char *text, size_t length, struct mode
     return said->rc;
 }
 
+static struct model model_that_says(const struct said *said)
+{
+    static const struct model_thresholds thresholds = {
+        .urgent = 0.9F, .review = 0.6F, .category = 0.3F, .restricted = 0.8F
+    };
+    return (struct model){ "m1", said, thresholds, judge_as_said };
+}
+
 static void a_model_only_raises(void **state)
 {
-    struct said said = { .opinion = { .score = 0.7F,
-                                      .severity = DESG__V1__SEVERITY__SEVERITY_URGENT } };
-    const struct model model = { "m1", &said, judge_as_said };
+    struct said said = { .opinion = { .urgent = 0.95F } };
+    const struct model model = model_that_says(&said);
     const struct triage_options options = { .model = &model };
     struct triage *triage = rules_triage(*state, &options);
     struct verdict verdict;
@@ -403,13 +411,109 @@ static void a_model_only_raises(void **state)
     assert_int_equal(verdict.message.severity, DESG__V1__SEVERITY__SEVERITY_URGENT);
     assert_string_equal(verdict.message.model_edition, "m1");
     assert_true(has_reason(&verdict, "triage.model"));
-    said.opinion = (struct model_opinion){ .score = 0 };
+    said.opinion.urgent = 0.7F;
+    judge_text(triage, "good morning", &verdict);
+    assert_int_equal(verdict.message.severity, DESG__V1__SEVERITY__SEVERITY_REVIEW);
+    said.opinion.urgent = 0.5F;
+    judge_text(triage, "good morning", &verdict);
+    assert_int_equal(verdict.message.severity, DESG__V1__SEVERITY__SEVERITY_ROUTINE);
+    assert_false(has_reason(&verdict, "triage.model"));
+    said.opinion = (struct model_opinion){ .urgent = 0 };
     judge_text(triage, "he will kill me", &verdict);
     assert_int_equal(verdict.message.severity, DESG__V1__SEVERITY__SEVERITY_LIFE_AT_RISK);
-    said.rc = -1; /* cannot judge */
+    triage_destroy(&triage);
+}
+
+static void a_model_that_cannot_judge_makes_a_person_look(void **state)
+{
+    struct said said = { .rc = -1 };
+    const struct model model = model_that_says(&said);
+    const struct triage_options options = { .model = &model };
+    struct triage *triage = rules_triage(*state, &options);
+    struct verdict verdict;
     judge_text(triage, "good morning", &verdict);
     assert_int_equal(verdict.message.severity, DESG__V1__SEVERITY__SEVERITY_REVIEW);
     assert_true(has_reason(&verdict, "triage.failed"));
+    assert_string_equal(verdict.message.model_edition, ""); /* it took no part */
+    judge_text(triage, "he will kill me", &verdict);
+    assert_int_equal(verdict.message.severity, DESG__V1__SEVERITY__SEVERITY_LIFE_AT_RISK);
+    triage_destroy(&triage);
+}
+
+static void thresholds_are_the_channels_the_forces_or_the_models(void **state)
+{
+    struct said said = { .opinion = { .urgent = 0.5F } };
+    const struct model model = model_that_says(&said);
+    const struct triage_channel channels[] = { { "web", { .review = 0.4F } } };
+    struct triage_options options = { .model = &model, .channels = channels, .channel_count = 1 };
+    struct triage *triage = rules_triage(*state, &options);
+    struct verdict verdict;
+    Desg__V1__Event event = DESG__V1__EVENT__INIT;
+    event.kind = DESG__V1__EVENT_KIND__EVENT_KIND_MESSAGE;
+    event.text = (char *)"good morning";
+    event.channel = (char *)"facebook";
+    triage_judge(triage, &event, &verdict);
+    assert_int_equal(verdict.message.severity, DESG__V1__SEVERITY__SEVERITY_ROUTINE);
+    event.channel = (char *)"web";
+    triage_judge(triage, &event, &verdict);
+    assert_int_equal(verdict.message.severity, DESG__V1__SEVERITY__SEVERITY_REVIEW);
+    triage_destroy(&triage);
+    options.thresholds.urgent = 0.45F;
+    triage = rules_triage(*state, &options);
+    event.channel = (char *)"facebook";
+    triage_judge(triage, &event, &verdict);
+    assert_int_equal(verdict.message.severity, DESG__V1__SEVERITY__SEVERITY_URGENT);
+    triage_destroy(&triage);
+}
+
+static void a_model_names_category_class_and_language_where_rules_are_silent(void **state)
+{
+    struct said said = { .opinion = { .category = "fraud",
+                                      .category_surety = 0.6F,
+                                      .intelligence = 0.85F,
+                                      .language = DESG__V1__LANGUAGE__LANGUAGE_CY } };
+    const struct model model = model_that_says(&said);
+    const struct triage_options options = { .model = &model };
+    struct triage *triage = rules_triage(*state, &options);
+    struct verdict verdict;
+    judge_text(triage, "good morning", &verdict);
+    assert_string_equal(verdict.message.category, "fraud");
+    assert_int_equal(verdict.message.restricted,
+                     DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_INTELLIGENCE);
+    /* Not sure of the language, and no hint: */
+    assert_int_equal(verdict.message.language, DESG__V1__LANGUAGE__LANGUAGE_UNSURE);
+    said.opinion.is_language_sure = true;
+    said.opinion.category_surety = 0.2F;
+    said.opinion.sexual_offence = 0.9F;
+    judge_text(triage, "good morning", &verdict);
+    assert_string_equal(verdict.message.category, "general");
+    assert_int_equal(verdict.message.language, DESG__V1__LANGUAGE__LANGUAGE_CY);
+    assert_int_equal(verdict.message.restricted,
+                     DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_SEXUAL_OFFENCE);
+    said.opinion.category_surety = 1;
+    judge_text(triage, "he will kill me", &verdict);
+    assert_string_not_equal(verdict.message.category, "fraud");
+    triage_destroy(&triage);
+}
+
+static void the_models_words_are_places_in_the_original(void **state)
+{
+    /* The judge names bytes of the normalised text, " mae o yn ty plis ". */
+    struct said said = {
+        .opinion = { .urgent = 0.95F, .places = { { 10, 12, 2 }, { 5, 6, 1 } }, .place_count = 2 }
+    };
+    const struct model model = model_that_says(&said);
+    const struct triage_options options = { .model = &model };
+    struct triage *triage = rules_triage(*state, &options);
+    struct verdict verdict;
+    const char *text = "Mae o yn T\xC5\xB7 plis";
+    judge_text(triage, text, &verdict);
+    assert_int_equal(verdict.message.n_reasons, 2);
+    assert_int_equal(verdict.message.reasons[0]->offset_bytes, 9);
+    assert_int_equal(verdict.message.reasons[0]->length_bytes, 3);
+    assert_true(verdict.message.reasons[0]->weight > verdict.message.reasons[1]->weight);
+    assert_int_equal(verdict.message.reasons[1]->offset_bytes, 4);
+    assert_int_equal(verdict.message.reasons[1]->length_bytes, 1);
     triage_destroy(&triage);
 }
 
@@ -479,6 +583,10 @@ int main(void)
         WITH_RULES(takes_the_hint_when_words_do_not_tell),
         WITH_RULES(uses_the_words_of_the_force_for_grades),
         WITH_RULES(a_model_only_raises),
+        WITH_RULES(a_model_that_cannot_judge_makes_a_person_look),
+        WITH_RULES(thresholds_are_the_channels_the_forces_or_the_models),
+        WITH_RULES(a_model_names_category_class_and_language_where_rules_are_silent),
+        WITH_RULES(the_models_words_are_places_in_the_original),
         WITH_RULES(gives_at_most_sixteen_reasons_the_gravest_first),
         WITH_RULES(says_the_same_of_the_same_event),
     };

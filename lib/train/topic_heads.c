@@ -1,0 +1,237 @@
+#include <math.h>
+#include <stdlib.h>
+
+#include "train/calibrate.h"
+#include "train/heads.h"
+#include "train/quantise.h"
+#include "train/vectors.h"
+
+enum { ALL_FOLDS = CORPUS_FOLDS, RESTRICTED_COLUMNS = 2 };
+
+#define RESTRICTED_RECALL 0.97 /* of what is restricted, cross-validated, the threshold keeps */
+
+struct topic_trainer {
+    const struct head_task *task;
+    struct solver_rows *rows;
+    const struct corpus_row **messages; /* one row each */
+    size_t count;
+    size_t columns;
+    struct solver_example *examples;
+    float *scores; /* by message and column, from weights that did not see it */
+    struct scored *scored;
+};
+
+static void clear(struct topic_trainer *self)
+{
+    solver_rows_destroy(&self->rows);
+    free((void *)self->messages);
+    free(self->examples);
+    free(self->scores);
+    free(self->scored);
+}
+
+/* Other sets' rows teach what is not restricted, and nothing of categories. */
+static bool is_wanted(const struct corpus_row *row)
+{
+    return row->kind == CORPUS_DESK || (row->kind <= CORPUS_NOISE && !row->is_held_out);
+}
+
+static int prepare(struct topic_trainer *self, struct error *err)
+{
+    const struct corpus *corpus = self->task->corpus;
+    unsigned bits = self->task->settings->topic_bits;
+    self->columns = corpus->category_count + RESTRICTED_COLUMNS;
+    self->messages = calloc(corpus->count + 1, sizeof *self->messages);
+    self->examples = calloc(corpus->count + 1, sizeof *self->examples);
+    self->scored = calloc(corpus->count + 1, sizeof *self->scored);
+    self->scores = calloc((corpus->count + 1) * self->columns, sizeof *self->scores);
+    self->rows = solver_rows_new(bits, err);
+    if (!self->messages || !self->examples || !self->scored || !self->scores || !self->rows)
+        return error_set(err, ERROR_SYSTEM, "no memory to train");
+    for (size_t i = 0; i < corpus->count; i++) {
+        const struct corpus_row *row = &corpus->rows[i];
+        if (!is_wanted(row))
+            continue;
+        self->messages[self->count++] = row;
+        if (vectors_add(self->rows, bits, row->text, 0, row->length, LINEAR_TOPIC_WORDS, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static bool is_of(const struct topic_trainer *self, const struct corpus_row *row, size_t column)
+{
+    size_t categories = self->task->corpus->category_count;
+    if (column == categories)
+        return row->is_sexual_offence;
+    if (column == categories + 1)
+        return row->is_intelligence;
+    return row->category == (int)column;
+}
+
+static bool is_restricted_column(const struct topic_trainer *self, size_t column)
+{
+    return column >= self->task->corpus->category_count;
+}
+
+static bool teaches(const struct topic_trainer *self, const struct corpus_row *row, size_t column)
+{
+    return row->kind == CORPUS_DESK || is_restricted_column(self, column);
+}
+
+static int train_without(struct topic_trainer *self, unsigned left_out, size_t column,
+                         struct solver_weights *weights, struct error *err)
+{
+    const struct train_settings *settings = self->task->settings;
+    bool is_restricted = is_restricted_column(self, column);
+    struct solver_costs costs = { is_restricted ? settings->restricted_c : settings->topic_c,
+                                  is_restricted ? settings->restricted_positive : 1 };
+    size_t count = 0;
+    for (size_t i = 0; i < self->count; i++) {
+        const struct corpus_row *row = self->messages[i];
+        if (row->fold != left_out && teaches(self, row, column))
+            self->examples[count++] =
+                (struct solver_example){ (uint32_t)i, is_of(self, row, column), 1 };
+    }
+    return solver_train(self->rows, self->examples, count, &costs, weights, err);
+}
+
+static int cross_validate(struct topic_trainer *self, size_t column, struct solver_weights *weights,
+                          struct error *err)
+{
+    for (unsigned fold = 0; fold < CORPUS_FOLDS; fold++) {
+        if (train_without(self, fold, column, weights, err) != 0)
+            return -1;
+        for (size_t i = 0; i < self->count; i++) {
+            if (self->messages[i]->fold == fold)
+                self->scores[i * self->columns + column] = solver_score(self->rows, i, weights);
+        }
+    }
+    return 0;
+}
+
+static size_t take_scored(struct topic_trainer *self, size_t column)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < self->count; i++) {
+        if (teaches(self, self->messages[i], column))
+            self->scored[count++] = (struct scored){ self->scores[i * self->columns + column],
+                                                     is_of(self, self->messages[i], column) };
+    }
+    return count;
+}
+
+static float logistic(float score)
+{
+    return 1 / (1 + expf(-score));
+}
+
+static void apply(const struct calibration *calibration, struct linear_head *head)
+{
+    head->scale *= (float)calibration->scale;
+    head->bias = (float)(calibration->scale * (double)head->bias + calibration->offset);
+}
+
+/* The likelihood that keeps nearly all of a restricted class. */
+static void choose_restricted(struct topic_trainer *self, size_t column,
+                              const struct calibration *calibration, struct linear_model *out)
+{
+    size_t count = take_scored(self, column);
+    size_t positive = 0;
+    size_t kept = 0;
+    float least = INFINITY;
+    double auc = calibrate_auc(self->scored, count); /* sorts, too */
+    for (size_t i = 0; i < count; i++)
+        positive += self->scored[i].is_positive;
+    for (size_t i = 0; i < count && (double)kept < RESTRICTED_RECALL * (double)positive; i++) {
+        kept += self->scored[i].is_positive;
+        least = self->scored[i].score;
+    }
+    float likely = logistic((float)(calibration->scale * (double)least + calibration->offset));
+    out->thresholds.restricted = fminf(out->thresholds.restricted, likely);
+    (void)fprintf(self->task->report, "restricted %zu: auc %.4f threshold %.4f alarms %.4f\n",
+                  column - self->task->corpus->category_count, auc, (double)likely,
+                  calibrate_alarms(self->scored, count, least));
+}
+
+static int train_column(struct topic_trainer *self, size_t column, struct solver_weights *weights,
+                        struct linear_model *out, int8_t *table, struct error *err)
+{
+    unsigned bits = self->task->settings->topic_bits;
+    if (cross_validate(self, column, weights, err) != 0)
+        return -1;
+    size_t count = take_scored(self, column);
+    struct calibration calibration = calibrate_logistic(self->scored, count);
+    if (is_restricted_column(self, column))
+        choose_restricted(self, column, &calibration, out);
+    if (train_without(self, ALL_FOLDS, column, weights, err) != 0)
+        return -1;
+    quantise(weights, bits, LINEAR_TOPIC_COLUMNS, column, table, &out->topics[column]);
+    apply(&calibration, &out->topics[column]);
+    for (size_t i = 0; i < self->count; i++) {
+        float *score = &self->scores[i * self->columns + column];
+        *score = (float)(calibration.scale * (double)*score + calibration.offset);
+    }
+    return 0;
+}
+
+static size_t best_category(const struct topic_trainer *self, size_t message)
+{
+    const float *scores = self->scores + message * self->columns;
+    size_t best = 0;
+    for (size_t i = 1; i < self->task->corpus->category_count; i++) {
+        if (scores[i] > scores[best])
+            best = i;
+    }
+    return best;
+}
+
+static void report_categories(const struct topic_trainer *self)
+{
+    size_t right[LINEAR_CATEGORIES_MAX] = { 0 };
+    size_t said[LINEAR_CATEGORIES_MAX] = { 0 };
+    size_t are[LINEAR_CATEGORIES_MAX] = { 0 };
+    double sum = 0;
+    size_t categories = self->task->corpus->category_count;
+    for (size_t i = 0; i < self->count; i++) {
+        if (self->messages[i]->category < 0)
+            continue;
+        size_t truth = (size_t)self->messages[i]->category;
+        size_t best = best_category(self, i);
+        are[truth]++;
+        said[best]++;
+        right[truth] += truth == best;
+    }
+    for (size_t i = 0; i < categories; i++) {
+        size_t both = are[i] + said[i];
+        double f1 = both == 0 ? 0 : 2 * (double)right[i] / (double)both;
+        sum += f1;
+        (void)fprintf(self->task->report, "category %-22s rows %4zu F1 %.3f\n",
+                      self->task->corpus->categories[i], are[i], f1);
+    }
+    (void)fprintf(self->task->report, "category macro F1 %.4f, cross-validated\n",
+                  sum / (double)categories);
+}
+
+int topic_heads_train(const struct head_task *task, struct linear_model *out, int8_t **table,
+                      struct error *err)
+{
+    AUTO(clear) struct topic_trainer self = { .task = task };
+    AUTO(solver_weights_clear) struct solver_weights weights = { 0 };
+    unsigned bits = task->settings->topic_bits;
+    if (prepare(&self, err) != 0 || solver_weights_init(&weights, bits, err) != 0)
+        return -1;
+    *table = calloc((size_t)LINEAR_TOPIC_COLUMNS << bits, 1);
+    if (!*table)
+        return error_set(err, ERROR_SYSTEM, "no memory for a table");
+    out->topic_bits = bits;
+    out->topic_weights = *table;
+    out->thresholds.restricted = 1;
+    out->thresholds.category = 0;
+    for (size_t i = 0; i < self.columns; i++) {
+        if (train_column(&self, i, &weights, out, *table, err) != 0)
+            return -1;
+    }
+    report_categories(&self);
+    return 0;
+}

@@ -1,0 +1,124 @@
+#include "train/vectors.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "triage/features.h"
+#include "triage/linear_model.h"
+
+struct bag {
+    struct solver_entry *entries;
+    size_t count;
+    size_t room;
+    unsigned bits;
+    double norm;
+};
+
+static void free_bag(struct bag *bag)
+{
+    free(bag->entries);
+}
+
+static int put(struct bag *bag, const uint32_t *hashes, size_t count, float value,
+               struct error *err)
+{
+    if (bag->count + count > bag->room) {
+        size_t room = 2 * (bag->room + count);
+        struct solver_entry *entries = reallocarray(bag->entries, room, sizeof *entries);
+        if (!entries)
+            return error_set(err, ERROR_SYSTEM, "no memory for a vector");
+        bag->entries = entries;
+        bag->room = room;
+    }
+    for (size_t i = 0; i < count; i++)
+        bag->entries[bag->count++] =
+            (struct solver_entry){ (uint32_t)features_slot(hashes[i], bag->bits), value };
+    bag->norm += (double)count * (double)value * (double)value;
+    return 0;
+}
+
+static int by_slot(const void *a, const void *b)
+{
+    const struct solver_entry *first = a;
+    const struct solver_entry *second = b;
+    return (first->slot > second->slot) - (first->slot < second->slot);
+}
+
+/* Makes each slot stand once and the vector about one long. */
+static int finish(struct bag *bag, struct solver_rows *rows, struct error *err)
+{
+    if (bag->count > 0)
+        qsort(bag->entries, bag->count, sizeof *bag->entries, by_slot);
+    size_t kept = 0;
+    for (size_t i = 0; i < bag->count; i++) {
+        if (kept > 0 && bag->entries[kept - 1].slot == bag->entries[i].slot)
+            bag->entries[kept - 1].value += bag->entries[i].value;
+        else
+            bag->entries[kept++] = bag->entries[i];
+    }
+    for (size_t i = 0; i < kept; i++)
+        bag->entries[i].value = (float)((double)bag->entries[i].value / sqrt(bag->norm));
+    return solver_rows_add(rows, bag->entries, kept, err);
+}
+
+int vectors_add(struct solver_rows *rows, unsigned bits, const char *text, size_t from, size_t to,
+                size_t words_max, struct error *err)
+{
+    AUTO(free_bag) struct bag bag = { .bits = bits };
+    struct feature_reader reader;
+    struct feature_word word;
+    features_begin(&reader, text, to, from);
+    for (size_t words = 0; words < words_max && features_next(&reader, &word); words++) {
+        if (put(&bag, word.words, word.word_count, FEATURES_WORD_VALUE, err) != 0 ||
+            put(&bag, word.grams, word.gram_count, FEATURES_GRAM_VALUE, err) != 0)
+            return -1;
+    }
+    return finish(&bag, rows, err);
+}
+
+int vectors_add_language(struct solver_rows *rows, unsigned bits, const char *text, size_t length,
+                         size_t words_max, struct error *err)
+{
+    AUTO(free_bag) struct bag bag = { .bits = bits };
+    struct feature_reader reader;
+    struct feature_word word;
+    size_t words = 0;
+    features_begin(&reader, text, length, 0);
+    while (words < words_max && features_next(&reader, &word)) {
+        if (!word.has_letter)
+            continue;
+        words++;
+        if (put(&bag, word.words, 1, 1, err) != 0 ||
+            put(&bag, word.grams, word.gram_count, 1, err) != 0 ||
+            put(&bag, word.letters, word.letter_count, 1, err) != 0)
+            return -1;
+    }
+    return finish(&bag, rows, err);
+}
+
+size_t vectors_windows(const char *text, size_t length, struct text_window *out, size_t most)
+{
+    size_t count = 0;
+    size_t words = 0;
+    size_t half = 0; /* where the second half of the window begins */
+    size_t from = 0;
+    size_t to = 0;
+    struct feature_reader reader;
+    struct feature_word word;
+    features_begin(&reader, text, length, 0);
+    while (features_next(&reader, &word)) {
+        if (words == (size_t)2 * LINEAR_BLOCK_WORDS) {
+            if (count < most)
+                out[count++] = (struct text_window){ from, to };
+            from = half;
+            words = LINEAR_BLOCK_WORDS;
+        }
+        if (words == LINEAR_BLOCK_WORDS)
+            half = word.from;
+        words++;
+        to = word.to;
+    }
+    if (words > 0 && count < most)
+        out[count++] = (struct text_window){ from, to };
+    return count;
+}

@@ -1,0 +1,122 @@
+#include "triage/features.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { PADDING_BYTES = 8, LONG_NUMBER_BYTES = 5, GRAM_MIN = 3, GRAM_MAX = 5 };
+
+/* Odd numbers without a pattern: the upper half of a product is well mixed. */
+static const uint64_t gram_factor = 0x9E3779B97F4A7C15U;
+static const uint64_t word_factor = 0xD6E8FEB86659FD93U;
+static const uint64_t pair_factor = 0xA0761D6478BD642FU;
+static const uint64_t gap_factor = 0xE7037ED1A0B428DBU;
+static const uint64_t start_of_text = 0x8EBC6AF09C88C6E3U;
+
+struct piece { /* of a word, with the spaces around it and zeros behind */
+    char bytes[1 + FEATURES_WORD_MAX_BYTES + 1 + PADDING_BYTES];
+    size_t length; /* without spaces */
+    bool has_letter;
+};
+
+static uint64_t load(const char *bytes)
+{
+    uint64_t value;
+    memcpy(&value, bytes, sizeof value);
+    return value;
+}
+
+static uint32_t gram_hash(const char *bytes, unsigned count)
+{
+    uint64_t mask = (UINT64_C(1) << (8 * count)) - 1;
+    return (uint32_t)(((load(bytes) & mask) * gram_factor) >> 32);
+}
+
+static uint64_t word_hash(const struct piece *piece)
+{
+    uint64_t hash = piece->length;
+    for (size_t i = 0; i < piece->length + 1; i += sizeof hash) { /* the space behind it, too */
+        hash = (hash ^ load(piece->bytes + 1 + i)) * word_factor;
+        hash ^= hash >> 32;
+    }
+    return hash;
+}
+
+static uint32_t pair_hash(uint64_t first, uint64_t second, uint64_t factor)
+{
+    return (uint32_t)(((first * factor) ^ second) * word_factor >> 32);
+}
+
+/* A long number is any long number: whose it is tells nothing. */
+static void take_piece(struct piece *piece, const char *bytes, size_t length)
+{
+    memset(piece, 0, sizeof *piece);
+    piece->length = length;
+    piece->bytes[0] = ' ';
+    memcpy(piece->bytes + 1, bytes, length);
+    piece->bytes[length + 1] = ' ';
+    for (size_t i = 1; i <= length && !piece->has_letter; i++)
+        piece->has_letter = (unsigned char)piece->bytes[i] > '9';
+    if (!piece->has_letter && length >= LONG_NUMBER_BYTES) {
+        piece->length = LONG_NUMBER_BYTES;
+        memset(piece->bytes + 1, 0, sizeof piece->bytes - 1);
+        memset(piece->bytes + 1, '0', LONG_NUMBER_BYTES);
+        piece->bytes[LONG_NUMBER_BYTES + 1] = ' ';
+    }
+}
+
+static size_t put_grams(const struct piece *piece, unsigned from, unsigned to, uint32_t *out)
+{
+    size_t count = 0;
+    size_t bytes = piece->length + 2;
+    for (unsigned n = from; n <= to; n++) {
+        for (size_t i = 0; i + n <= bytes; i++)
+            out[count++] = gram_hash(piece->bytes + i, n);
+    }
+    return count;
+}
+
+static void put_words(struct feature_reader *self, const struct piece *piece,
+                      struct feature_word *out)
+{
+    uint64_t word = word_hash(piece);
+    out->words[0] = (uint32_t)(word * word_factor >> 32);
+    out->words[1] = pair_hash(self->last, word, pair_factor);
+    out->words[2] = pair_hash(self->before_last, word, gap_factor);
+    out->word_count = FEATURES_WORDS_MAX;
+    self->before_last = self->last;
+    self->last = word;
+}
+
+void features_begin(struct feature_reader *self, const char *text, size_t length, size_t from)
+{
+    assert(self && text && from <= length);
+    *self = (struct feature_reader){ text, length, from, start_of_text, start_of_text };
+}
+
+bool features_next(struct feature_reader *self, struct feature_word *out)
+{
+    _Static_assert(GRAM_MAX - GRAM_MIN + 1 == 3, "room for three lengths of grams");
+    const char *text = self->text;
+    while (self->at < self->length && text[self->at] == ' ')
+        self->at++;
+    if (self->at == self->length)
+        return false;
+    size_t most = self->length - self->at;
+    if (most > FEATURES_WORD_MAX_BYTES)
+        most = FEATURES_WORD_MAX_BYTES;
+    const char *space = memchr(text + self->at, ' ', most);
+    size_t length = space ? (size_t)(space - (text + self->at)) : most;
+    struct piece piece;
+    take_piece(&piece, text + self->at, length);
+    out->from = self->at;
+    out->to = self->at + length;
+    out->has_letter = piece.has_letter;
+    put_words(self, &piece, out);
+    out->gram_count = put_grams(&piece, GRAM_MIN, GRAM_MAX, out->grams);
+    /* The two spaces alone tell nothing: bytes 1 and on for single ones, all for two. */
+    out->letter_count = put_grams(&piece, 2, 2, out->letters);
+    for (size_t i = 0; i < piece.length; i++)
+        out->letters[out->letter_count++] = gram_hash(piece.bytes + 1 + i, 1);
+    self->at += length;
+    return true;
+}

@@ -1,0 +1,288 @@
+#include "triage/linear_model.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "triage/features.h"
+
+enum { LANGUAGE_RUN_WORDS = 4, SURE_WORDS = 3, MIXED_WORDS_MIN = 6 };
+
+static float logistic(float score)
+{
+    return 1 / (1 + expf(-score));
+}
+
+static float head_score(const struct linear_head *head, int32_t sum, uint32_t norm)
+{
+    return norm == 0 ? head->bias : head->scale * (float)sum / sqrtf((float)norm) + head->bias;
+}
+
+static uint32_t word_norm(const struct feature_word *word)
+{
+    return (uint32_t)(FEATURES_WORD_VALUE * FEATURES_WORD_VALUE * word->word_count +
+                      FEATURES_GRAM_VALUE * FEATURES_GRAM_VALUE * word->gram_count);
+}
+
+static int32_t sum_of(const int8_t *weights, unsigned bits, const uint32_t *hashes, size_t count)
+{
+    int32_t sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += weights[features_slot(hashes[i], bits)];
+    return sum;
+}
+
+/* --- urgent --- */
+
+struct block { /* of LINEAR_BLOCK_WORDS words */
+    int32_t sum;
+    uint32_t norm;
+    size_t from;
+    size_t to;
+    size_t words;
+};
+
+static void try_window(const struct linear_model *self, const struct block *first,
+                       const struct block *second, struct linear_urgency *worst)
+{
+    float score = head_score(&self->urgent, first->sum + second->sum, first->norm + second->norm);
+    if (worst->to != 0 && score <= worst->score)
+        return;
+    worst->score = score;
+    worst->from = first->words > 0 ? first->from : second->from;
+    worst->to = second->to;
+}
+
+static int32_t urgent_sum(const struct linear_model *self, const struct feature_word *word)
+{
+    return FEATURES_WORD_VALUE *
+               sum_of(self->urgent_weights, self->urgent_bits, word->words, word->word_count) +
+           FEATURES_GRAM_VALUE *
+               sum_of(self->urgent_weights, self->urgent_bits, word->grams, word->gram_count);
+}
+
+static void add_word(struct block *block, const struct feature_word *word, int32_t sum)
+{
+    if (block->words++ == 0)
+        block->from = word->from;
+    block->to = word->to;
+    block->sum += sum;
+    block->norm += word_norm(word);
+}
+
+struct linear_urgency linear_model_urgency(const struct linear_model *self, const char *text,
+                                           size_t length)
+{
+    struct linear_urgency worst = { .score = self->urgent.bias };
+    struct block before = { 0 };
+    struct block block = { 0 };
+    struct feature_reader reader;
+    struct feature_word word;
+    features_begin(&reader, text, length, 0);
+    while (features_next(&reader, &word)) {
+        if (block.words == LINEAR_BLOCK_WORDS) {
+            if (before.words > 0)
+                try_window(self, &before, &block, &worst);
+            before = block;
+            block = (struct block){ 0 };
+        }
+        add_word(&block, &word, urgent_sum(self, &word));
+    }
+    if (block.words > 0)
+        try_window(self, &before, &block, &worst);
+    return worst;
+}
+
+/* --- category and restricted --- */
+
+typedef int8_t bytes32 __attribute__((vector_size(LINEAR_TOPIC_COLUMNS)));
+typedef int16_t shorts32 __attribute__((vector_size(2 * LINEAR_TOPIC_COLUMNS)));
+
+/* A word has so few features that 16 bits hold their sum. */
+_Static_assert((FEATURES_WORD_VALUE * FEATURES_WORDS_MAX +
+                FEATURES_GRAM_VALUE * FEATURES_GRAMS_MAX) *
+                       INT8_MAX <
+                   INT16_MAX,
+               "sums of a word fit 16 bits");
+
+static void add_rows(const struct linear_model *self, const uint32_t *hashes, size_t count,
+                     shorts32 *sum)
+{
+    for (size_t i = 0; i < count; i++) {
+        bytes32 row;
+        memcpy(&row,
+               self->topic_weights +
+                   features_slot(hashes[i], self->topic_bits) * LINEAR_TOPIC_COLUMNS,
+               sizeof row);
+        *sum += __builtin_convertvector(row, shorts32);
+    }
+}
+
+void linear_model_topics(const struct linear_model *self, const char *text, size_t from, size_t to,
+                         float out[static LINEAR_TOPIC_COLUMNS])
+{
+    int32_t sums[LINEAR_TOPIC_COLUMNS] = { 0 };
+    uint32_t norm = 0;
+    struct feature_reader reader;
+    struct feature_word word;
+    features_begin(&reader, text, to, from);
+    for (size_t words = 0; words < LINEAR_TOPIC_WORDS && features_next(&reader, &word); words++) {
+        shorts32 of_words = { 0 };
+        shorts32 of_grams = { 0 };
+        add_rows(self, word.words, word.word_count, &of_words);
+        add_rows(self, word.grams, word.gram_count, &of_grams);
+        of_grams += of_words * FEATURES_WORD_VALUE;
+        for (size_t i = 0; i < LINEAR_TOPIC_COLUMNS; i++)
+            sums[i] += of_grams[i];
+        norm += word_norm(&word);
+    }
+    for (size_t i = 0; i < LINEAR_TOPIC_COLUMNS; i++)
+        out[i] = head_score(&self->topics[i], sums[i], norm);
+}
+
+static void give_topics(const struct linear_model *self, const char *text,
+                        const struct linear_urgency *urgency, size_t length,
+                        struct model_opinion *out)
+{
+    float window[LINEAR_TOPIC_COLUMNS];
+    float start[LINEAR_TOPIC_COLUMNS];
+    const float *of_category = window;
+    linear_model_topics(self, text, urgency->from, urgency->to, window);
+    memcpy(start, window, sizeof start);
+    if (urgency->from > 1 || urgency->to + 1 < length) {
+        linear_model_topics(self, text, 0, length, start);
+        if (logistic(urgency->score) < self->thresholds.review)
+            of_category = start;
+    }
+    size_t best = 0;
+    for (size_t i = 1; i < self->category_count; i++) {
+        if (of_category[i] > of_category[best])
+            best = i;
+    }
+    if (self->category_count > 0) {
+        out->category = self->categories[best];
+        out->category_surety = logistic(of_category[best]);
+    }
+    size_t column = self->category_count;
+    out->sexual_offence = logistic(fmaxf(window[column], start[column]));
+    out->intelligence = logistic(fmaxf(window[column + 1], start[column + 1]));
+}
+
+/* --- language --- */
+
+struct language_sum {
+    int32_t sum;
+    uint32_t norm;
+};
+
+static struct language_sum language_of_word(const struct linear_model *self,
+                                            const struct feature_word *word)
+{
+    const int8_t *weights = self->language_weights;
+    return (struct language_sum){
+        sum_of(weights, self->language_bits, word->grams, word->gram_count) +
+            sum_of(weights, self->language_bits, word->letters, word->letter_count) +
+            sum_of(weights, self->language_bits, word->words, 1),
+        (uint32_t)(word->gram_count + word->letter_count + 1),
+    };
+}
+
+/* Highest and lowest score of a few words in a row. */
+static void find_extremes(const struct linear_model *self, const struct language_sum *words,
+                          struct linear_language *out)
+{
+    for (size_t i = 0; i + LANGUAGE_RUN_WORDS <= out->words; i++) {
+        struct language_sum run = { 0, 0 };
+        for (size_t j = 0; j < LANGUAGE_RUN_WORDS; j++) {
+            run.sum += words[i + j].sum;
+            run.norm += words[i + j].norm;
+        }
+        float score = head_score(&self->language, run.sum, run.norm);
+        out->most = i == 0 ? score : fmaxf(out->most, score);
+        out->least = i == 0 ? score : fminf(out->least, score);
+    }
+}
+
+struct linear_language linear_model_language_scores(const struct linear_model *self,
+                                                    const char *text, size_t length)
+{
+    struct linear_language out = { 0 };
+    struct language_sum words[LINEAR_LANGUAGE_WORDS];
+    struct language_sum all = { 0, 0 };
+    struct feature_reader reader;
+    struct feature_word word;
+    features_begin(&reader, text, length, 0);
+    while (out.words < LINEAR_LANGUAGE_WORDS && features_next(&reader, &word)) {
+        if (!word.has_letter)
+            continue;
+        words[out.words] = language_of_word(self, &word);
+        all.sum += words[out.words].sum;
+        all.norm += words[out.words].norm;
+        out.words++;
+    }
+    out.score = out.words > 0 ? head_score(&self->language, all.sum, all.norm) : 0;
+    find_extremes(self, words, &out);
+    return out;
+}
+
+Desg__V1__Language linear_model_language(const struct linear_model *self,
+                                         const struct linear_language *scores, bool *is_sure)
+{
+    float distance = fabsf(scores->score);
+    *is_sure = false;
+    if (scores->words == 0 || distance < self->language_unsure)
+        return DESG__V1__LANGUAGE__LANGUAGE_UNSURE;
+    *is_sure = scores->words >= SURE_WORDS || distance >= self->language_sure;
+    if (scores->words >= MIXED_WORDS_MIN && scores->most >= self->language_mixed &&
+        scores->least <= -self->language_mixed)
+        return DESG__V1__LANGUAGE__LANGUAGE_MIXED;
+    return scores->score > 0 ? DESG__V1__LANGUAGE__LANGUAGE_CY : DESG__V1__LANGUAGE__LANGUAGE_EN;
+}
+
+/* --- the judge --- */
+
+/* Keeps the weightiest places, the first of them the weightiest. */
+static void keep_place(struct model_opinion *out, struct model_place place)
+{
+    size_t at = out->place_count;
+    while (at > 0 && out->places[at - 1].weight < place.weight)
+        at--;
+    if (at == MODEL_PLACES_MAX)
+        return;
+    if (out->place_count < MODEL_PLACES_MAX)
+        out->place_count++;
+    memmove(out->places + at + 1, out->places + at,
+            (out->place_count - at - 1) * sizeof *out->places);
+    out->places[at] = place;
+}
+
+static void give_places(const struct linear_model *self, const char *text,
+                        const struct linear_urgency *urgency, struct model_opinion *out)
+{
+    struct feature_reader reader;
+    struct feature_word word;
+    features_begin(&reader, text, urgency->to, urgency->from);
+    while (features_next(&reader, &word)) {
+        int32_t sum = urgent_sum(self, &word);
+        if (sum > 0)
+            keep_place(out,
+                       (struct model_place){ word.from, word.to, self->urgent.scale * (float)sum });
+    }
+}
+
+int linear_model_judge(const void *arg, const char *text, size_t length, struct model_opinion *out)
+{
+    const struct linear_model *self = arg;
+    assert(self && text && out);
+    *out = (struct model_opinion){ 0 };
+    struct linear_urgency urgency = linear_model_urgency(self, text, length);
+    struct linear_language language = linear_model_language_scores(self, text, length);
+    out->language = linear_model_language(self, &language, &out->is_language_sure);
+    if (urgency.to == 0) /* not a word */
+        return 0;
+    out->urgent = logistic(urgency.score);
+    give_topics(self, text, &urgency, length, out);
+    if (out->urgent >= self->thresholds.review)
+        give_places(self, text, &urgency, out);
+    return 0;
+}

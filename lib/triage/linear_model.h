@@ -1,0 +1,76 @@
+/* linear_model - sums of weights of hashed features (features.h), one head a question: is it
+ * urgent, which category, is it restricted, which language. Weights are whole numbers of 8 bits, so
+ * that a verdict is the same on every machine. Of long texts each window of 40 words is asked
+ * whether it is urgent, half overlapping, and the worst counts: pages of chat hide nothing. Pure;
+ * linear time; no memory taken. Threads: a linear_model is const, so any. */
+#ifndef DESG_TRIAGE_LINEAR_MODEL_H
+#define DESG_TRIAGE_LINEAR_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "triage/model.h"
+
+enum {
+    LINEAR_BLOCK_WORDS = 20, /* a window is two blocks */
+    LINEAR_BITS_MIN = 4,
+    LINEAR_BITS_MAX = 20,
+    LINEAR_TOPIC_COLUMNS = 32,  /* of a row of topic weights */
+    LINEAR_CATEGORIES_MAX = 30, /* the two columns after the last are the restricted ones */
+    LINEAR_CATEGORY_NAME_BYTES = 32,
+    LINEAR_TOPIC_WORDS = 80,   /* looked at for the category */
+    LINEAR_LANGUAGE_WORDS = 64 /* looked at for the language */
+};
+
+/* score = scale * (sum of weights) / length of the vector + bias; its logistic is a likelihood. */
+struct linear_head {
+    float scale;
+    float bias;
+};
+
+struct linear_model {
+    unsigned urgent_bits; /* a table has 1 << bits entries */
+    unsigned topic_bits;
+    unsigned language_bits;
+    size_t category_count;
+    char categories[LINEAR_CATEGORIES_MAX][LINEAR_CATEGORY_NAME_BYTES];
+    struct linear_head urgent;
+    struct linear_head topics[LINEAR_TOPIC_COLUMNS];
+    struct linear_head language; /* above 0: Welsh */
+    float language_sure;         /* a score further from 0 is sure of a word or two */
+    float language_unsure;       /* a score nearer to 0 says nothing */
+    float language_mixed;        /* some words this far on one side and some on the other: both */
+    struct model_thresholds thresholds;
+    const int8_t *urgent_weights;
+    const int8_t *topic_weights; /* rows of LINEAR_TOPIC_COLUMNS */
+    const int8_t *language_weights;
+};
+
+/* A struct model's judge; arg is a const struct linear_model *. Never fails. */
+int linear_model_judge(const void *arg, const char *text, size_t length, struct model_opinion *out);
+
+/* What the judge goes by, for training and explaining. */
+struct linear_urgency {
+    float score; /* of the worst window; before the logistic */
+    size_t from; /* of that window in the text */
+    size_t to;
+};
+struct linear_urgency linear_model_urgency(const struct linear_model *self, const char *text,
+                                           size_t length);
+
+struct linear_language {
+    float score; /* of the words looked at; above 0: Welsh */
+    float most;  /* highest and lowest of a few words in a row */
+    float least;
+    size_t words; /* with letters */
+};
+struct linear_language linear_model_language_scores(const struct linear_model *self,
+                                                    const char *text, size_t length);
+Desg__V1__Language linear_model_language(const struct linear_model *self,
+                                         const struct linear_language *scores, bool *is_sure);
+
+/* The scores of all topic columns for text[from..to), of at most LINEAR_TOPIC_WORDS words. */
+void linear_model_topics(const struct linear_model *self, const char *text, size_t from, size_t to,
+                         float out[static LINEAR_TOPIC_COLUMNS]);
+
+#endif
