@@ -40,7 +40,6 @@ static const cyaml_schema_field_t triage_fields[] = {
     PASSED_OVER("route_urgent_endpoints"),
     PASSED_OVER("route_bulk_endpoints"),
     PASSED_OVER("notify_endpoints"),
-    PASSED_OVER("rules_cache"),
     PASSED_OVER("channels"),
     PASSED_OVER("grades"),
     PASSED_OVER("credit"),
