@@ -69,6 +69,11 @@ struct command_line {
     struct command_given given[COMMAND_GIVEN_MAX];
     size_t given_count;
     const char *rules;                    /* --rules */
+    const char *model;                    /* --model */
+    bool is_train;                        /* --train */
+    const char *edition;                  /* --edition */
+    const char *sets;                     /* --sets */
+    const char *out;                      /* --out */
     const char *explain;                  /* --explain */
     const char *compare;                  /* --compare */
     const char *by;                       /* --by */

@@ -13,7 +13,7 @@
 #include "cli/triage_explain.h"
 #include "cli/triage_files.h"
 #include "cli/triage_print.h"
-#include "triage/scan.h"
+#include "train/train.h"
 
 enum { STDIN_MAX_BYTES = 1 << 20, EXIT_LOST = 3 };
 
@@ -30,11 +30,14 @@ static int bad_usage(const char *what)
 /* What is read of the classify part. The rest is checked by desg-classify --check-config. */
 struct triage_part {
     char *rules_directory;
+    char *model;
 };
 #define PASSED_OVER(key) CYAML_FIELD_IGNORE(key, CYAML_FLAG_OPTIONAL)
 static const cyaml_schema_field_t triage_fields[] = {
     CYAML_FIELD_STRING_PTR("rules_directory", CYAML_FLAG_POINTER, struct triage_part,
                            rules_directory, 1, PATH_MAX),
+    CYAML_FIELD_STRING_PTR("model", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct triage_part,
+                           model, 0, PATH_MAX),
     PASSED_OVER("admin_listen"),
     PASSED_OVER("ingest_endpoints"),
     PASSED_OVER("route_urgent_endpoints"),
@@ -56,12 +59,14 @@ static struct triage_edition *open_configured(const struct command_line *line, s
         return NULL;
     }
     const struct triage_part *part = config->service;
-    return triage_edition_open(part->rules_directory, err);
+    const char *model = part->model && part->model[0] != '\0' ? part->model : NULL;
+    return triage_edition_open(part->rules_directory, line->model ? line->model : model, err);
 }
 
 static struct triage_edition *open_edition(const struct command_line *line, struct error *err)
 {
-    return line->rules ? triage_edition_open(line->rules, err) : open_configured(line, err);
+    return line->rules ? triage_edition_open(line->rules, line->model, err)
+                       : open_configured(line, err);
 }
 
 /* --- explain --- */
@@ -185,20 +190,42 @@ static int compare(const struct command_line *line)
     if (line->word_count < 2)
         return bad_usage("triage --compare takes OLD NEW FILE");
     AUTO(triage_edition_destroy)
-    struct triage_edition *edition = triage_edition_open(line->compare, &err);
+    struct triage_edition *edition = triage_edition_open_pair(line->compare, &err);
     AUTO(triage_edition_destroy)
-    struct triage_edition *new_edition = edition ? triage_edition_open(line->words[0], &err) : NULL;
+    struct triage_edition *new_edition =
+        edition ? triage_edition_open_pair(line->words[0], &err) : NULL;
     if (!new_edition)
         return command_fail(&err);
     return measure(line, edition, new_edition, line->words + 1, line->word_count - 1);
 }
 
+/* --- train --- */
+
+static int train(const struct command_line *line)
+{
+    struct error err = { 0 };
+    const struct train_options options = {
+        .message_files = line->words,
+        .message_file_count = line->word_count,
+        .sets_directory = line->sets,
+        .date = line->edition,
+        .out = line->out,
+        .report = stdout,
+    };
+    if (!line->edition || !line->out || line->word_count == 0)
+        return bad_usage("triage --train takes --edition DATE --out FILE and files of messages");
+    return train_model(&options, &err) == 0 ? 0 : command_fail(&err);
+}
+
 int command_triage(const struct command_line *line)
 {
     bool is_eval = line->given_count > 0;
-    int asked = (line->explain != NULL) + is_eval + (line->compare != NULL);
+    int asked = (line->explain != NULL) + is_eval + (line->compare != NULL) + line->is_train;
     if (asked != 1)
-        return bad_usage("triage takes one of --explain TEXT, --eval FILE, --compare OLD NEW FILE");
+        return bad_usage("triage takes one of --explain TEXT, --eval FILE, --compare OLD NEW FILE, "
+                         "--train FILE");
+    if (line->is_train)
+        return train(line);
     if (line->compare)
         return compare(line);
     if (is_eval)

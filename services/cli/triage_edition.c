@@ -8,20 +8,51 @@ struct triage_edition {
     struct triage *triage;
 };
 
-struct triage_edition *triage_edition_open(const char *rules_directory, struct error *err)
+static int load(struct triage_edition *self, const char *rules_directory, const char *model_path,
+                struct error *err)
 {
     const struct triage_options options = { 0 };
+    struct model_file *model = NULL;
+    if (model_path && !(model = model_file_load(model_path, err)))
+        return -1;
+    struct rule_set *rules = rule_set_load(rules_directory, err);
+    if (rules)
+        self->triage = triage_new(&rules, &options, err);
+    if (self->triage && model)
+        triage_take_model(self->triage, &model);
+    model_file_destroy(&model);
+    return self->triage ? 0 : -1;
+}
+
+struct triage_edition *triage_edition_open(const char *rules_directory, const char *model_path,
+                                           struct error *err)
+{
     struct triage_edition *self = calloc(1, sizeof *self);
     if (!self) {
         (void)error_set(err, ERROR_SYSTEM, "no memory for an edition of rules");
         return NULL;
     }
-    struct rule_set *rules = rule_set_load(rules_directory, err);
-    if (rules)
-        self->triage = triage_new(&rules, &options, err);
-    if (!self->triage)
+    if (load(self, rules_directory, model_path, err) != 0)
         triage_edition_destroy(&self);
     return self;
+}
+
+static void free_text(char **text)
+{
+    free(*text);
+}
+
+struct triage_edition *triage_edition_open_pair(const char *pair, struct error *err)
+{
+    AUTO(free_text) char *rules_directory = strdup(pair);
+    if (!rules_directory) {
+        (void)error_set(err, ERROR_SYSTEM, "no memory for an edition of rules");
+        return NULL;
+    }
+    char *comma = strrchr(rules_directory, ',');
+    if (comma)
+        *comma = '\0';
+    return triage_edition_open(rules_directory, comma ? comma + 1 : NULL, err);
 }
 
 void triage_edition_destroy(struct triage_edition **self_p)
@@ -71,5 +102,7 @@ const struct rule *triage_edition_rule(const struct triage_edition *self, const 
 
 json_t *triage_edition_describe(const struct triage_edition *self)
 {
-    return json_pack("{s:s, s:n}", "rules", rule_set_edition(triage_rules(self->triage)), "model");
+    const struct model *model = triage_model(self->triage);
+    return json_pack("{s:s, s:s?}", "rules", rule_set_edition(triage_rules(self->triage)), "model",
+                     model ? model->edition : NULL);
 }

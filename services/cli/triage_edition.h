@@ -12,8 +12,12 @@
 
 struct triage_edition;
 
-/* Loads and tests the rules of a directory. ERROR_CONFIG: what is wrong with them. */
-struct triage_edition *triage_edition_open(const char *rules_directory, struct error *err) MUST_USE;
+/* Loads and tests the rules of a directory and, unless model_path is NULL, a model. ERROR_CONFIG:
+ * what is wrong with them. */
+struct triage_edition *triage_edition_open(const char *rules_directory, const char *model_path,
+                                           struct error *err) MUST_USE;
+/* The same from "RULES" or "RULES,MODEL". */
+struct triage_edition *triage_edition_open_pair(const char *pair, struct error *err) MUST_USE;
 void triage_edition_destroy(struct triage_edition **self_p);
 
 /* Stores the verdict (until the next judgement) and, if took_ns is not NULL, how long it took. */

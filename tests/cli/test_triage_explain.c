@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,7 +78,7 @@ static void a_verdict_says_its_reasons_and_where_their_rules_stand(void **state)
     rules_write(fixture, "test.yaml", rule);
     free(rule);
     AUTO(triage_edition_destroy)
-    struct triage_edition *edition = triage_edition_open(fixture->rules, &err);
+    struct triage_edition *edition = triage_edition_open(fixture->rules, NULL, &err);
     if (!edition)
         fail_msg("%s", err.text);
     triage_edition_judge(edition, text, &verdict, &took_ns);
@@ -105,7 +106,7 @@ static void text_that_is_no_utf8_is_explained_all_the_same(void **state)
     rules_write(fixture, "test.yaml", rule);
     free(rule);
     AUTO(triage_edition_destroy)
-    struct triage_edition *edition = triage_edition_open(fixture->rules, &err);
+    struct triage_edition *edition = triage_edition_open(fixture->rules, NULL, &err);
     assert_non_null(edition);
     triage_edition_judge(edition, "\xff\xfe a knife \xc3", &verdict, NULL);
     AUTO(answer_drop)
@@ -120,11 +121,21 @@ static void rules_that_cannot_be_opened_are_refused(void **state)
 {
     struct rules_fixture *fixture = *state;
     struct error err = { 0 };
-    assert_null(triage_edition_open(fixture->rules, &err)); /* it is empty */
+    assert_null(triage_edition_open(fixture->rules, NULL, &err)); /* it is empty */
     assert_int_equal(err.kind, ERROR_CONFIG);
     rules_write(fixture, "test.yaml", "edition: yesterday\n");
-    assert_null(triage_edition_open(fixture->rules, &err));
+    assert_null(triage_edition_open(fixture->rules, NULL, &err));
     assert_int_equal(err.kind, ERROR_CONFIG);
+    char *rule = rule_text("test.knife.en", "urgent", "\"a knife\"", "");
+    rules_write(fixture, "test.yaml", rule);
+    free(rule);
+    char pair[200];
+    (void)snprintf(pair, sizeof pair, "%s,%s/no.model", fixture->rules, fixture->directory);
+    assert_null(triage_edition_open_pair(pair, &err));
+    assert_int_equal(err.kind, ERROR_CONFIG);
+    AUTO(triage_edition_destroy)
+    struct triage_edition *edition = triage_edition_open_pair(fixture->rules, &err);
+    assert_non_null(edition);
 }
 
 #define WITH_RULES(test)                                                                           \
