@@ -196,7 +196,7 @@ void triage_print_report(const json_t *report)
                 json_object_get(report, "urgent_or_worse"));
     print_order(report);
     if (number_at(report, "unknown") > 0)
-        print_share("\n  unknown, flagged", json_object_get(report, "unknown_flagged"));
+        print_share("unknown, flagged", json_object_get(report, "unknown_flagged"));
     print_severities(json_object_get(report, "severity"));
     print_groups(json_object_get(report, "by"));
     print_categories(json_object_get(report, "category"));
