@@ -6,7 +6,11 @@
 
 #include <utf8proc.h>
 
-enum { WINDOW_START_SEARCH_BYTES = 64, LATIN_END = 0x250 };
+enum {
+    WINDOW_START_SEARCH_BYTES = 64,
+    LATIN_END = 0x250,
+    CUTS_MAX = NORMALISE_WINDOW_BYTES / 2 /* a cut has two letters in the window */
+};
 
 struct normalised *normalised_new(struct error *err)
 {
@@ -14,9 +18,9 @@ struct normalised *normalised_new(struct error *err)
     if (self) {
         self->text = malloc(NORMALISE_WINDOW_BYTES + 1);
         self->origin = malloc(NORMALISE_WINDOW_BYTES * sizeof *self->origin);
-        self->is_cut = malloc(NORMALISE_WINDOW_BYTES * sizeof *self->is_cut);
+        self->cuts = malloc(CUTS_MAX * sizeof *self->cuts);
     }
-    if (self && self->text && self->origin && self->is_cut)
+    if (self && self->text && self->origin && self->cuts)
         return self;
     normalised_destroy(&self);
     (void)error_set(err, ERROR_SYSTEM, "no memory for a window of text");
@@ -29,7 +33,7 @@ void normalised_destroy(struct normalised **self_p)
         return;
     free((*self_p)->text);
     free((*self_p)->origin);
-    free((*self_p)->is_cut);
+    free((*self_p)->cuts);
     free(*self_p);
     *self_p = NULL;
 }
@@ -114,15 +118,14 @@ static size_t fold_wide(int32_t codepoint, char *out)
     return used;
 }
 
-/* A letter or digit in lower case, or a space. */
-static char fold_ascii(unsigned char byte)
-{
-    bool is_upper = byte >= 'A' && byte <= 'Z';
-    bool is_word = (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9');
-    if (is_upper)
-        return (char)(byte - 'A' + 'a');
-    return is_word ? (char)byte : ' ';
-}
+#define NOTHING '\''
+
+/* What an ASCII byte becomes: a letter or digit in lower case, NOTHING, or a space. By rows of 32.
+ */
+static const char ascii_folded[] = "                                "
+                                   "       '        0123456789      "
+                                   " abcdefghijklmnopqrstuvwxyz     "
+                                   "'abcdefghijklmnopqrstuvwxyz     ";
 
 size_t normalise_codepoint(int32_t codepoint, char *out)
 {
@@ -132,105 +135,76 @@ size_t normalise_codepoint(int32_t codepoint, char *out)
         return (size_t)utf8proc_encode_char(codepoint, (utf8proc_uint8_t *)out);
     if (codepoint >= 0x80)
         return fold_wide(codepoint, out);
-    *out = fold_ascii((unsigned char)codepoint);
+    *out = ascii_folded[codepoint];
     return 1;
 }
 
-static void put(struct normalised *self, const char *bytes, size_t count, size_t from)
+static void put_byte(struct normalised *self, char byte, size_t from)
 {
-    memcpy(self->text + self->length, bytes, count);
-    for (size_t i = 0; i < count; i++) {
-        self->origin[self->length + i] = (uint32_t)from;
-        self->is_cut[self->length + i] = false;
-    }
-    self->length += count;
+    self->text[self->length] = byte;
+    self->origin[self->length++] = (uint32_t)from;
 }
 
-struct run {         /* of one letter */
-    uint64_t letter; /* its bytes; 0: the last thing was no letter */
-    size_t count;
-};
-
-/* What became more bytes than that is no letter that people draw out. */
-static uint64_t letter_of(const char *bytes, size_t count)
+static void put_gap(struct normalised *self, size_t from)
 {
-    uint64_t letter = 0;
-    if (count <= sizeof letter)
-        memcpy(&letter, bytes, count);
-    return letter;
-}
-
-static void put_letter(struct normalised *self, struct run *run, const char *bytes, size_t count,
-                       size_t from)
-{
-    uint64_t letter = letter_of(bytes, count);
-    bool is_digit = count == 1 && *bytes <= '9';
-    run->count = letter == run->letter && letter != 0 ? run->count + 1 : 1;
-    run->letter = is_digit ? 0 : letter; /* 999 is a number, not a drawl */
-    if (run->count < 3)
-        put(self, bytes, count, from);
-    else if (count == 1)
-        self->is_cut[self->length - 1] = true;
-}
-
-static void put_gap(struct normalised *self, struct run *run, size_t from)
-{
-    run->letter = 0;
     if (self->text[self->length - 1] != ' ')
-        put(self, " ", 1, from);
+        put_byte(self, ' ', from);
 }
 
-/* The short way, which most bytes go. */
-static void put_ascii(struct normalised *self, struct run *run, unsigned char byte, size_t from)
+/* One letter or digit of ASCII. The third of a letter in a row is left out and marks the second;
+ * 999 is a number, not a drawl. */
+static void put_letter(struct normalised *self, char letter, size_t from)
 {
-    char folded = fold_ascii(byte);
-    if (byte == '\'' || byte == '`')
-        return;
-    if (folded == ' ') {
-        put_gap(self, run, from);
+    const char *end = self->text + self->length;
+    bool is_letter = letter > '9';
+    self->letters += is_letter;
+    if (!is_letter || end[-1] != letter || self->length < 2 || end[-2] != letter) {
+        put_byte(self, letter, from);
         return;
     }
-    self->letters += folded > '9';
-    put_letter(self, run, &folded, 1, from);
+    uint32_t second = (uint32_t)self->length - 1;
+    if (self->cut_count == 0 || self->cuts[self->cut_count - 1] != second)
+        self->cuts[self->cut_count++] = second;
 }
 
-static void put_codepoint(struct normalised *self, struct run *run, int32_t codepoint, size_t from)
+static void put_wide(struct normalised *self, int32_t codepoint, size_t from)
 {
     char bytes[NORMALISE_CODEPOINT_BYTES];
     size_t count = normalise_codepoint(codepoint, bytes);
-    if (count == 0)
-        return;
-    if (codepoint >= 0x80 && normalise_is_emoji(codepoint)) {
-        put_gap(self, run, from);
-        put(self, bytes, count, from);
-        put_gap(self, run, from);
+    bool is_emoji = normalise_is_emoji(codepoint);
+    if (count == 1 && (unsigned char)bytes[0] < 0x80 && bytes[0] != ' ') {
+        put_letter(self, bytes[0], from);
         return;
     }
-    bool is_gap = memchr(bytes, ' ', count) != NULL;
-    if (!is_gap) {
-        bool is_digit = count == 1 && *bytes <= '9';
-        self->letters += !is_digit;
-        self->foreign_letters += codepoint >= LATIN_END && (unsigned char)*bytes >= 0x80;
-        put_letter(self, run, bytes, count, from);
-        return;
-    }
-    run->letter = 0;
+    bool is_letter = count > 0 && !is_emoji && !memchr(bytes, ' ', count);
+    self->letters += is_letter;
+    self->foreign_letters += is_letter && codepoint >= LATIN_END && (unsigned char)*bytes >= 0x80;
+    if (is_emoji)
+        put_gap(self, from);
     for (size_t i = 0; i < count; i++) {
-        if (bytes[i] != ' ' || self->text[self->length - 1] != ' ')
-            put(self, bytes + i, 1, from);
+        if (bytes[i] == ' ')
+            put_gap(self, from);
+        else
+            put_byte(self, bytes[i], from);
     }
+    if (is_emoji)
+        put_gap(self, from);
 }
 
 size_t normalise(struct normalised *self, const char *text, size_t length, size_t from)
 {
     assert(self && (text || length == 0) && from <= length && length <= UINT32_MAX);
-    self->length = self->letters = self->foreign_letters = 0;
-    put(self, " ", 1, from);
-    struct run run = { 0 };
+    self->length = self->letters = self->foreign_letters = self->cut_count = 0;
+    put_byte(self, ' ', from);
     size_t at = from;
     while (at < length && self->length < NORMALISE_WINDOW_BYTES - NORMALISE_CODEPOINT_BYTES - 1) {
-        if ((unsigned char)text[at] < 0x80) {
-            put_ascii(self, &run, (unsigned char)text[at], at);
+        unsigned char byte = (unsigned char)text[at];
+        if (byte < 0x80) {
+            char folded = ascii_folded[byte];
+            if (folded == ' ')
+                put_gap(self, at);
+            else if (folded != NOTHING)
+                put_letter(self, folded, at);
             at++;
             continue;
         }
@@ -241,11 +215,13 @@ size_t normalise(struct normalised *self, const char *text, size_t length, size_
             step = 1;
             codepoint = ' ';
         }
-        put_codepoint(self, &run, codepoint, at);
+        if (codepoint < 0x80)
+            put_gap(self, at);
+        else
+            put_wide(self, codepoint, at);
         at += (size_t)step;
     }
-    if (self->text[self->length - 1] != ' ')
-        put(self, " ", 1, at);
+    put_gap(self, at);
     self->text[self->length] = '\0';
     return at;
 }

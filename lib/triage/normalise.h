@@ -22,10 +22,11 @@ enum {
 struct normalised {
     char *text;       /* length bytes, then a NUL; first and last are spaces */
     uint32_t *origin; /* origin[i]: where in the original text[i] came from */
-    /* is_cut[i]: text[i] is the second of a letter that came three times or more in a row (two in a
-     * row are never touched): it may have been meant or drawn out ("killlll", "heeelp"). */
-    bool *is_cut;
     size_t length;
+    /* Where in text the second of a letter stands that came three times or more in a row (two in a
+     * row are never touched): it may have been meant or drawn out ("killlll", "heeelp"). */
+    uint32_t *cuts;
+    size_t cut_count;
     size_t letters;         /* codepoints that are letters … */
     size_t foreign_letters; /* … and of them not Latin */
 };

@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_ROOM = 256 };
+enum {
+    FIRST_ROOM = 256,
+    NEEDS = 2,          /* terms, beside the one a phrase waits at, that are looked for first … */
+    NEED_WORDS_MAX = 12 /* … if so many words say whether they may be there */
+};
 
 /* Ways on from a place in the forms of a term: by which word to where. */
 struct edge {
@@ -28,9 +32,16 @@ struct step {
     uint32_t node;
 };
 
+/* Words of which one must stand near for a phrase to be there. */
+struct need {
+    uint32_t first;
+    uint32_t count; /* 0: no such need */
+};
+
 struct entry {
     uint32_t first_step;
     uint32_t step_count;
+    struct need needs[NEEDS];
 };
 
 /* A phrase that waits at a word, which stands so many words behind the phrase's start. */
@@ -53,6 +64,7 @@ struct phrase_book {
     struct list steps;
     struct list nodes;
     struct list edges;
+    struct list needed;     /* numbers of words */
     struct list waiting;    /* struct waiting, until sealed */
     struct anchor *anchors; /* grouped by word */
     uint32_t *first_anchor; /* by word, and one past the last */
@@ -101,6 +113,7 @@ void phrase_book_destroy(struct phrase_book **self_p)
     free(self->steps.items);
     free(self->nodes.items);
     free(self->edges.items);
+    free(self->needed.items);
     free(self->waiting.items);
     free(self->anchors);
     free(self->first_anchor);
@@ -235,7 +248,8 @@ int phrase_book_add(struct phrase_book *self, struct phrase *phrase, uint32_t *n
 {
     assert(phrase->term_count > 0);
     *number = (uint32_t)self->entries.count;
-    struct entry entry = { (uint32_t)self->steps.count, (uint32_t)phrase->term_count };
+    struct entry entry = { .first_step = (uint32_t)self->steps.count,
+                           .step_count = (uint32_t)phrase->term_count };
     if (!append(&self->steps, phrase->term_count, sizeof(struct step)))
         return -1;
     for (size_t i = 0; i < phrase->term_count; i++) {
@@ -351,23 +365,69 @@ static int wait_at(struct phrase_book *self, const uint32_t *loads, uint32_t num
     return 0;
 }
 
+/* Each form of the term has a word that must be there. */
+static int add_need(struct phrase_book *self, const uint32_t *loads, const struct phrase_term *term,
+                    struct need *need)
+{
+    uint32_t *words = append(&self->needed, term->form_count, sizeof *words);
+    if (!words)
+        return -1;
+    *need = (struct need){ (uint32_t)(self->needed.count - term->form_count),
+                           (uint32_t)term->form_count };
+    for (size_t i = 0; i < term->form_count; i++) {
+        struct rarest rarest;
+        if (rarest_word(self, loads, term->forms[i], &rarest) != 0)
+            return -1;
+        words[i] = rarest.id;
+    }
+    return 0;
+}
+
+/* The cheapest term that costs more than `above`, or as much and stands behind `behind`. */
+static size_t cheapest_term(const uint64_t *costs, size_t count, uint64_t above, size_t behind)
+{
+    size_t best = count;
+    for (size_t i = 0; i < count; i++) {
+        bool is_next = costs[i] > above || (costs[i] == above && i > behind);
+        if (is_next && (best == count || costs[i] < costs[best]))
+            best = i;
+    }
+    return best;
+}
+
+static int choose_needs(struct phrase_book *self, const uint32_t *loads, uint32_t number,
+                        const uint64_t *costs, size_t anchor)
+{
+    const struct phrase *phrase = (struct phrase *)self->phrases.items + number;
+    size_t term = anchor;
+    for (size_t i = 0; i < NEEDS;) {
+        term = cheapest_term(costs, phrase->term_count, costs[term], term);
+        if (term == phrase->term_count || costs[term] == UINT64_MAX)
+            return 0;
+        struct entry *entry = (struct entry *)self->entries.items + number;
+        if (phrase->terms[term].form_count > NEED_WORDS_MAX)
+            continue;
+        if (add_need(self, loads, &phrase->terms[term], &entry->needs[i]) != 0)
+            return -1;
+        i++;
+    }
+    return 0;
+}
+
 static int choose_anchor(struct phrase_book *self, const uint32_t *loads, uint32_t number)
 {
     const struct phrase *phrase = (struct phrase *)self->phrases.items + number;
-    uint64_t best = UINT64_MAX;
-    size_t chosen = 0;
+    uint64_t costs[PHRASE_TERMS_MAX] = { 0 };
     unsigned least = 0;
     unsigned most = 0;
     for (size_t i = 0; i < phrase->term_count; i++) {
-        uint64_t cost = 0;
-        if (cost_of(self, loads, &phrase->terms[i], &cost) != 0)
+        if (cost_of(self, loads, &phrase->terms[i], &costs[i]) != 0)
             return -1;
-        if (cost < best) {
-            best = cost;
-            chosen = i;
-        }
     }
-    assert(best != UINT64_MAX); /* phrase_parse saw to it: a word that must be there */
+    size_t chosen = 0;
+    for (size_t i = 1; i < phrase->term_count; i++)
+        chosen = costs[i] < costs[chosen] ? i : chosen;
+    assert(costs[chosen] != UINT64_MAX); /* phrase_parse saw to it: a word that must be there */
     for (size_t i = 0; i < chosen; i++) {
         unsigned term_least = 0;
         unsigned term_most = 0;
@@ -375,6 +435,8 @@ static int choose_anchor(struct phrase_book *self, const uint32_t *loads, uint32
         least += term_least;
         most += term_most;
     }
+    if (choose_needs(self, loads, number, costs, chosen) != 0)
+        return -1;
     return wait_at(self, loads, number, &phrase->terms[chosen], least, most);
 }
 
@@ -495,10 +557,32 @@ static bool is_at(const struct phrase_book *self, uint32_t phrase, const struct 
     return true;
 }
 
+/* Whether what else the phrase needs stands in the block of word `at` or beside it: a phrase does
+ * not reach farther. */
+static bool may_be_near(const struct phrase_book *self, const struct entry *entry,
+                        const struct words *words, size_t at)
+{
+    _Static_assert((int)PHRASE_REACH_WORDS <= (int)WORDS_BLOCK, "the next block is far enough");
+    unsigned block = (unsigned)(at / WORDS_BLOCK);
+    uint64_t near = (UINT64_C(7) << block) >> 1;
+    for (size_t i = 0; i < NEEDS && entry->needs[i].count > 0; i++) {
+        const uint32_t *needed = (const uint32_t *)self->needed.items + entry->needs[i].first;
+        uint64_t blocks = 0;
+        for (uint32_t j = 0; j < entry->needs[i].count; j++)
+            blocks |= words->blocks[needed[j]];
+        if ((blocks & near) == 0)
+            return false;
+    }
+    return true;
+}
+
 /* The start that is nearest: the shortest way to say it. */
 static void try_anchor(const struct phrase_book *self, const struct anchor *anchor,
                        const struct words *words, size_t at, phrase_found *found, void *arg)
 {
+    const struct entry *entry = (const struct entry *)self->entries.items + anchor->phrase;
+    if (!may_be_near(self, entry, words, at))
+        return;
     for (size_t before = anchor->before_least; before <= anchor->before_most && before <= at;
          before++) {
         size_t last = 0;

@@ -58,7 +58,7 @@ struct scanner *scanner_new(const struct rule_set *set, struct error *err)
     else
         self->window = normalised_new(err);
     if (self->window)
-        self->words = words_new(err);
+        self->words = words_new(phrase_book_vocabulary(rule_set_book(set)), err);
     if (!self->words)
         scanner_destroy(&self);
     return self;
@@ -171,7 +171,7 @@ static void scan_window(struct scanner *self, const char *text, size_t length)
     const struct phrase_book *book = rule_set_book(self->set);
     self->place_count = 0;
     self->has_lost_places = false;
-    words_read(self->words, self->window, phrase_book_vocabulary(book));
+    words_read(self->words, self->window);
     phrase_book_find(book, self->words, on_found, self);
     for (size_t i = 0; i < self->place_count; i++)
         count_place(self, &self->places[i], text, length);

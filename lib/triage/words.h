@@ -11,7 +11,10 @@
 #include "triage/normalise.h"
 #include "triage/vocabulary.h"
 
-enum { WORDS_MAX = NORMALISE_WINDOW_BYTES / 2 };
+enum {
+    WORDS_MAX = NORMALISE_WINDOW_BYTES / 2,
+    WORDS_BLOCK = WORDS_MAX / 64 /* words in a block: a window has 64 */
+};
 
 struct word {
     uint32_t from; /* its first byte in the normalised text */
@@ -25,13 +28,15 @@ struct words {
     size_t count;
     uint32_t *ids;
     size_t ids_count;
+    uint64_t *blocks; /* by number: bit n: a word of block n has it */
+    const struct vocabulary *vocabulary;
 };
 
-struct words *words_new(struct error *err) MUST_USE;
+/* Of a sealed vocabulary, which is borrowed. */
+struct words *words_new(const struct vocabulary *vocabulary, struct error *err) MUST_USE;
 void words_destroy(struct words **self_p);
 
 /* Takes text apart. */
-void words_read(struct words *self, const struct normalised *text,
-                const struct vocabulary *vocabulary);
+void words_read(struct words *self, const struct normalised *text);
 
 #endif
