@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "classify/rule_loader.h"
+#include "classify/shadow.h"
 #include "classify/worker.h"
 #include "clock/clock.h"
 #include "log/log.h"
@@ -21,6 +22,7 @@ struct classifier {
     const struct classify_config *config;
     struct tally *tally;
     struct rule_loader *loader;
+    struct shadow *shadow; /* NULL: none */
     struct worker *worker;
     struct heartbeat *heartbeat;
     void *context;
@@ -168,6 +170,8 @@ static int on_wake(zloop_t *loop, zmq_pollitem_t *item, void *arg)
     if (atomic_exchange(&self->is_reload_asked, false)) {
         begin_load(self);
         look_often(self);
+        if (self->shadow)
+            shadow_reload(self->shadow);
     }
     if (atomic_load(&self->is_drain_asked) && !atomic_load(&self->is_drained)) {
         worker_drain(self->worker);
@@ -207,6 +211,27 @@ static struct triage *load_triage(const struct classify_config *config, struct e
     return triage_new(&rules, &options, err);
 }
 
+static bool is_given(const char *text)
+{
+    return text && text[0] != '\0';
+}
+
+static int open_shadow(struct classifier *self, struct error *err)
+{
+    const struct classify_shadow *config = &self->config->shadow;
+    if (!is_given(config->rules_directory) && !is_given(config->model))
+        return 0;
+    const struct shadow_options options = {
+        .rules_directory = is_given(config->rules_directory) ? config->rules_directory
+                                                             : self->config->rules_directory,
+        .model = config->model,
+        .triage = classify_config_triage(self->config),
+        .tally = self->tally,
+    };
+    self->shadow = shadow_new(&options, err);
+    return self->shadow ? 0 : -1;
+}
+
 static int open_worker(struct classifier *self, struct error *err)
 {
     struct triage *triage = load_triage(self->config, err);
@@ -221,6 +246,7 @@ static int open_worker(struct classifier *self, struct error *err)
         .metrics = service_metrics(self->service),
         .security = self->security,
         .tally = self->tally,
+        .shadow = self->shadow,
     };
     self->worker = worker_new(&options, &triage, err);
     return self->worker ? 0 : -1;
@@ -240,7 +266,7 @@ static int start(struct classifier *self, struct error *err)
     if (!self->tally || !self->loader ||
         link_security_open(self->context, service_common(self->service)->curve, &self->security,
                            err) != 0 ||
-        open_worker(self, err) != 0)
+        open_shadow(self, err) != 0 || open_worker(self, err) != 0)
         return -1;
     take_status(self);
     self->heartbeat = service_heartbeat_new(self->service, "classifier");
@@ -288,6 +314,7 @@ void classifier_destroy(struct classifier **self_p)
     }
     rule_loader_destroy(&self->loader);
     worker_destroy(&self->worker);
+    shadow_destroy(&self->shadow);
     link_security_destroy(&self->security);
     zloop_destroy(&self->loop);
     if (self->context)
@@ -333,5 +360,7 @@ void classifier_describe(struct classifier *self, json_t *detail)
     (void)json_object_set_new(detail, "rules", rules);
     (void)json_object_set_new(detail, "peers", peers);
     (void)json_object_set_new(detail, "held", json_integer((json_int_t)status.held));
+    if (self->shadow)
+        (void)json_object_set_new(detail, "shadow", shadow_describe(self->shadow));
     (void)json_object_set_new(detail, "in_flight", json_integer((json_int_t)status.in_flight));
 }

@@ -33,6 +33,11 @@ static const cyaml_schema_field_t grade_fields[] = {
     CYAML_FIELD_END
 };
 
+static const cyaml_schema_field_t shadow_fields[] = {
+    OPTIONAL_TEXT("rules_directory", struct classify_shadow, rules_directory, PATH_MAX),
+    OPTIONAL_TEXT("model", struct classify_shadow, model, PATH_MAX), CYAML_FIELD_END
+};
+
 const cyaml_schema_field_t classify_config_fields[] = {
     OPTIONAL_TEXT("admin_listen", struct classify_config, admin_listen, 200),
     CYAML_FIELD_SEQUENCE("ingest_endpoints", CYAML_FLAG_POINTER, struct classify_config,
@@ -50,6 +55,8 @@ const cyaml_schema_field_t classify_config_fields[] = {
                          struct classify_config, channels, &channel_entry, 0, CHANNELS_MAX),
     CYAML_FIELD_MAPPING("grades", CYAML_FLAG_OPTIONAL, struct classify_config, grades,
                         grade_fields),
+    CYAML_FIELD_MAPPING("shadow", CYAML_FLAG_OPTIONAL, struct classify_config, shadow,
+                        shadow_fields),
     CYAML_FIELD_UINT("credit", CYAML_FLAG_OPTIONAL, struct classify_config, credit),
     CYAML_FIELD_END
 };

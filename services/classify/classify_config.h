@@ -16,6 +16,11 @@ struct classify_grades { /* the force's words for how fast, by severity; NULL: t
     char *life_at_risk;  /* immediate */
 };
 
+struct classify_shadow {   /* a second edition that only counts (shadow.h); neither: none runs */
+    char *rules_directory; /* the one in use if only model is given */
+    char *model;           /* optional */
+};
+
 struct classify_config {
     char *admin_listen; /* host:port of health and metrics; optional */
     char **ingest_endpoints;
@@ -30,6 +35,7 @@ struct classify_config {
     char **channels; /* served; none: all */
     unsigned channels_count;
     struct classify_grades grades;
+    struct classify_shadow shadow;
     uint32_t credit; /* events taken before they are seen; default 64 */
 };
 

@@ -29,6 +29,10 @@ struct tally {
     struct gauge *rules_loaded;
     struct gauge *edition; /* 1 for the one in use */
     struct counter *reload_failures;
+    struct counter *shadow_judged;
+    struct counter *shadow_skipped;
+    struct counter *shadow_differences[SEVERITIES][SEVERITIES]; /* made when first counted */
+    struct gauge *shadow_edition;                               /* 1 for the one that runs */
 };
 
 struct tally *tally_new(struct metrics *metrics, struct error *err)
@@ -62,6 +66,10 @@ struct tally *tally_new(struct metrics *metrics, struct error *err)
         metrics_gauge(metrics, "desg_classify_rules_loaded", "", "Rules of the edition in use");
     self->reload_failures = metrics_counter(metrics, "desg_classify_reload_failures_total", "",
                                             "New editions of rules that were refused");
+    self->shadow_judged = metrics_counter(metrics, "desg_classify_shadow_judged_total", "",
+                                          "Events judged by the shadow edition as well");
+    self->shadow_skipped = metrics_counter(metrics, "desg_classify_shadow_skipped_total", "",
+                                           "Events the shadow edition had no time for");
     return self;
 }
 
@@ -149,6 +157,47 @@ void tally_rules(struct tally *self, const char *edition, size_t rules)
                                   "1 for the edition of rules in use");
     gauge_set(self->edition, 1);
     gauge_set(self->rules_loaded, (int64_t)rules);
+}
+
+const char *tally_severity(int severity)
+{
+    return severities[severity >= 0 && severity < SEVERITIES ? severity : 0];
+}
+
+void tally_shadow_judged(struct tally *self, Desg__V1__Severity from, Desg__V1__Severity to)
+{
+    counter_add(self->shadow_judged, 1);
+    if (from == to || (size_t)from >= SEVERITIES || (size_t)to >= SEVERITIES)
+        return;
+    struct counter **counter = &self->shadow_differences[from][to];
+    if (!*counter) {
+        char labels[LABELS_BYTES];
+        (void)snprintf(labels, sizeof labels, "from=\"%s\",to=\"%s\"", severities[from],
+                       severities[to]);
+        *counter = metrics_counter(self->metrics, "desg_classify_shadow_differences_total", labels,
+                                   "Events the shadow edition would have judged otherwise");
+    }
+    counter_add(*counter, 1);
+}
+
+void tally_shadow_skipped(struct tally *self)
+{
+    counter_add(self->shadow_skipped, 1);
+}
+
+void tally_shadow_edition(struct tally *self, const char *rules, const char *model)
+{
+    char labels[LABELS_BYTES];
+    if (self->shadow_edition)
+        gauge_set(self->shadow_edition, 0);
+    self->shadow_edition = NULL;
+    if (rules[0] == '\0')
+        return;
+    (void)snprintf(labels, sizeof labels, "rules=\"%.*s\",model=\"%.*s\"", RULE_EDITION_NAME_BYTES,
+                   rules, RULE_EDITION_NAME_BYTES, model);
+    self->shadow_edition = metrics_gauge(self->metrics, "desg_classify_shadow_edition_info", labels,
+                                         "1 for the edition that judges in the shadow");
+    gauge_set(self->shadow_edition, 1);
 }
 
 void tally_reload_failed(struct tally *self)

@@ -26,6 +26,13 @@ void tally_unanswered(struct tally *self, Desg__V1__Lane lane, size_t events); /
 void tally_held(struct tally *self, Desg__V1__Lane lane, size_t events);
 void tally_alerts(struct tally *self, size_t alerts); /* asked of notify */
 void tally_answer_lost(struct tally *self);           /* no ingest to pass it to */
+/* The shadow edition would have said to where the one in use said from. */
+void tally_shadow_judged(struct tally *self, Desg__V1__Severity from, Desg__V1__Severity to);
+void tally_shadow_skipped(struct tally *self);
+/* Which judges in the shadow now; "": none. One thread alone calls this and tally_shadow_judged. */
+void tally_shadow_edition(struct tally *self, const char *rules, const char *model);
+/* The word a severity is counted by. */
+const char *tally_severity(int severity);
 /* A new edition is in use. */
 void tally_rules(struct tally *self, const char *edition, size_t rules);
 void tally_reload_failed(struct tally *self);

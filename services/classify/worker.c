@@ -11,6 +11,7 @@ struct worker {
     const struct classify_config *config;
     zloop_t *loop;
     struct tally *tally;
+    struct shadow *shadow; /* NULL: none */
     struct triage *triage;
     struct forwarder *forwarder;
     struct link *links[OUTLET_NOTIFY + 1]; /* by enum outlet; no notify: none configured */
@@ -45,6 +46,8 @@ static void judge(void *arg, const Desg__V1__Event *event, struct verdict *out)
     int64_t started_us = clock_monotonic_us();
     triage_judge(self->triage, event, out);
     tally_verdict(self->tally, event->channel, &out->message, clock_monotonic_us() - started_us);
+    if (self->shadow)
+        shadow_offer(self->shadow, event, out->message.severity);
 }
 
 static int on_held_tick(zloop_t *loop, int timer, void *arg)
@@ -224,6 +227,7 @@ struct worker *worker_new(const struct worker_options *options, struct triage **
     self->config = options->config;
     self->loop = options->loop;
     self->tally = options->tally;
+    self->shadow = options->shadow;
     self->held_timer = -1;
     worker_change_triage(self, triage);
     const struct forwarder_options forwarder = {

@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "classify/classify_config.h"
+#include "classify/shadow.h"
 #include "classify/tally.h"
 #include "ids/ids.h"
 #include "link/link.h"
@@ -27,6 +28,7 @@ struct worker_options {
     struct metrics *metrics;
     const struct link_security *security; /* NULL: plain */
     struct tally *tally;
+    struct shadow *shadow; /* NULL: none */
 };
 
 /* Takes over *triage (also when it fails) and sets it to NULL. */

@@ -70,6 +70,7 @@ struct command_line {
     size_t given_count;
     const char *rules;                    /* --rules */
     const char *model;                    /* --model */
+    bool is_shadow;                       /* --shadow */
     bool is_train;                        /* --train */
     const char *edition;                  /* --edition */
     const char *sets;                     /* --sets */

@@ -72,6 +72,7 @@ static const struct rule rules[] = {
     TEXT("compare", compare, " triage "),
     TEXT("by", by, " triage "),
     TEXT("verdicts", verdicts, " triage "),
+    FLAG("shadow", is_shadow, " triage "),
     FLAG("train", is_train, " triage "),
     TEXT("edition", edition, " triage "),
     TEXT("sets", sets, " triage "),

@@ -13,6 +13,7 @@
 #include "cli/triage_explain.h"
 #include "cli/triage_files.h"
 #include "cli/triage_print.h"
+#include "cli/triage_shadow.h"
 #include "train/train.h"
 
 enum { STDIN_MAX_BYTES = 1 << 20, EXIT_LOST = 3 };
@@ -45,6 +46,7 @@ static const cyaml_schema_field_t triage_fields[] = {
     PASSED_OVER("notify_endpoints"),
     PASSED_OVER("channels"),
     PASSED_OVER("grades"),
+    PASSED_OVER("shadow"),
     PASSED_OVER("credit"),
     CYAML_FIELD_END,
 };
@@ -199,6 +201,25 @@ static int compare(const struct command_line *line)
     return measure(line, edition, new_edition, line->words + 1, line->word_count - 1);
 }
 
+/* --- shadow --- */
+
+static int show_shadow(const struct command_line *line)
+{
+    struct error err = { 0 };
+    AUTO(config_destroy)
+    struct config *config =
+        config_load(line->config_path, "classify", triage_fields, sizeof(struct triage_part), &err);
+    AUTO(answer_drop)
+    json_t *shadows = config ? triage_shadow_ask(config->common.run_directory, &err) : NULL;
+    if (!shadows)
+        return command_fail(&err);
+    if (line->is_json)
+        (void)print_json(shadows);
+    else
+        triage_shadow_print(shadows);
+    return json_array_size(shadows) > 0 ? 0 : EXIT_NOTHING;
+}
+
 /* --- train --- */
 
 static int train(const struct command_line *line)
@@ -220,10 +241,11 @@ static int train(const struct command_line *line)
 int command_triage(const struct command_line *line)
 {
     bool is_eval = line->given_count > 0;
-    int asked = (line->explain != NULL) + is_eval + (line->compare != NULL) + line->is_train;
+    int asked = (line->explain != NULL) + is_eval + (line->compare != NULL) + line->is_shadow +
+                line->is_train;
     if (asked != 1)
         return bad_usage("triage takes one of --explain TEXT, --eval FILE, --compare OLD NEW FILE, "
-                         "--train FILE");
+                         "--shadow, --train FILE");
     if (line->is_train)
         return train(line);
     if (line->compare)
@@ -232,5 +254,5 @@ int command_triage(const struct command_line *line)
         return evaluate(line);
     if (line->word_count > 0)
         return bad_usage("triage --explain takes one text: write it in quotes");
-    return explain(line);
+    return line->is_shadow ? show_shadow(line) : explain(line);
 }

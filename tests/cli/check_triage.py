@@ -79,7 +79,7 @@ def refuses(folder):
     empty = folder / "empty.jsonl"
     empty.write_text("", "utf-8")
     cases = [
-        (64, []), (64, ["--explain", "a", "--eval", str(empty)]), (64, ["--compare", "a"]), (64, ["--train", "x"]),
+        (64, []), (64, ["--explain", "a", "--eval", str(empty)]), (64, ["--compare", "a"]), (64, ["--train", "x"]), (64, ["--shadow", "x"]),
         (64, ["--rules", RULES, "--explain", "a", "b"]), (64, ["--fence", "3", "--explain", "a"]),
         (65, ["--rules", RULES, "--eval", str(empty)]), (65, ["--rules", RULES, "--eval", str(folder / "none.jsonl")]),
         (65, ["--rules", RULES, "--eval", str(empty), "--by", "a b"]), (78, ["--rules", str(folder), "--explain", "a"]),
