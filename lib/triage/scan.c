@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "triage/normalise.h"
+#include "triage/sketch.h"
 #include "triage/words.h"
 
 enum { PLACES_LOOKED_BACK = 16 };
@@ -20,6 +21,9 @@ struct scanner {
     const struct rule_set *set;
     struct normalised *window;
     struct words *words;
+    struct sketcher *sketcher;
+    uint8_t sketch[SKETCH_MAX_BYTES];
+    bool is_whole; /* the window holds all of the text scanned last */
     struct scan_hit *hits; /* room for every rule */
     size_t hit_count;
     bool *is_counted; /* by rule */
@@ -36,6 +40,7 @@ void scanner_destroy(struct scanner **self_p)
         return;
     normalised_destroy(&self->window);
     words_destroy(&self->words);
+    sketcher_destroy(&self->sketcher);
     free(self->hits);
     free(self->is_counted);
     free(self);
@@ -59,7 +64,9 @@ struct scanner *scanner_new(const struct rule_set *set, struct error *err)
         self->window = normalised_new(err);
     if (self->window)
         self->words = words_new(phrase_book_vocabulary(rule_set_book(set)), err);
-    if (!self->words)
+    if (self->words)
+        self->sketcher = sketcher_new(err);
+    if (!self->sketcher)
         scanner_destroy(&self);
     return self;
 }
@@ -185,6 +192,7 @@ void scanner_scan(struct scanner *self, const char *text, size_t length, struct 
         length = SCAN_TEXT_MAX_BYTES;
     memset(self->is_counted, 0, rule_set_count(self->set) * sizeof *self->is_counted);
     self->hit_count = 0;
+    self->is_whole = false;
     size_t from = 0;
     while (from < length) {
         size_t end = normalise(self->window, text, length, from);
@@ -192,10 +200,18 @@ void scanner_scan(struct scanner *self, const char *text, size_t length, struct 
         out->letters += self->window->letters;
         out->foreign_letters += self->window->foreign_letters;
         scan_window(self, text, length);
+        self->is_whole = from == 0 && end == length && !out->is_cut;
         if (end == length)
             break;
         from = normalise_next_window(text, length, from, end);
     }
     out->hits = self->hits;
     out->hit_count = self->hit_count;
+}
+
+size_t scanner_sketch(struct scanner *self, const Desg__V1__Event *event, uint8_t **bytes)
+{
+    assert(self && event && bytes);
+    *bytes = self->sketch;
+    return self->is_whole ? sketcher_draw(self->sketcher, event, self->window, self->sketch) : 0;
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "desg/v1/event.pb-c.h"
 #include "error/error.h"
 #include "triage/language.h"
 #include "triage/rule_set.h"
@@ -39,5 +40,9 @@ void scanner_destroy(struct scanner **self_p);
 
 /* Looks for all rules. */
 void scanner_scan(struct scanner *self, const char *text, size_t length, struct scan *out);
+
+/* What near-copies of event, whose text was scanned last, are known by (sketch.h): *bytes are the
+ * scanner's until its next sketch. How many; 0: none, also of a text of several windows. */
+size_t scanner_sketch(struct scanner *self, const Desg__V1__Event *event, uint8_t **bytes);
 
 #endif

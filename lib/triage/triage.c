@@ -291,6 +291,7 @@ static void judge_writing(struct triage *self, const Desg__V1__Event *event, str
     if (length == 0)
         note(self, &no_text);
     look_at(self, event->text, length, true, &scan);
+    out->message.sketch.len = scanner_sketch(self->scanner, event, &out->message.sketch.data);
     if (length > 0) {
         ask_model(self, event->text, length);
         settle_language(self, &scan, event->language_hint, out);
