@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "crypto/crypto.h"
+#include "triage/evidence.h"
 #include "triage/features.h"
 #include "triage/message_file.h"
 #include "triage/normalise.h"
+#include "triage/scan.h"
 
 struct set {
     const char *name;
@@ -22,8 +24,15 @@ static const struct set sets[] = {
     { "figurative.jsonl", true },
 };
 
+struct eyes { /* what looks for rules; all NULL: nothing does */
+    struct rule_set *rules;
+    struct scanner *scanner;
+    struct evidence_map *map;
+};
+
 struct reading {
     struct corpus *corpus;
+    const struct eyes *eyes;
     struct normalised *window;
     const struct set *set; /* NULL: our own messages */
     size_t rows;
@@ -174,6 +183,18 @@ static bool may_teach(const struct reading *reading, const struct labelled_messa
            strcmp(message->source, "po_fixmystreet") != 0;
 }
 
+static struct model_evidence look(const struct eyes *eyes, const struct labelled_message *message)
+{
+    struct model_evidence evidence = { 0 };
+    struct scan scan;
+    if (!eyes->scanner)
+        return evidence;
+    scanner_scan(eyes->scanner, message->text, message->text_bytes, &scan);
+    for (size_t i = 0; i < scan.hit_count; i++)
+        evidence_add(eyes->map, scan.hits[i].rule, &evidence);
+    return evidence;
+}
+
 static int take(void *arg, const struct labelled_message *message, struct error *err)
 {
     struct reading *reading = arg;
@@ -190,6 +211,7 @@ static int take(void *arg, const struct labelled_message *message, struct error 
         .is_held_out = !may_teach(reading, message),
         .urgent = message->urgent == MESSAGE_URGENT ? CORPUS_YES : CORPUS_NO,
         .category = reading->set ? -1 : category_of(message->category),
+        .evidence = look(reading->eyes, message),
         .language = language_of_label(message->language),
     };
     if (!row.text)
@@ -253,10 +275,11 @@ static int note_file(const struct reading *reading, const char *path, struct err
     return 0;
 }
 
-static int read_file(struct corpus *corpus, struct normalised *window, const char *path,
-                     const struct set *set, struct error *err)
+static int read_file(const struct reading *by, const char *path, const struct set *set,
+                     struct error *err)
 {
-    struct reading reading = { .corpus = corpus, .window = window, .set = set };
+    struct reading reading = *by;
+    reading.set = set;
     struct message_reading messages = { .take = take, .complain = keep_complaint, .arg = &reading };
     if (message_file_read(path, &messages, err) != 0)
         return -1;
@@ -266,11 +289,11 @@ static int read_file(struct corpus *corpus, struct normalised *window, const cha
     return note_file(&reading, path, err);
 }
 
-static int read_all(struct corpus *corpus, struct normalised *window,
-                    const struct train_options *options, struct error *err)
+static int read_all(const struct reading *by, const struct train_options *options,
+                    struct error *err)
 {
     for (size_t i = 0; i < options->message_file_count; i++) {
-        if (read_file(corpus, window, options->message_files[i], NULL, err) != 0)
+        if (read_file(by, options->message_files[i], NULL, err) != 0)
             return -1;
     }
     for (size_t i = 0; options->sets_directory && i < sizeof sets / sizeof sets[0]; i++) {
@@ -278,10 +301,34 @@ static int read_all(struct corpus *corpus, struct normalised *window,
         if (snprintf(path, sizeof path, "%s/%s", options->sets_directory, sets[i].name) >=
             (int)sizeof path)
             return error_set(err, ERROR_INVALID, "the path of the sets is too long");
-        if (read_file(corpus, window, path, &sets[i], err) != 0)
+        if (read_file(by, path, &sets[i], err) != 0)
             return -1;
     }
     return 0;
+}
+
+static void close_eyes(struct eyes *eyes)
+{
+    evidence_map_destroy(&eyes->map);
+    scanner_destroy(&eyes->scanner);
+    rule_set_destroy(&eyes->rules);
+}
+
+static int open_eyes(struct eyes *eyes, struct corpus *corpus, const char *directory,
+                     struct error *err)
+{
+    if (!directory)
+        return 0;
+    eyes->rules = rule_set_load(directory, err);
+    if (!eyes->rules)
+        return -1;
+    (void)snprintf(corpus->rules_edition, sizeof corpus->rules_edition, "%s",
+                   rule_set_edition(eyes->rules));
+    eyes->scanner = scanner_new(eyes->rules, err);
+    eyes->map =
+        evidence_map_new(eyes->rules, (const char(*)[MODEL_CATEGORY_BYTES])corpus->categories,
+                         corpus->category_count, err);
+    return eyes->scanner && eyes->map ? 0 : -1;
 }
 
 struct corpus *corpus_load(const struct train_options *options, struct error *err)
@@ -296,7 +343,10 @@ struct corpus *corpus_load(const struct train_options *options, struct error *er
     for (size_t i = 0; i < CATEGORIES; i++)
         (void)snprintf(self->categories[i], sizeof self->categories[i], "%s", categories[i]);
     AUTO(normalised_destroy) struct normalised *window = normalised_new(err);
-    if (!window || read_all(self, window, options, err) != 0)
+    AUTO(close_eyes) struct eyes eyes = { 0 };
+    const struct reading by = { .corpus = self, .eyes = &eyes, .window = window };
+    if (!window || open_eyes(&eyes, self, options->rules_directory, err) != 0 ||
+        read_all(&by, options, err) != 0)
         corpus_destroy(&self);
     return self;
 }

@@ -41,16 +41,18 @@ struct corpus_row {
     int category; /* index, -1: none */
     bool is_sexual_offence;
     bool is_intelligence;
-    Desg__V1__Language language; /* UNSPECIFIED: not labelled */
+    struct model_evidence evidence; /* what rules find in it */
+    Desg__V1__Language language;    /* UNSPECIFIED: not labelled */
 };
 
 struct corpus {
     struct corpus_row *rows;
     size_t count;
     size_t room;
-    char categories[LINEAR_CATEGORIES_MAX][LINEAR_CATEGORY_NAME_BYTES];
+    char categories[LINEAR_CATEGORIES_MAX][MODEL_CATEGORY_BYTES];
     size_t category_count;
-    json_t *files; /* for the record: name, checksum, rows */
+    char rules_edition[32]; /* ""; none took part */
+    json_t *files;          /* for the record: name, checksum, rows */
 };
 
 struct corpus *corpus_load(const struct train_options *options, struct error *err) MUST_USE;

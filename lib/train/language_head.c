@@ -57,7 +57,7 @@ static int prepare(struct language_trainer *self, struct error *err)
     self->scores = calloc(corpus->count + 1, sizeof *self->scores);
     self->sorted = calloc(corpus->count + 1, sizeof *self->sorted);
     self->table = calloc((size_t)1 << bits, 1);
-    self->rows = solver_rows_new(bits, err);
+    self->rows = solver_rows_new(bits, 0, err);
     if (!self->messages || !self->examples || !self->scores || !self->sorted || !self->table ||
         !self->rows)
         return error_set(err, ERROR_SYSTEM, "no memory to train");
@@ -70,7 +70,7 @@ static int prepare(struct language_trainer *self, struct error *err)
                                  err) != 0)
             return -1;
     }
-    return 0;
+    return solver_rows_favour_rare(self->rows, self->task->settings->language_rare, err);
 }
 
 static int train_without(struct language_trainer *self, unsigned left_out, struct linear_model *out,
@@ -87,7 +87,7 @@ static int train_without(struct language_trainer *self, unsigned left_out, struc
         bool is_welsh = row->language == DESG__V1__LANGUAGE__LANGUAGE_CY;
         self->examples[count++] = (struct solver_example){ (uint32_t)i, is_welsh, 1 };
     }
-    if (solver_weights_init(&weights, bits, err) != 0 ||
+    if (solver_weights_init(&weights, self->rows, err) != 0 ||
         solver_train(self->rows, self->examples, count, &costs, &weights, err) != 0)
         return -1;
     quantise(&weights, bits, 1, 0, table, &out->language);

@@ -20,7 +20,7 @@ static size_t take(const struct corpus *corpus, const struct linear_model *model
         if (row->kind != kind || !row->is_held_out || row->urgent == CORPUS_UNKNOWN)
             continue;
         struct model_opinion opinion;
-        (void)linear_model_judge(model, row->text, row->length, &opinion);
+        (void)linear_model_judge(model, row->text, row->length, &row->evidence, &opinion);
         out[count++] = (struct scored){ opinion.urgent, row->urgent == CORPUS_YES };
     }
     return count;
@@ -70,7 +70,7 @@ static void report_language(const struct corpus *corpus, const struct linear_mod
         if (row->kind != CORPUS_LANGUAGE || !row->is_held_out || row->words == 0)
             continue;
         struct model_opinion opinion;
-        (void)linear_model_judge(model, row->text, row->length, &opinion);
+        (void)linear_model_judge(model, row->text, row->length, &row->evidence, &opinion);
         size_t length = row->words < LENGTHS ? row->words : LENGTHS;
         all[length]++;
         right[length] += opinion.language == row->language;

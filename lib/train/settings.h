@@ -15,6 +15,10 @@ struct train_settings {
     double topic_c;
     double restricted_c;
     double language_c;
+    double urgent_rare; /* how much rare features are favoured: a power, 0 not at all */
+    double topic_rare;
+    double language_rare;
+    double topic_positive;      /* what a missed message of a category costs beside a wrong one */
     double urgent_positive;     /* what a missed urgent one costs beside a false alarm */
     double restricted_positive; /* the same of restricted ones */
     unsigned desk_times;        /* how often each row of a kind is taken */

@@ -1,6 +1,7 @@
 #include "train/solver.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +11,12 @@
 #define STOP_AT 0.01
 
 struct solver_rows {
-    unsigned bits;
+    size_t hashed; /* slots that hashes fall into */
+    size_t slots;  /* with those behind them */
     struct feature_node **rows;
     size_t count;
     size_t room;
+    double *favour; /* by slot: what its values were multiplied by; NULL: nothing was */
 };
 
 const char *solver_name(void)
@@ -21,13 +24,15 @@ const char *solver_name(void)
     return "liblinear, L2-regularised logistic regression (dual), end at 0.01, seed 1";
 }
 
-struct solver_rows *solver_rows_new(unsigned bits, struct error *err)
+struct solver_rows *solver_rows_new(unsigned bits, size_t more, struct error *err)
 {
     struct solver_rows *self = calloc(1, sizeof *self);
-    if (!self)
+    if (!self) {
         (void)error_set(err, ERROR_SYSTEM, "no memory for rows");
-    else
-        self->bits = bits;
+        return NULL;
+    }
+    self->hashed = (size_t)1 << bits;
+    self->slots = self->hashed + more;
     return self;
 }
 
@@ -39,6 +44,7 @@ void solver_rows_destroy(struct solver_rows **self_p)
     for (size_t i = 0; i < self->count; i++)
         free(self->rows[i]);
     free((void *)self->rows);
+    free(self->favour);
     free(self);
     *self_p = NULL;
 }
@@ -67,10 +73,36 @@ int solver_rows_add(struct solver_rows *self, const struct solver_entry *entries
         return error_set(err, ERROR_SYSTEM, "no memory for a row of %zu entries", count);
     for (size_t i = 0; i < count; i++)
         row[i] = (struct feature_node){ (int)entries[i].slot + 1, (double)entries[i].value };
-    row[count] = (struct feature_node){ (1 << self->bits) + 1, 1 };
+    row[count] = (struct feature_node){ (int)self->slots + 1, 1 };
     row[count + 1].index = -1;
     self->rows[self->count++] = row;
     return 0;
+}
+
+int solver_rows_favour_rare(struct solver_rows *self, double power, struct error *err)
+{
+    assert(!self->favour);
+    self->favour = calloc(self->slots + 1, sizeof *self->favour); /* the last: the bias */
+    if (!self->favour)
+        return error_set(err, ERROR_SYSTEM, "no memory to weigh %zu slots", self->slots);
+    for (size_t i = 0; i < self->count; i++) {
+        for (const struct feature_node *node = self->rows[i]; node->index != -1; node++)
+            self->favour[node->index - 1] += 1;
+    }
+    for (size_t i = 0; i < self->hashed; i++)
+        self->favour[i] = pow(log(((double)self->count + 1) / (self->favour[i] + 1)) + 1, power);
+    for (size_t i = self->hashed; i <= self->slots; i++)
+        self->favour[i] = 1;
+    for (size_t i = 0; i < self->count; i++) {
+        for (struct feature_node *node = self->rows[i]; node->index != -1; node++)
+            node->value *= self->favour[node->index - 1];
+    }
+    return 0;
+}
+
+static double favour_of(const struct solver_rows *self, size_t slot)
+{
+    return self->favour ? self->favour[slot] : 1;
 }
 
 size_t solver_rows_count(const struct solver_rows *self)
@@ -78,10 +110,11 @@ size_t solver_rows_count(const struct solver_rows *self)
     return self->count;
 }
 
-int solver_weights_init(struct solver_weights *self, unsigned bits, struct error *err)
+int solver_weights_init(struct solver_weights *self, const struct solver_rows *rows,
+                        struct error *err)
 {
     self->bias = 0;
-    self->by_slot = calloc((size_t)1 << bits, sizeof *self->by_slot);
+    self->by_slot = calloc(rows->slots, sizeof *self->by_slot);
     return self->by_slot ? 0 : error_set(err, ERROR_SYSTEM, "no memory for weights");
 }
 
@@ -110,7 +143,7 @@ static int lay_out(const struct solver_rows *rows, const struct solver_example *
         return error_set(err, ERROR_INVALID,
                          "nothing to learn from: %zu examples, %zu of them positive", total,
                          positive);
-    *problem = (struct problem){ .n = (1 << rows->bits) + 1, .bias = 1 };
+    *problem = (struct problem){ .n = (int)rows->slots + 1, .bias = 1 };
     problem->x = calloc(total, sizeof *problem->x);
     problem->y = calloc(total, sizeof *problem->y);
     if (!problem->x || !problem->y)
@@ -124,17 +157,17 @@ static int lay_out(const struct solver_rows *rows, const struct solver_example *
     return 0;
 }
 
-static void take_weights(const struct model *model, unsigned bits, struct solver_weights *out)
+static void take_weights(const struct model *model, const struct solver_rows *rows,
+                         struct solver_weights *out)
 {
     double sign = model->label[0] == 1 ? 1 : -1; /* its first label counts as positive */
-    size_t slots = (size_t)1 << bits;
-    for (size_t i = 0; i < slots; i++)
-        out->by_slot[i] = (float)(sign * model->w[i]);
-    out->bias = (float)(sign * model->w[slots]);
+    for (size_t i = 0; i < rows->slots; i++)
+        out->by_slot[i] = (float)(sign * model->w[i] * favour_of(rows, i));
+    out->bias = (float)(sign * model->w[rows->slots]);
 }
 
-static int run(const struct problem *problem, const struct solver_costs *costs, unsigned bits,
-               struct solver_weights *out, struct error *err)
+static int run(const struct problem *problem, const struct solver_costs *costs,
+               const struct solver_rows *rows, struct solver_weights *out, struct error *err)
 {
     enum { SEED = 1 };
     int label = 1;
@@ -153,7 +186,7 @@ static int run(const struct problem *problem, const struct solver_costs *costs, 
     struct model *model = train(problem, &parameter);
     if (!model)
         return error_set(err, ERROR_SYSTEM, "no memory to train");
-    take_weights(model, bits, out);
+    take_weights(model, rows, out);
     free_and_destroy_model(&model);
     return 0;
 }
@@ -165,7 +198,7 @@ int solver_train(const struct solver_rows *rows, const struct solver_example *ex
     struct problem problem = { 0 };
     int rc = lay_out(rows, examples, count, &problem, err);
     if (rc == 0)
-        rc = run(&problem, costs, rows->bits, out, err);
+        rc = run(&problem, costs, rows, out, err);
     free((void *)problem.x);
     free(problem.y);
     return rc;
@@ -176,6 +209,7 @@ float solver_score(const struct solver_rows *rows, size_t row, const struct solv
     double sum = 0;
     const struct feature_node *node = rows->rows[row];
     for (; node[1].index != -1; node++)
-        sum += node->value * (double)weights->by_slot[node->index - 1];
+        sum += node->value / favour_of(rows, (size_t)node->index - 1) *
+               (double)weights->by_slot[node->index - 1];
     return (float)(sum + (double)weights->bias);
 }

@@ -14,13 +14,16 @@ struct solver_entry {
     float value;
 };
 
-/* Rows over 1 << bits slots. */
+/* Rows over 1 << bits slots and so many more behind them, which favouring leaves alone. */
 struct solver_rows;
-struct solver_rows *solver_rows_new(unsigned bits, struct error *err) MUST_USE;
+struct solver_rows *solver_rows_new(unsigned bits, size_t more, struct error *err) MUST_USE;
 void solver_rows_destroy(struct solver_rows **self_p);
 /* Adds a row of entries sorted by slot, each slot once. Its number is the count of rows before. */
 int solver_rows_add(struct solver_rows *self, const struct solver_entry *entries, size_t count,
                     struct error *err) MUST_USE;
+/* Makes rare slots count more: by the power of the logarithm of how rare they are. Once, when all
+ * rows are there. Weights and scores stay those of the rows as they were added. */
+int solver_rows_favour_rare(struct solver_rows *self, double power, struct error *err) MUST_USE;
 size_t solver_rows_count(const struct solver_rows *self);
 
 struct solver_example {
@@ -30,10 +33,11 @@ struct solver_example {
 };
 
 struct solver_weights {
-    float *by_slot; /* 1 << bits */
+    float *by_slot; /* (1 << bits) + more */
     float bias;
 };
-int solver_weights_init(struct solver_weights *self, unsigned bits, struct error *err) MUST_USE;
+int solver_weights_init(struct solver_weights *self, const struct solver_rows *rows,
+                        struct error *err) MUST_USE;
 void solver_weights_clear(struct solver_weights *self);
 
 struct solver_costs {

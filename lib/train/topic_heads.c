@@ -45,7 +45,7 @@ static int prepare(struct topic_trainer *self, struct error *err)
     self->examples = calloc(corpus->count + 1, sizeof *self->examples);
     self->scored = calloc(corpus->count + 1, sizeof *self->scored);
     self->scores = calloc((corpus->count + 1) * self->columns, sizeof *self->scores);
-    self->rows = solver_rows_new(bits, err);
+    self->rows = solver_rows_new(bits, LINEAR_RULE_COLUMNS, err);
     if (!self->messages || !self->examples || !self->scored || !self->scores || !self->rows)
         return error_set(err, ERROR_SYSTEM, "no memory to train");
     for (size_t i = 0; i < corpus->count; i++) {
@@ -53,10 +53,11 @@ static int prepare(struct topic_trainer *self, struct error *err)
         if (!is_wanted(row))
             continue;
         self->messages[self->count++] = row;
-        if (vectors_add(self->rows, bits, row->text, 0, row->length, LINEAR_TOPIC_WORDS, err) != 0)
+        if (vectors_add(self->rows, bits, row->text, 0, row->length, LINEAR_TOPIC_WORDS,
+                        &row->evidence, err) != 0)
             return -1;
     }
-    return 0;
+    return solver_rows_favour_rare(self->rows, self->task->settings->topic_rare, err);
 }
 
 static bool is_of(const struct topic_trainer *self, const struct corpus_row *row, size_t column)
@@ -85,7 +86,8 @@ static int train_without(struct topic_trainer *self, unsigned left_out, size_t c
     const struct train_settings *settings = self->task->settings;
     bool is_restricted = is_restricted_column(self, column);
     struct solver_costs costs = { is_restricted ? settings->restricted_c : settings->topic_c,
-                                  is_restricted ? settings->restricted_positive : 1 };
+                                  is_restricted ? settings->restricted_positive
+                                                : settings->topic_positive };
     size_t count = 0;
     for (size_t i = 0; i < self->count; i++) {
         const struct corpus_row *row = self->messages[i];
@@ -168,6 +170,9 @@ static int train_column(struct topic_trainer *self, size_t column, struct solver
         return -1;
     quantise(weights, bits, LINEAR_TOPIC_COLUMNS, column, table, &out->topics[column]);
     apply(&calibration, &out->topics[column]);
+    for (size_t i = 0; i < LINEAR_RULE_COLUMNS; i++)
+        out->topic_rules[i][column] =
+            (float)calibration.scale * weights->by_slot[((size_t)1 << bits) + i];
     for (size_t i = 0; i < self->count; i++) {
         float *score = &self->scores[i * self->columns + column];
         *score = (float)(calibration.scale * (double)*score + calibration.offset);
@@ -219,7 +224,7 @@ int topic_heads_train(const struct head_task *task, struct linear_model *out, in
     AUTO(clear) struct topic_trainer self = { .task = task };
     AUTO(solver_weights_clear) struct solver_weights weights = { 0 };
     unsigned bits = task->settings->topic_bits;
-    if (prepare(&self, err) != 0 || solver_weights_init(&weights, bits, err) != 0)
+    if (prepare(&self, err) != 0 || solver_weights_init(&weights, self.rows, err) != 0)
         return -1;
     *table = calloc((size_t)LINEAR_TOPIC_COLUMNS << bits, 1);
     if (!*table)

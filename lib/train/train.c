@@ -54,9 +54,10 @@ static char *record_of(const struct corpus *corpus, const struct train_options *
                        const struct train_settings *settings)
 {
     AUTO(drop_json)
-    json_t *record = json_pack("{s:s, s:i, s:s, s:O, s:o}", "edition", options->date, "features",
-                               (int)FEATURES_VERSION, "solver", solver_name(), "files",
-                               corpus->files, "settings", settings_record(settings));
+    json_t *record =
+        json_pack("{s:s, s:s, s:i, s:s, s:O, s:o}", "edition", options->date, "rules",
+                  corpus->rules_edition, "features", (int)FEATURES_VERSION, "solver", solver_name(),
+                  "files", corpus->files, "settings", settings_record(settings));
     return record ? json_dumps(record, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
 }
 

@@ -16,8 +16,10 @@ struct train_options {
     size_t message_file_count;
     const char
         *sets_directory; /* help.jsonl, noise.jsonl, lid.jsonl, figurative.jsonl; NULL: none */
-    const char *date;    /* of the edition, such as 2026-11-22 */
-    const char *out;     /* the model file */
+    const char *rules_directory; /* whose finds the model is told, as it will be when it judges;
+                                    NULL: none */
+    const char *date;            /* of the edition, such as 2026-11-22 */
+    const char *out;             /* the model file */
     const struct train_settings *settings; /* NULL: the usual ones */
     FILE *report;                          /* figures while it trains; NULL: none */
 };

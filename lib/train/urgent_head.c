@@ -43,7 +43,7 @@ static int add_message(struct urgent_trainer *self, const struct corpus_row *row
     message->count = (uint32_t)count;
     for (size_t i = 0; i < count; i++) {
         if (vectors_add(self->rows, self->task->settings->urgent_bits, row->text, windows[i].from,
-                        windows[i].to, SIZE_MAX, err) != 0)
+                        windows[i].to, SIZE_MAX, &row->evidence, err) != 0)
             return -1;
     }
     self->count += count > 0;
@@ -55,7 +55,7 @@ static int prepare(struct urgent_trainer *self, struct error *err)
     const struct corpus *corpus = self->task->corpus;
     self->messages = calloc(corpus->count, sizeof *self->messages);
     self->scored = calloc(corpus->count, sizeof *self->scored);
-    self->rows = solver_rows_new(self->task->settings->urgent_bits, err);
+    self->rows = solver_rows_new(self->task->settings->urgent_bits, LINEAR_RULE_COLUMNS, err);
     if (!self->messages || !self->scored || !self->rows)
         return error_set(err, ERROR_SYSTEM, "no memory to train");
     for (size_t i = 0; i < corpus->count; i++) {
@@ -64,7 +64,9 @@ static int prepare(struct urgent_trainer *self, struct error *err)
             return -1;
     }
     self->examples = calloc(solver_rows_count(self->rows) + 1, sizeof *self->examples);
-    return self->examples ? 0 : error_set(err, ERROR_SYSTEM, "no memory to train");
+    if (!self->examples)
+        return error_set(err, ERROR_SYSTEM, "no memory to train");
+    return solver_rows_favour_rare(self->rows, self->task->settings->urgent_rare, err);
 }
 
 static unsigned times_of(const struct train_settings *settings, enum corpus_kind kind)
@@ -232,6 +234,10 @@ static int train_all(struct urgent_trainer *self, struct linear_model *out, int8
     if (train_without(self, ALL_FOLDS, weights, err) != 0)
         return -1;
     quantise(weights, self->task->settings->urgent_bits, 1, 0, table, &out->urgent);
+    for (size_t i = 0; i < LINEAR_RULE_COLUMNS; i++) {
+        float weight = weights->by_slot[((size_t)1 << out->urgent_bits) + i];
+        out->urgent_rules[i] = fmaxf(0, (float)calibration.scale * weight);
+    }
     out->urgent.scale *= (float)calibration.scale;
     out->urgent.bias = (float)(calibration.scale * (double)out->urgent.bias + calibration.offset);
     return 0;
@@ -243,7 +249,7 @@ int urgent_head_train(const struct head_task *task, struct linear_model *out, in
     AUTO(clear) struct urgent_trainer self = { .task = task };
     AUTO(solver_weights_clear) struct solver_weights weights = { 0 };
     unsigned bits = task->settings->urgent_bits;
-    if (prepare(&self, err) != 0 || solver_weights_init(&weights, bits, err) != 0)
+    if (prepare(&self, err) != 0 || solver_weights_init(&weights, self.rows, err) != 0)
         return -1;
     *table = calloc((size_t)1 << bits, 1);
     if (!*table)

@@ -44,8 +44,27 @@ static int by_slot(const void *a, const void *b)
     return (first->slot > second->slot) - (first->slot < second->slot);
 }
 
+static int by_number(const void *a, const void *b)
+{
+    return (int)*(const uint8_t *)a - (int)*(const uint8_t *)b;
+}
+
+static int put_evidence(struct bag *bag, const struct model_evidence *evidence, struct error *err)
+{
+    uint8_t columns[LINEAR_RULE_COLUMNS];
+    size_t count = linear_model_rule_columns(evidence, columns);
+    const uint32_t hashes[LINEAR_RULE_COLUMNS] = { 0 };
+    if (put(bag, hashes, count, 1, err) != 0) /* makes room */
+        return -1;
+    qsort(columns, count, 1, by_number);
+    for (size_t i = 0; i < count; i++)
+        bag->entries[bag->count - count + i].slot = (UINT32_C(1) << bag->bits) + columns[i];
+    return 0;
+}
+
 /* Makes each slot stand once and the vector about one long. */
-static int finish(struct bag *bag, struct solver_rows *rows, struct error *err)
+static int finish(struct bag *bag, struct solver_rows *rows, const struct model_evidence *evidence,
+                  struct error *err)
 {
     if (bag->count > 0)
         qsort(bag->entries, bag->count, sizeof *bag->entries, by_slot);
@@ -58,11 +77,14 @@ static int finish(struct bag *bag, struct solver_rows *rows, struct error *err)
     }
     for (size_t i = 0; i < kept; i++)
         bag->entries[i].value = (float)((double)bag->entries[i].value / sqrt(bag->norm));
-    return solver_rows_add(rows, bag->entries, kept, err);
+    bag->count = kept;
+    if (evidence && put_evidence(bag, evidence, err) != 0)
+        return -1;
+    return solver_rows_add(rows, bag->entries, bag->count, err);
 }
 
 int vectors_add(struct solver_rows *rows, unsigned bits, const char *text, size_t from, size_t to,
-                size_t words_max, struct error *err)
+                size_t words_max, const struct model_evidence *evidence, struct error *err)
 {
     AUTO(free_bag) struct bag bag = { .bits = bits };
     struct feature_reader reader;
@@ -73,7 +95,7 @@ int vectors_add(struct solver_rows *rows, unsigned bits, const char *text, size_
             put(&bag, word.grams, word.gram_count, FEATURES_GRAM_VALUE, err) != 0)
             return -1;
     }
-    return finish(&bag, rows, err);
+    return finish(&bag, rows, evidence, err);
 }
 
 int vectors_add_language(struct solver_rows *rows, unsigned bits, const char *text, size_t length,
@@ -93,7 +115,7 @@ int vectors_add_language(struct solver_rows *rows, unsigned bits, const char *te
             put(&bag, word.letters, word.letter_count, 1, err) != 0)
             return -1;
     }
-    return finish(&bag, rows, err);
+    return finish(&bag, rows, NULL, err);
 }
 
 size_t vectors_windows(const char *text, size_t length, struct text_window *out, size_t most)

@@ -7,10 +7,13 @@
 
 #include "error/error.h"
 #include "train/solver.h"
+#include "triage/model.h"
 
-/* Adds text[from..to) of a normalised text as a row; at most words_max of its words. */
+/* Adds text[from..to) of a normalised text as a row; at most words_max of its words. Behind the
+ * hashed slots stand the columns of what rules found. */
 int vectors_add(struct solver_rows *rows, unsigned bits, const char *text, size_t from, size_t to,
-                size_t words_max, struct error *err) MUST_USE;
+                size_t words_max, const struct model_evidence *evidence,
+                struct error *err) MUST_USE;
 
 /* The same with the features that tell languages apart; words without letters are left out. */
 int vectors_add_language(struct solver_rows *rows, unsigned bits, const char *text, size_t length,

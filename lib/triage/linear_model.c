@@ -140,17 +140,65 @@ void linear_model_topics(const struct linear_model *self, const char *text, size
         out[i] = head_score(&self->topics[i], sums[i], norm);
 }
 
+size_t linear_model_rule_columns(const struct model_evidence *evidence,
+                                 uint8_t out[static LINEAR_RULE_COLUMNS])
+{
+    enum {
+        GRAVE = MODEL_CATEGORIES_MAX,
+        SEVERITY = 2 * MODEL_CATEGORIES_MAX,
+        RESTRICTED = SEVERITY + 6
+    };
+    size_t count = 0;
+    for (unsigned i = 0; i < MODEL_CATEGORIES_MAX; i++) {
+        if (evidence->categories >> i & 1)
+            out[count++] = (uint8_t)i;
+        if (evidence->grave_categories >> i & 1)
+            out[count++] = (uint8_t)(GRAVE + i);
+    }
+    unsigned severity = (unsigned)evidence->severity;
+    if (severity > 0 && severity <= DESG__V1__SEVERITY__SEVERITY_LIFE_AT_RISK)
+        out[count++] = (uint8_t)(SEVERITY + severity);
+    if (evidence->is_sexual_offence)
+        out[count++] = RESTRICTED;
+    if (evidence->is_intelligence)
+        out[count++] = RESTRICTED + 1;
+    return count;
+}
+
+static void add_rules(const struct linear_model *self, const struct model_evidence *evidence,
+                      float scores[static LINEAR_TOPIC_COLUMNS])
+{
+    uint8_t columns[LINEAR_RULE_COLUMNS];
+    size_t count = linear_model_rule_columns(evidence, columns);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < LINEAR_TOPIC_COLUMNS; j++)
+            scores[j] += self->topic_rules[columns[i]][j];
+    }
+}
+
+static float urgent_by_rules(const struct linear_model *self, const struct model_evidence *evidence)
+{
+    uint8_t columns[LINEAR_RULE_COLUMNS];
+    size_t count = linear_model_rule_columns(evidence, columns);
+    float sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += self->urgent_rules[columns[i]];
+    return sum;
+}
+
 static void give_topics(const struct linear_model *self, const char *text,
                         const struct linear_urgency *urgency, size_t length,
-                        struct model_opinion *out)
+                        const struct model_evidence *evidence, struct model_opinion *out)
 {
     float window[LINEAR_TOPIC_COLUMNS];
     float start[LINEAR_TOPIC_COLUMNS];
     const float *of_category = window;
     linear_model_topics(self, text, urgency->from, urgency->to, window);
+    add_rules(self, evidence, window);
     memcpy(start, window, sizeof start);
     if (urgency->from > 1 || urgency->to + 1 < length) {
         linear_model_topics(self, text, 0, length, start);
+        add_rules(self, evidence, start);
         if (logistic(urgency->score) < self->thresholds.review)
             of_category = start;
     }
@@ -270,19 +318,21 @@ static void give_places(const struct linear_model *self, const char *text,
     }
 }
 
-int linear_model_judge(const void *arg, const char *text, size_t length, struct model_opinion *out)
+int linear_model_judge(const void *arg, const char *text, size_t length,
+                       const struct model_evidence *evidence, struct model_opinion *out)
 {
     const struct linear_model *self = arg;
-    assert(self && text && out);
+    assert(self && text && evidence && out);
     *out = (struct model_opinion){ 0 };
     struct linear_urgency urgency = linear_model_urgency(self, text, length);
     struct linear_language language = linear_model_language_scores(self, text, length);
     out->language = linear_model_language(self, &language, &out->is_language_sure);
     if (urgency.to == 0) /* not a word */
         return 0;
+    urgency.score += urgent_by_rules(self, evidence);
     out->urgent = logistic(urgency.score);
-    give_topics(self, text, &urgency, length, out);
-    if (out->urgent >= self->thresholds.review)
+    give_topics(self, text, &urgency, length, evidence, out);
+    if (out->urgent >= self->thresholds.review / 2)
         give_places(self, text, &urgency, out);
     return 0;
 }

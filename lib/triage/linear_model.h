@@ -15,10 +15,11 @@ enum {
     LINEAR_BLOCK_WORDS = 20, /* a window is two blocks */
     LINEAR_BITS_MIN = 4,
     LINEAR_BITS_MAX = 20,
-    LINEAR_TOPIC_COLUMNS = 32,  /* of a row of topic weights */
-    LINEAR_CATEGORIES_MAX = 30, /* the two columns after the last are the restricted ones */
-    LINEAR_CATEGORY_NAME_BYTES = 32,
-    LINEAR_TOPIC_WORDS = 80,   /* looked at for the category */
+    LINEAR_TOPIC_COLUMNS = 32, /* of a row of topic weights */
+    LINEAR_CATEGORIES_MAX =
+        MODEL_CATEGORIES_MAX, /* the two columns after the last are the restricted ones */
+    LINEAR_TOPIC_WORDS = 80,  /* looked at for the category */
+    LINEAR_RULE_COLUMNS = 2 * MODEL_CATEGORIES_MAX + 8,
     LINEAR_LANGUAGE_WORDS = 64 /* looked at for the language */
 };
 
@@ -33,7 +34,10 @@ struct linear_model {
     unsigned topic_bits;
     unsigned language_bits;
     size_t category_count;
-    char categories[LINEAR_CATEGORIES_MAX][LINEAR_CATEGORY_NAME_BYTES];
+    char categories[LINEAR_CATEGORIES_MAX][MODEL_CATEGORY_BYTES];
+    /* Added to the scores for what rules found, a column for each kind of find. */
+    float urgent_rules[LINEAR_RULE_COLUMNS]; /* none is below 0: a rule only raises */
+    float topic_rules[LINEAR_RULE_COLUMNS][LINEAR_TOPIC_COLUMNS];
     struct linear_head urgent;
     struct linear_head topics[LINEAR_TOPIC_COLUMNS];
     struct linear_head language; /* above 0: Welsh */
@@ -47,7 +51,12 @@ struct linear_model {
 };
 
 /* A struct model's judge; arg is a const struct linear_model *. Never fails. */
-int linear_model_judge(const void *arg, const char *text, size_t length, struct model_opinion *out);
+int linear_model_judge(const void *arg, const char *text, size_t length,
+                       const struct model_evidence *evidence, struct model_opinion *out);
+
+/* The rule columns that what rules found stands in; returns how many. */
+size_t linear_model_rule_columns(const struct model_evidence *evidence,
+                                 uint8_t out[static LINEAR_RULE_COLUMNS]);
 
 /* What the judge goes by, for training and explaining. */
 struct linear_urgency {

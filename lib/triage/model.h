@@ -7,10 +7,20 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "desg/v1/verdict.pb-c.h"
 
-enum { MODEL_PLACES_MAX = 3 };
+enum { MODEL_PLACES_MAX = 3, MODEL_CATEGORIES_MAX = 30, MODEL_CATEGORY_BYTES = 32 };
+
+/* What rules found in the text. */
+struct model_evidence {
+    uint32_t categories;         /* bit n: a rule of the model's category n hit */
+    uint32_t grave_categories;   /* the same of rules whose severity is review or more */
+    Desg__V1__Severity severity; /* the gravest; UNSPECIFIED: no rule hit */
+    bool is_sexual_offence;
+    bool is_intelligence;
+};
 
 /* A word that weighed: bytes of the normalised text. */
 struct model_place {
@@ -43,10 +53,13 @@ struct model {
     const char *edition; /* of what was trained: date and checksum */
     const void *arg;
     struct model_thresholds thresholds;
+    const char (*categories)[MODEL_CATEGORY_BYTES]; /* its names for them */
+    size_t category_count;
     /* Judges a normalised text (normalise.h). Pure: no I/O, no clock, no memory taken. Returns -1
      * if it cannot: the event then goes to review. Threads: any, unless the model says otherwise.
      */
-    int (*judge)(const void *arg, const char *text, size_t length, struct model_opinion *out);
+    int (*judge)(const void *arg, const char *text, size_t length,
+                 const struct model_evidence *evidence, struct model_opinion *out);
 };
 
 #endif

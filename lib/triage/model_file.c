@@ -21,8 +21,8 @@
  *   HEADER_BYTES  urgent table, topic table, language table, record, SHA-256 of all before it */
 enum {
     MAGIC_BYTES = 8,
-    HEADER_BYTES =
-        1408, /* a multiple of a cache line, so that rows of topics do not straddle two */
+    /* A multiple of a cache line, so that no row of topics straddles two. */
+    HEADER_BYTES = 10432,
     ALIGNMENT = 64,
     FLOATS_MAX_ABS = 1000000,
     LEAST_BYTES = HEADER_BYTES + CRYPTO_SHA256_BYTES
@@ -112,6 +112,11 @@ static void pass_header(struct cursor *cursor, struct linear_model *model, char 
     pass_head(cursor, &model->urgent);
     for (size_t i = 0; i < LINEAR_TOPIC_COLUMNS; i++)
         pass_head(cursor, &model->topics[i]);
+    for (size_t i = 0; i < LINEAR_RULE_COLUMNS; i++) {
+        pass_float(cursor, &model->urgent_rules[i]);
+        for (size_t j = 0; j < LINEAR_TOPIC_COLUMNS; j++)
+            pass_float(cursor, &model->topic_rules[i][j]);
+    }
     pass_head(cursor, &model->language);
     pass_float(cursor, &model->language_sure);
     pass_float(cursor, &model->language_unsure);
@@ -121,7 +126,7 @@ static void pass_header(struct cursor *cursor, struct linear_model *model, char 
     pass_float(cursor, &model->thresholds.category);
     pass_float(cursor, &model->thresholds.restricted);
     for (size_t i = 0; i < LINEAR_CATEGORIES_MAX; i++)
-        pass_text(cursor, model->categories[i], LINEAR_CATEGORY_NAME_BYTES);
+        pass_text(cursor, model->categories[i], MODEL_CATEGORY_BYTES);
 }
 
 /* --- what can be --- */
@@ -148,8 +153,8 @@ static bool is_share(float value)
 
 static bool is_name(const char *name)
 {
-    size_t length = strnlen(name, LINEAR_CATEGORY_NAME_BYTES);
-    if (length == 0 || length == LINEAR_CATEGORY_NAME_BYTES)
+    size_t length = strnlen(name, MODEL_CATEGORY_BYTES);
+    if (length == 0 || length == MODEL_CATEGORY_BYTES)
         return false;
     return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
 }
@@ -182,6 +187,14 @@ static const char *fault_of(const struct linear_model *model, const char *date)
     for (size_t i = 0; i < LINEAR_TOPIC_COLUMNS; i++) {
         if (!is_head(&model->topics[i]))
             return "a head is not a number";
+    }
+    for (size_t i = 0; i < LINEAR_RULE_COLUMNS; i++) {
+        if (!is_number(model->urgent_rules[i]) || model->urgent_rules[i] < 0)
+            return "what a rule adds is below 0";
+        for (size_t j = 0; j < LINEAR_TOPIC_COLUMNS; j++) {
+            if (!is_number(model->topic_rules[i][j]))
+                return "what a rule adds is not a number";
+        }
     }
     if (!is_head(&model->urgent) || !is_head(&model->language) ||
         !is_number(model->language_sure) || !is_number(model->language_unsure) ||
@@ -291,8 +304,14 @@ struct model_file *model_file_read(const uint8_t *bytes, size_t length, const ch
         return NULL;
     }
     name_edition(self, length);
-    self->model =
-        (struct model){ self->edition, &self->linear, self->linear.thresholds, linear_model_judge };
+    self->model = (struct model){
+        .edition = self->edition,
+        .arg = &self->linear,
+        .thresholds = self->linear.thresholds,
+        .categories = (const char(*)[MODEL_CATEGORY_BYTES])self->linear.categories,
+        .category_count = self->linear.category_count,
+        .judge = linear_model_judge,
+    };
     return self;
 }
 

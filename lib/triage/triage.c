@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "triage/evidence.h"
 #include "triage/normalise.h"
 #include "triage/scan.h"
 
@@ -64,6 +65,7 @@ struct triage {
     struct rule_set *rules;
     struct scanner *scanner;
     struct model_file *model_file; /* NULL: the model is borrowed, or there is none */
+    struct evidence_map *evidence; /* of the rules for the model; NULL: there is no model */
     struct normalised *window;     /* for the model */
     struct triage_options options;
     /* Found in the event judged now: */
@@ -83,11 +85,24 @@ void triage_destroy(struct triage **self_p)
     scanner_destroy(&self->scanner);
     normalised_destroy(&self->window);
     rule_set_destroy(&self->rules);
+    evidence_map_destroy(&self->evidence);
     model_file_destroy(&self->model_file);
     free(self->hits);
     free(self->is_hit);
     free(self);
     *self_p = NULL;
+}
+
+/* Which rules speak of which of a model's categories. */
+static int know_model(struct triage *self, const struct model *model, struct error *err)
+{
+    struct evidence_map *map =
+        evidence_map_new(self->rules, model->categories, model->category_count, err);
+    if (!map)
+        return -1;
+    evidence_map_destroy(&self->evidence);
+    self->evidence = map;
+    return 0;
 }
 
 struct triage *triage_new(struct rule_set **rules, const struct triage_options *options,
@@ -111,7 +126,7 @@ struct triage *triage_new(struct rule_set **rules, const struct triage_options *
         self->scanner = scanner_new(self->rules, err);
     if (self->scanner)
         self->window = normalised_new(err);
-    if (!self->window)
+    if (!self->window || (options->model && know_model(self, options->model, err) != 0))
         triage_destroy(&self);
     return self;
 }
@@ -121,13 +136,16 @@ const struct rule_set *triage_rules(const struct triage *self)
     return self->rules;
 }
 
-void triage_take_model(struct triage *self, struct model_file **file)
+int triage_take_model(struct triage *self, struct model_file **file, struct error *err)
 {
-    assert(self && file && *file);
+    assert(self && file && *file && err);
+    if (know_model(self, model_file_model(*file), err) != 0)
+        return -1;
     model_file_destroy(&self->model_file);
     self->model_file = *file;
     self->options.model = model_file_model(self->model_file);
     *file = NULL;
+    return 0;
 }
 
 struct model_file *triage_release_model(struct triage *self)
@@ -269,10 +287,14 @@ static void ask_model(struct triage *self, const char *text, size_t length)
     const struct model *model = self->options.model;
     size_t end = length < SCAN_TEXT_MAX_BYTES ? length : SCAN_TEXT_MAX_BYTES;
     size_t from = 0;
+    struct model_evidence evidence = { 0 };
+    for (size_t i = 0; model && i < self->hit_count; i++)
+        evidence_add(self->evidence, self->hits[i].rule, &evidence);
     while (model && from < end) {
         struct model_opinion opinion = { 0 };
         size_t stop = normalise(self->window, text, end, from);
-        if (model->judge(model->arg, self->window->text, self->window->length, &opinion) != 0) {
+        if (model->judge(model->arg, self->window->text, self->window->length, &evidence,
+                         &opinion) != 0) {
             self->said = (struct said){ 0 };
             note(self, &failed);
             return;
@@ -474,7 +496,7 @@ static void add_model_reasons(const struct triage *self, struct verdict *out)
         add_reason(out, BY_MODEL, NULL, said->opinion.urgent);
 }
 
-/* One score of rules and model together, as of two independent witnesses. */
+/* The model's score is that of rules and model together: it was told what rules found. */
 static void weigh_model(const struct triage *self, const char *channel, struct verdict *out)
 {
     const struct model_opinion *opinion = &self->said.opinion;
@@ -482,13 +504,14 @@ static void weigh_model(const struct triage *self, const char *channel, struct v
         return;
     out->message.model_edition = (char *)self->options.model->edition;
     struct triage_thresholds thresholds = thresholds_for(self, channel);
-    float score = 1 - (1 - out->message.score) * (1 - opinion->urgent);
+    float score = opinion->urgent;
     Desg__V1__Severity severity = DESG__V1__SEVERITY__SEVERITY_UNSPECIFIED;
     if (score >= thresholds.review)
         severity = DESG__V1__SEVERITY__SEVERITY_REVIEW;
     if (score >= thresholds.urgent)
         severity = DESG__V1__SEVERITY__SEVERITY_URGENT;
-    raise(out, severity, opinion->urgent);
+    raise(out, severity, 0);
+    out->message.score = score;
     if (severity != DESG__V1__SEVERITY__SEVERITY_UNSPECIFIED)
         add_model_reasons(self, out);
     float restricted = self->options.model->thresholds.restricted;

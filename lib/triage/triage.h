@@ -63,8 +63,8 @@ void triage_destroy(struct triage **self_p);
 const struct rule_set *triage_rules(const struct triage *self);
 
 /* Judges with this model from now on instead of the one before. Takes over *file and sets it to
- * NULL. */
-void triage_take_model(struct triage *self, struct model_file **file);
+ * NULL. ERROR_SYSTEM: no memory; nothing changed. */
+int triage_take_model(struct triage *self, struct model_file **file, struct error *err) MUST_USE;
 /* Gives back what was taken over, for another triage to take, and judges without a model. NULL:
  * nothing was. */
 struct model_file *triage_release_model(struct triage *self) MUST_USE;

@@ -70,8 +70,8 @@ static struct triage *open_edition(const struct shadow *self, struct error *err)
     struct rule_set *rules = rule_set_load(self->options.rules_directory, err);
     if (rules)
         triage = triage_new(&rules, &self->options.triage, err);
-    if (triage && model)
-        triage_take_model(triage, &model);
+    if (triage && model && triage_take_model(triage, &model, err) != 0)
+        triage_destroy(&triage);
     model_file_destroy(&model);
     return triage;
 }

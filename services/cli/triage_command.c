@@ -229,6 +229,7 @@ static int train(const struct command_line *line)
         .message_files = line->words,
         .message_file_count = line->word_count,
         .sets_directory = line->sets,
+        .rules_directory = line->rules,
         .date = line->edition,
         .out = line->out,
         .report = stdout,

@@ -18,10 +18,11 @@ static int load(struct triage_edition *self, const char *rules_directory, const 
     struct rule_set *rules = rule_set_load(rules_directory, err);
     if (rules)
         self->triage = triage_new(&rules, &options, err);
-    if (self->triage && model)
-        triage_take_model(self->triage, &model);
+    int rc = self->triage ? 0 : -1;
+    if (rc == 0 && model)
+        rc = triage_take_model(self->triage, &model, err);
     model_file_destroy(&model);
-    return self->triage ? 0 : -1;
+    return rc;
 }
 
 struct triage_edition *triage_edition_open(const char *rules_directory, const char *model_path,

@@ -1,4 +1,5 @@
-/* desg-train --edition DATE --out FILE [--sets DIRECTORY] [--set NAME=VALUE]… MESSAGES…: makes the
+/* desg-train --edition DATE --out FILE [--rules DIRECTORY] [--sets DIRECTORY]
+ * [--set NAME=VALUE]… MESSAGES…: makes the
  * model that triage judges by and prints what cross-validation and held-out rows say of it. Exit
  * code 0: made; 1: not; 64: bad arguments. */
 #include <getopt.h>
@@ -10,8 +11,10 @@
 
 static int usage(void)
 {
-    (void)fprintf(stderr, "usage: desg-train --edition 2026-11-22 --out FILE [--sets DIRECTORY] "
-                          "[--set NAME=VALUE]... MESSAGES...\n");
+    (void)fprintf(
+        stderr,
+        "usage: desg-train --edition 2026-11-22 --out FILE [--rules DIRECTORY] [--sets DIRECTORY] "
+        "[--set NAME=VALUE]... MESSAGES...\n");
     return EX_USAGE;
 }
 
@@ -26,11 +29,11 @@ static int run(const struct train_options *options)
 
 int main(int argc, char **argv)
 {
-    static const struct option long_options[] = { { "edition", required_argument, NULL, 'e' },
-                                                  { "out", required_argument, NULL, 'o' },
-                                                  { "sets", required_argument, NULL, 'd' },
-                                                  { "set", required_argument, NULL, 's' },
-                                                  { 0 } };
+    static const struct option long_options[] = {
+        { "edition", required_argument, NULL, 'e' }, { "out", required_argument, NULL, 'o' },
+        { "rules", required_argument, NULL, 'r' },   { "sets", required_argument, NULL, 'd' },
+        { "set", required_argument, NULL, 's' },     { 0 }
+    };
     struct train_settings settings = train_settings_usual;
     struct train_options options = { .settings = &settings, .report = stdout };
     struct error err = { 0 };
@@ -42,6 +45,9 @@ int main(int argc, char **argv)
             break;
         case 'o':
             options.out = optarg;
+            break;
+        case 'r':
+            options.rules_directory = optarg;
             break;
         case 'd':
             options.sets_directory = optarg;

@@ -383,8 +383,9 @@ struct said {
 };
 
 static int judge_as_said(const void *arg, const char *text, size_t length,
-                         struct model_opinion *out)
+                         const struct model_evidence *evidence, struct model_opinion *out)
 {
+    assert_non_null(evidence);
     const struct said *said = arg;
     assert_int_equal(text[0], ' ');
     assert_int_equal(text[length - 1], ' ');
@@ -397,7 +398,9 @@ static struct model model_that_says(const struct said *said)
     static const struct model_thresholds thresholds = {
         .urgent = 0.9F, .review = 0.6F, .category = 0.3F, .restricted = 0.8F
     };
-    return (struct model){ "m1", said, thresholds, judge_as_said };
+    return (struct model){
+        .edition = "m1", .arg = said, .thresholds = thresholds, .judge = judge_as_said
+    };
 }
 
 static void a_model_only_raises(void **state)
