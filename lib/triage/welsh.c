@@ -1,6 +1,7 @@
 #include "triage/welsh.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,6 +34,18 @@ static const struct mutation mutations[] = {
     { "y", { "hy" } },
 };
 
+/* Mutated forms that people write far more often as another word, most of them English. */
+static const char *const false_friends[] = { "all", "chat", "mom", "than", "wall", "war" };
+
+static bool is_false_friend(const char *form)
+{
+    for (size_t i = 0; i < sizeof false_friends / sizeof false_friends[0]; i++) {
+        if (strcmp(form, false_friends[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static const struct mutation *find(const char *radical, size_t length)
 {
     for (size_t i = 0; i < sizeof mutations / sizeof mutations[0]; i++) {
@@ -56,7 +69,7 @@ size_t welsh_mutate(const char *radical, size_t length,
         int bytes = snprintf(forms[count], WELSH_WORD_BYTES, "%s%.*s", mutation->forms[i],
                              (int)(length - initial), radical + initial);
         assert(bytes >= 0 && bytes < WELSH_WORD_BYTES);
-        if (bytes >= WELSH_FORM_MIN_BYTES)
+        if (bytes >= WELSH_FORM_MIN_BYTES && !is_false_friend(forms[count]))
             count++;
     }
     return count;

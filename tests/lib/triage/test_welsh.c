@@ -64,9 +64,12 @@ static void leaves_out_forms_that_are_other_words(void **state)
 {
     (void)state;
     static const struct word table[] = {
-        { "gwn", { "ngwn" } },      /* not wn */
-        { "ty", { "nhy", "thy" } }, /* not dy, your */
-        { "da", { "dda" } },        /* not na, no */
+        { "gwn", { "ngwn" } },        /* not wn */
+        { "ty", { "nhy", "thy" } },   /* not dy, your */
+        { "da", { "dda" } },          /* not na, no */
+        { "tan", { "dan", "nhan" } }, /* not than */
+        { "bom", { "fom" } },         /* not mom */
+        { "gwall", { "ngwall" } },    /* not wall */
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         expect(&table[i]);
