@@ -42,7 +42,7 @@ struct triage_thresholds {
 };
 
 struct triage_channel {
-    const char *name; /* as in Event.channel */
+    char *name; /* as in Event.channel */
     struct triage_thresholds thresholds;
 };
 

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -38,6 +39,7 @@ struct classifier {
     atomic_bool is_drained;
     atomic_bool is_stop_asked;
 
+    struct triage_source source;
     uint64_t rules_stamp;   /* of the files as loaded */
     uint64_t changed_stamp; /* of the files as last seen, if they differ */
     int64_t looked_at_ms;
@@ -45,6 +47,8 @@ struct classifier {
     pthread_mutex_t status_lock;
     struct worker_status status;
     char edition[RULE_EDITION_NAME_BYTES];
+    char model_edition[MODEL_FILE_EDITION_BYTES]; /* "": rules judge alone */
+    bool is_last_model_good;
     size_t rule_count;
     bool is_last_reload_good;
 };
@@ -55,6 +59,9 @@ static void take_status(struct classifier *self)
     (void)pthread_mutex_lock(&self->status_lock);
     worker_status(self->worker, &self->status);
     memcpy(self->edition, rule_set_edition(rules), sizeof self->edition);
+    const struct model *model = triage_model(worker_triage(self->worker));
+    (void)snprintf(self->model_edition, sizeof self->model_edition, "%s",
+                   model ? model->edition : "");
     self->rule_count = rule_set_count(rules);
     (void)pthread_mutex_unlock(&self->status_lock);
 }
@@ -70,21 +77,51 @@ static void reload_ended(struct classifier *self, bool is_good)
 
 /* --- rules that change --- */
 
+static void model_judged(struct classifier *self, bool is_good)
+{
+    (void)pthread_mutex_lock(&self->status_lock);
+    self->is_last_model_good = is_good;
+    (void)pthread_mutex_unlock(&self->status_lock);
+    if (!is_good)
+        tally_model_refused(self->tally);
+}
+
+/* New rules whose model is no good go on with the model there was. */
+static void keep_model(struct classifier *self, struct triage *triage, struct error *model_err)
+{
+    AUTO(model_file_destroy) struct model_file *old = worker_release_model(self->worker);
+    if (old) {
+        struct error err = { 0 };
+        if (triage_take_model(triage, &old, &err) != 0)
+            (void)error_wrap(model_err, "%s", err.text);
+    }
+    const struct model *model = triage_model(triage);
+    log_warn("model_refused", KV("error", model_err->text),
+             KV("edition", model ? model->edition : "none"),
+             KV("remedy",
+                "put a good file there; meanwhile the edition named here, or the rules alone"));
+}
+
 /* Returns whether a load is still running. */
 static bool poll_loader(struct classifier *self)
 {
     struct triage *triage = NULL;
+    struct error model_err = { 0 };
     struct error err = { 0 };
-    switch (rule_loader_poll(self->loader, &triage, &err)) {
+    switch (rule_loader_poll(self->loader, &triage, &model_err, &err)) {
     case RULE_LOADER_BUSY:
         return true;
     case RULE_LOADER_LOADED:
+        if (model_err.kind != ERROR_NONE)
+            keep_model(self, triage, &model_err);
+        model_judged(self, model_err.kind == ERROR_NONE);
         worker_change_triage(self->worker, &triage);
         reload_ended(self, true);
         take_status(self);
         log_info("rules_changed",
                  KV("edition", rule_set_edition(triage_rules(worker_triage(self->worker)))),
-                 KV("rules", rule_set_count(triage_rules(worker_triage(self->worker)))));
+                 KV("rules", rule_set_count(triage_rules(worker_triage(self->worker)))),
+                 KV("model", self->model_edition));
         return false;
     case RULE_LOADER_FAILED:
         reload_ended(self, false);
@@ -100,7 +137,7 @@ static bool poll_loader(struct classifier *self)
 static void begin_load(struct classifier *self)
 {
     struct error err = { 0 };
-    self->rules_stamp = rule_edition_stamp(self->config->rules_directory);
+    self->rules_stamp = triage_source_stamp(&self->source);
     self->changed_stamp = 0;
     if (rule_loader_begin(self->loader, &err) == 0)
         return;
@@ -114,7 +151,7 @@ static void look_at_rules(struct classifier *self, int64_t now_ms)
     if (now_ms - self->looked_at_ms < LOOK_AT_RULES_MS)
         return;
     self->looked_at_ms = now_ms;
-    uint64_t stamp = rule_edition_stamp(self->config->rules_directory);
+    uint64_t stamp = triage_source_stamp(&self->source);
     bool is_settled = stamp != 0 && stamp == self->changed_stamp;
     self->changed_stamp = stamp == self->rules_stamp ? 0 : stamp;
     if (is_settled && self->changed_stamp != 0)
@@ -202,13 +239,17 @@ static void *run(void *arg)
 
 /* --- life --- */
 
-static struct triage *load_triage(const struct classify_config *config, struct error *err)
+/* Starts by rules alone if the model is no good. */
+static struct triage *load_triage(struct classifier *self, struct error *err)
 {
-    struct rule_set *rules = rule_set_load(config->rules_directory, err);
-    if (!rules)
-        return NULL;
-    struct triage_options options = classify_config_triage(config);
-    return triage_new(&rules, &options, err);
+    struct error model_err = { 0 };
+    struct triage *triage = triage_source_open(&self->source, &model_err, err);
+    if (triage && model_err.kind != ERROR_NONE)
+        log_warn("model_refused", KV("error", model_err.text), KV("edition", "none"),
+                 KV("remedy", "put a good file there; meanwhile the rules judge alone"));
+    if (triage)
+        model_judged(self, model_err.kind == ERROR_NONE);
+    return triage;
 }
 
 static bool is_given(const char *text)
@@ -234,7 +275,7 @@ static int open_shadow(struct classifier *self, struct error *err)
 
 static int open_worker(struct classifier *self, struct error *err)
 {
-    struct triage *triage = load_triage(self->config, err);
+    struct triage *triage = load_triage(self, err);
     if (!triage)
         return -1;
     struct worker_options options = {
@@ -260,9 +301,10 @@ static int start(struct classifier *self, struct error *err)
     if (self->wake_fd < 0 || !self->context || !self->loop)
         return error_set(err, ERROR_SYSTEM, "cannot make the classifier's loop");
     self->tally = tally_new(service_metrics(self->service), err);
-    struct triage_options options = classify_config_triage(self->config);
-    self->loader = rule_loader_new(self->config->rules_directory, &options, err);
-    self->rules_stamp = rule_edition_stamp(self->config->rules_directory);
+    self->source = (struct triage_source){ self->config->rules_directory, self->config->model,
+                                           classify_config_triage(self->config) };
+    self->loader = rule_loader_new(&self->source, err);
+    self->rules_stamp = triage_source_stamp(&self->source);
     if (!self->tally || !self->loader ||
         link_security_open(self->context, service_common(self->service)->curve, &self->security,
                            err) != 0 ||
@@ -351,6 +393,8 @@ void classifier_describe(struct classifier *self, json_t *detail)
     json_t *rules = json_pack("{s:s, s:I, s:b}", "edition", self->edition, "count",
                               (json_int_t)self->rule_count, "is_last_reload_good",
                               (int)self->is_last_reload_good);
+    json_t *model = json_pack("{s:s, s:b}", "edition", self->model_edition, "is_last_reload_good",
+                              (int)self->is_last_model_good);
     (void)pthread_mutex_unlock(&self->status_lock);
     json_t *peers =
         json_pack("{s:I, s:I, s:I, s:I}", "ingest", (json_int_t)status.ingest_peers, "route_urgent",
@@ -358,6 +402,7 @@ void classifier_describe(struct classifier *self, json_t *detail)
                   (json_int_t)status.route_bulk_peers, "notify", (json_int_t)status.notify_peers);
     /* These fail only without memory; the answer is then shorter. */
     (void)json_object_set_new(detail, "rules", rules);
+    (void)json_object_set_new(detail, "model", model);
     (void)json_object_set_new(detail, "peers", peers);
     (void)json_object_set_new(detail, "held", json_integer((json_int_t)status.held));
     if (self->shadow)

@@ -32,6 +32,10 @@ struct classify_config {
     char **notify_endpoints; /* optional: without them a worker without route cannot alert */
     unsigned notify_endpoints_count;
     char *rules_directory;
+    char *model;                               /* file; optional: rules judge alone */
+    struct triage_thresholds thresholds;       /* 0: what the model was trained to */
+    struct triage_channel *channel_thresholds; /* 0: as for all channels */
+    unsigned channel_thresholds_count;
     char **channels; /* served; none: all */
     unsigned channels_count;
     struct classify_grades grades;
@@ -45,7 +49,7 @@ extern const cyaml_schema_field_t classify_config_fields[];
  * examples. config is a struct classify_config. */
 int classify_config_check(void *config, struct error *err);
 
-/* For triage_new: no model, the configured grades. */
+/* For triage_new: no model, the configured grades and thresholds. Borrows from config. */
 struct triage_options classify_config_triage(const struct classify_config *config);
 
 #endif

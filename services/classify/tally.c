@@ -29,6 +29,9 @@ struct tally {
     struct gauge *rules_loaded;
     struct gauge *edition; /* 1 for the one in use */
     struct counter *reload_failures;
+    struct gauge *model_edition; /* 1 for the one in use; NULL: none is */
+    struct gauge *model_loaded;
+    struct counter *models_refused;
     struct counter *shadow_judged;
     struct counter *shadow_skipped;
     struct counter *shadow_differences[SEVERITIES][SEVERITIES]; /* made when first counted */
@@ -70,6 +73,10 @@ struct tally *tally_new(struct metrics *metrics, struct error *err)
                                           "Events judged by the shadow edition as well");
     self->shadow_skipped = metrics_counter(metrics, "desg_classify_shadow_skipped_total", "",
                                            "Events the shadow edition had no time for");
+    self->model_loaded = metrics_gauge(metrics, "desg_classify_model_loaded", "",
+                                       "1 if a model judges beside the rules");
+    self->models_refused = metrics_counter(metrics, "desg_classify_model_refused_total", "",
+                                           "Models that were missing or no good");
     return self;
 }
 
@@ -198,6 +205,26 @@ void tally_shadow_edition(struct tally *self, const char *rules, const char *mod
     self->shadow_edition = metrics_gauge(self->metrics, "desg_classify_shadow_edition_info", labels,
                                          "1 for the edition that judges in the shadow");
     gauge_set(self->shadow_edition, 1);
+}
+
+void tally_model(struct tally *self, const char *edition)
+{
+    char labels[LABELS_BYTES];
+    if (self->model_edition)
+        gauge_set(self->model_edition, 0);
+    self->model_edition = NULL;
+    gauge_set(self->model_loaded, edition[0] != '\0');
+    if (edition[0] == '\0')
+        return;
+    (void)snprintf(labels, sizeof labels, "edition=\"%.*s\"", RULE_EDITION_NAME_BYTES, edition);
+    self->model_edition = metrics_gauge(self->metrics, "desg_classify_model_edition_info", labels,
+                                        "1 for the edition of the model in use");
+    gauge_set(self->model_edition, 1);
+}
+
+void tally_model_refused(struct tally *self)
+{
+    counter_add(self->models_refused, 1);
 }
 
 void tally_reload_failed(struct tally *self)

@@ -35,6 +35,8 @@ void tally_shadow_edition(struct tally *self, const char *rules, const char *mod
 const char *tally_severity(int severity);
 /* A new edition is in use. */
 void tally_rules(struct tally *self, const char *edition, size_t rules);
+void tally_model(struct tally *self, const char *edition); /* "": rules judge alone */
+void tally_model_refused(struct tally *self);
 void tally_reload_failed(struct tally *self);
 
 #endif

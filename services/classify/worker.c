@@ -261,7 +261,14 @@ void worker_change_triage(struct worker *self, struct triage **triage)
     self->triage = *triage;
     *triage = NULL;
     const struct rule_set *rules = triage_rules(self->triage);
+    const struct model *model = triage_model(self->triage);
     tally_rules(self->tally, rule_set_edition(rules), rule_set_count(rules));
+    tally_model(self->tally, model ? model->edition : "");
+}
+
+struct model_file *worker_release_model(struct worker *self)
+{
+    return triage_release_model(self->triage);
 }
 
 const struct triage *worker_triage(const struct worker *self)

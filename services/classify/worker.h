@@ -38,6 +38,9 @@ void worker_destroy(struct worker **self_p);
 
 /* Judges by another triage from now on. Takes it over and sets *triage to NULL. */
 void worker_change_triage(struct worker *self, struct triage **triage);
+/* Takes the model away from the triage it judges by, for another that came without; NULL: it has
+ * none. */
+struct model_file *worker_release_model(struct worker *self) MUST_USE;
 const struct triage *worker_triage(const struct worker *self);
 
 /* Takes no more from ingest; what is in hand goes on. */

@@ -447,7 +447,7 @@ static void thresholds_are_the_channels_the_forces_or_the_models(void **state)
 {
     struct said said = { .opinion = { .urgent = 0.5F } };
     const struct model model = model_that_says(&said);
-    const struct triage_channel channels[] = { { "web", { .review = 0.4F } } };
+    const struct triage_channel channels[] = { { (char *)"web", { .review = 0.4F } } };
     struct triage_options options = { .model = &model, .channels = channels, .channel_count = 1 };
     struct triage *triage = rules_triage(*state, &options);
     struct verdict verdict;
