@@ -1,5 +1,6 @@
 /* The real desg-classify between neighbours that are not. */
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+
+#include <jansson.h>
 
 #include "neighbours.h"
 
@@ -353,6 +356,49 @@ static void notices_new_rules_by_itself(void **state)
     assert_true(is_new_word_urgent(all));
 }
 
+/* By desg triage --shadow: both events judged, one of them otherwise. */
+static bool has_told_of_its_shadow(const struct neighbours *all)
+{
+    char command[512];
+    char said[1024] = "";
+    (void)snprintf(command, sizeof command, "'%s' triage --shadow --json --config '%s' 2>&1",
+                   DESG_PROGRAM, all->config);
+    FILE *output = popen(command, "re");
+    assert_non_null(output);
+    said[fread(said, 1, sizeof said - 1, output)] = '\0';
+    (void)pclose(output); /* 1 until the shadow is there */
+    json_t *shadows = json_loads(said, 0, NULL);
+    const json_t *shadow = json_array_get(shadows, 0);
+    const json_t *difference = json_array_get(json_object_get(shadow, "differences"), 0);
+    const char *from = json_string_value(json_object_get(difference, "from"));
+    const char *to = json_string_value(json_object_get(difference, "to"));
+    bool is_told = json_integer_value(json_object_get(shadow, "judged")) == 2 && from && to &&
+                   strcmp(from, "life-at-risk") == 0 && strcmp(to, "routine") == 0;
+    json_decref(shadows);
+    return is_told;
+}
+
+static void a_second_edition_only_counts(void **state)
+{
+    struct neighbours *all = *state;
+    static const char *const texts[] = { "he will kill me", "good morning" };
+    struct rules_fixture *shadow = NULL;
+    (void)rules_fixture_setup((void **)&shadow);
+    rules_write(shadow, "test.yaml", more_rules);
+    (void)setenv("DESG_CLASSIFY_SHADOW_RULES_DIRECTORY", shadow->rules, 1);
+    route_open(all, 256);
+    classify_start(all, NULL);
+    (void)unsetenv("DESG_CLASSIFY_SHADOW_RULES_DIRECTORY");
+    await(all, is_everywhere, "classify at ingest and route");
+    ingest_send(all, 11, texts, 2);
+    await(all, has_two_done, "both events done");
+    assert_int_equal(heard_first(&all->urgent, BATCH, 11)->severity,
+                     DESG__V1__SEVERITY__SEVERITY_LIFE_AT_RISK);
+    await(all, has_told_of_its_shadow, "desg triage --shadow told of the difference");
+    assert_int_equal(classify_end(all, SIGTERM), 0);
+    (void)rules_fixture_teardown((void **)&shadow);
+}
+
 static void checks_its_configuration(void **state)
 {
     struct neighbours *all = *state;
@@ -384,6 +430,7 @@ int main(void)
         BETWEEN_NEIGHBOURS(a_stopped_worker_finishes_and_says_so),
         BETWEEN_NEIGHBOURS(takes_new_rules_and_refuses_bad_ones),
         BETWEEN_NEIGHBOURS(notices_new_rules_by_itself),
+        BETWEEN_NEIGHBOURS(a_second_edition_only_counts),
         BETWEEN_NEIGHBOURS(checks_its_configuration),
     };
     (void)setenv("ZSYS_SIGHANDLER", "false", 1); /* Ctrl-C ends the test, not its loop */
