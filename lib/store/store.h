@@ -233,6 +233,18 @@ int store_queues_list(struct store *self, json_t **out, struct error *err) MUST_
  * "deadline_ms","owner","events","channel"}]; at most limit. No text. */
 int store_queue_list(struct store *self, const char *queue, size_t limit, json_t **out,
                      struct error *err) MUST_USE;
+enum { STORE_WAITING_FEW = 4, STORE_SKETCH_MAX_BYTES = 512 };
+struct store_waiting {
+    size_t conversation; /* which of those asked for */
+    struct id event;
+    int64_t at_ms;                          /* when it was written, or else came */
+    uint8_t sketch[STORE_SKETCH_MAX_BYTES]; /* of its verdict: desg.v1.Verdict */
+    size_t sketch_length;                   /* 0: it has none */
+};
+/* The events in these conversations that nobody's decision covers, conversation by conversation;
+ * nothing of those that hold more than a few. The caller frees *out with free(). */
+int store_waiting(struct store *self, const struct id *conversations, size_t count,
+                  struct store_waiting **out, size_t *out_count, struct error *err) MUST_USE;
 /* The whole conversation: events (decoded), verdicts, facts [{"fact","what","agent","at_ms","text",
  * "reason","severity","covered":[{"event","severity"}]…}] (of "replied" with its "item" as
  * store_item_get has it), state (open, claimed, closed, quiet, archived), owner, fence, clocks,

@@ -3,10 +3,12 @@
 #include <string.h>
 
 #include "clock/clock.h"
+#include "desk/alike.h"
 #include "desk/api.h"
 #include "desk/openapi.h"
 #include "desk/reply_window.h"
 #include "ids/reference.h"
+#include "log/log.h"
 
 enum { COUNTED_MAX = API_LIST_MAX, HIDDEN_ALLOWANCE = 1000, QUARANTINE_LOOKED_AT = 200 };
 
@@ -144,6 +146,8 @@ void api_queue(struct api_call *call)
     }
     api_drop_restricted(call, rows);
     cut(rows, limit);
+    if (alike_mark(call->store, rows, &err) != 0) /* a queue without marks is better than none */
+        log_warn("alike_not_marked", KV("error", err.text));
     api_answer(call, 200, json_pack("{s:s, s:O}", "queue", call->name, "conversations", rows));
 }
 

@@ -27,7 +27,7 @@ static const char *const neutral[] = {
     "bank",      "rising",  "fast",      "tree",     "down",   "across", "lane",    "with",
     "mae",       "tân",     "yn",        "y",        "stryd",  "fawr",   "ger",     "bont",
     "llifogydd", "afon",    "coeden",    "wedi",     "cwympo", "ffordd", "heol",    "ysgol",
-    "swnllyd",   "gwelais", "goleuadau", "glas",     "tyrfa",
+    "swnllyd",   "gwelais", "goleuadau", "glas",     "tyrfa"
 };
 enum { NEUTRAL = sizeof neutral / sizeof neutral[0] };
 
