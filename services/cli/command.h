@@ -39,6 +39,7 @@ struct command_line {
     const struct config_common *common;
     bool is_json;
     bool is_all;            /* --all */
+    bool is_fold;           /* --fold */
     bool is_insecure;       /* --insecure */
     const char *agent;      /* --agent */
     const char *token_file; /* NULL: none is known */

@@ -7,6 +7,7 @@
 #include "cli/answer.h"
 #include "cli/claimed.h"
 #include "cli/command.h"
+#include "cli/fold.h"
 #include "cli/table.h"
 
 enum { PATH_BYTES = 320 };
@@ -29,6 +30,7 @@ static const struct column queue_columns[] = {
     { "deadline_ms", "DUE IN", COLUMN_DURATION },
     { "events", "EVENTS", COLUMN_NUMBER },
     { "owner", "OWNER", COLUMN_TEXT },
+    { "copies", "ALIKE", COLUMN_TEXT }, /* left off where nothing is */
     { NULL, NULL, COLUMN_TEXT },
 };
 
@@ -76,9 +78,28 @@ static int show_rows(const struct command_line *line, const char *path, const ch
     return print_rows(line, rows, columns, nothing);
 }
 
+static int print_queue(const struct command_line *line, const char *name, json_t *rows)
+{
+    enum { COLUMNS = sizeof queue_columns / sizeof queue_columns[0] };
+    struct column columns[COLUMNS];
+    size_t folded = line->is_fold ? fold_rows(rows) : 0;
+    memcpy(columns, queue_columns, sizeof columns);
+    if (!line->is_json && !fold_mark(rows))
+        columns[COLUMNS - 2] = columns[COLUMNS - 1];
+    int code = print_rows(line, rows, columns, "Nothing waits in this queue.");
+    if (folded > 0 && !line->is_json)
+        (void)printf(
+            "%zu near-copies are folded into the lines marked +. All, each to be claimed by "
+            "itself: desg queue %s --limit %zu\n",
+            folded, name, line->limit);
+    return code;
+}
+
 int command_queue(const struct command_line *line)
 {
     char path[PATH_BYTES];
+    struct error err = { 0 };
+    AUTO(answer_drop) json_t *answer = NULL;
     const char *name = line->word_count > 0 ? line->words[0] : line->queue;
     if (!name)
         return show_rows(line, "/v1/queues", "queues", queue_list_columns,
@@ -86,7 +107,10 @@ int command_queue(const struct command_line *line)
     char *escaped = api_escape(name);
     (void)snprintf(path, sizeof path, "/v1/queues/%.200s?limit=%zu", escaped, line->limit);
     free(escaped);
-    return show_rows(line, path, "conversations", queue_columns, "Nothing waits in this queue.");
+    AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
+    if (!desk || api_get(desk, path, &answer, NULL, &err) != 0)
+        return command_fail(&err);
+    return print_queue(line, name, json_object_get(answer, "conversations"));
 }
 
 int command_claim(const struct command_line *line)

@@ -53,6 +53,7 @@ static const struct rule rules[] = {
     TEXT("log-number", log_number, " ack "),
     { "limit", OPTION_LIMIT, 0, " queue alerts quarantine audit broadcast unknown tasks " },
     FLAG("all", is_all, " alerts "),
+    FLAG("fold", is_fold, " queue "),
     TEXT("since", since, " replay audit "),
     TEXT("until", until, " replay freeze "),
     TEXT("minutes", minutes, " freeze "),
