@@ -265,7 +265,7 @@ static int open_shadow(struct classifier *self, struct error *err)
     const struct shadow_options options = {
         .rules_directory = is_given(config->rules_directory) ? config->rules_directory
                                                              : self->config->rules_directory,
-        .model = config->model,
+        .model = is_given(config->model) ? config->model : self->config->model,
         .triage = classify_config_triage(self->config),
         .tally = self->tally,
     };

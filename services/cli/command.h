@@ -71,6 +71,7 @@ struct command_line {
     size_t given_count;
     const char *rules;                    /* --rules */
     const char *model;                    /* --model */
+    const char *channel;                  /* --channel */
     bool is_shadow;                       /* --shadow */
     bool is_train;                        /* --train */
     const char *edition;                  /* --edition */

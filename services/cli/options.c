@@ -68,6 +68,7 @@ static const struct rule rules[] = {
     TEXT("signature", signature, " verify "),
     TEXT("rules", rules, " triage "),
     TEXT("model", model, " triage "),
+    TEXT("channel", channel, " triage "),
     TEXT("explain", explain, " triage "),
     { "eval", OPTION_MEMBER, 0, " triage " },
     TEXT("compare", compare, " triage "),

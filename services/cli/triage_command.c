@@ -28,47 +28,125 @@ static int bad_usage(const char *what)
 
 /* --- which edition --- */
 
+struct triage_grades {
+    char *routine;
+    char *attention;
+    char *review;
+    char *urgent;
+    char *life_at_risk;
+};
+
 /* What is read of the classify part. The rest is checked by desg-classify --check-config. */
 struct triage_part {
     char *rules_directory;
     char *model;
+    struct triage_thresholds thresholds;
+    struct triage_channel *channels;
+    unsigned channels_count;
+    struct triage_grades grades;
 };
+
 #define PASSED_OVER(key) CYAML_FIELD_IGNORE(key, CYAML_FLAG_OPTIONAL)
+#define OPTIONAL_TEXT(key, structure, member)                                                      \
+    CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, structure, member, 0,    \
+                           PATH_MAX)
+
+static const cyaml_schema_field_t threshold_fields[] = {
+    CYAML_FIELD_FLOAT("urgent", CYAML_FLAG_OPTIONAL, struct triage_thresholds, urgent),
+    CYAML_FIELD_FLOAT("review", CYAML_FLAG_OPTIONAL, struct triage_thresholds, review),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t channel_fields[] = {
+    CYAML_FIELD_STRING_PTR("channel", CYAML_FLAG_POINTER, struct triage_channel, name, 1, PATH_MAX),
+    CYAML_FIELD_FLOAT("urgent", CYAML_FLAG_OPTIONAL, struct triage_channel, thresholds.urgent),
+    CYAML_FIELD_FLOAT("review", CYAML_FLAG_OPTIONAL, struct triage_channel, thresholds.review),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t channel_entry = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct triage_channel, channel_fields),
+};
+static const cyaml_schema_field_t grade_fields[] = {
+    OPTIONAL_TEXT("routine", struct triage_grades, routine),
+    OPTIONAL_TEXT("attention", struct triage_grades, attention),
+    OPTIONAL_TEXT("review", struct triage_grades, review),
+    OPTIONAL_TEXT("urgent", struct triage_grades, urgent),
+    OPTIONAL_TEXT("life-at-risk", struct triage_grades, life_at_risk),
+    CYAML_FIELD_END,
+};
 static const cyaml_schema_field_t triage_fields[] = {
     CYAML_FIELD_STRING_PTR("rules_directory", CYAML_FLAG_POINTER, struct triage_part,
                            rules_directory, 1, PATH_MAX),
-    CYAML_FIELD_STRING_PTR("model", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct triage_part,
-                           model, 0, PATH_MAX),
+    OPTIONAL_TEXT("model", struct triage_part, model),
+    CYAML_FIELD_MAPPING("thresholds", CYAML_FLAG_OPTIONAL, struct triage_part, thresholds,
+                        threshold_fields),
+    CYAML_FIELD_SEQUENCE("channel_thresholds", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                         struct triage_part, channels, &channel_entry, 0, CYAML_UNLIMITED),
+    CYAML_FIELD_MAPPING("grades", CYAML_FLAG_OPTIONAL, struct triage_part, grades, grade_fields),
     PASSED_OVER("admin_listen"),
     PASSED_OVER("ingest_endpoints"),
     PASSED_OVER("route_urgent_endpoints"),
     PASSED_OVER("route_bulk_endpoints"),
     PASSED_OVER("notify_endpoints"),
     PASSED_OVER("channels"),
-    PASSED_OVER("grades"),
     PASSED_OVER("shadow"),
     PASSED_OVER("credit"),
     CYAML_FIELD_END,
 };
 
-static struct triage_edition *open_configured(const struct command_line *line, struct error *err)
+/* What a command judges by; the configuration, if there is one, must outlive the edition. */
+struct opened {
+    struct config *config;
+    struct triage_edition *edition;
+};
+
+static void opened_close(struct opened *self)
 {
-    AUTO(config_destroy)
-    struct config *config =
-        config_load(line->config_path, "classify", triage_fields, sizeof(struct triage_part), err);
-    if (!config) {
-        (void)error_wrap(err, "no --rules DIR, and");
-        return NULL;
-    }
-    const struct triage_part *part = config->service;
-    const char *model = part->model && part->model[0] != '\0' ? part->model : NULL;
-    return triage_edition_open(part->rules_directory, line->model ? line->model : model, err);
+    triage_edition_destroy(&self->edition);
+    config_destroy(&self->config);
 }
 
-static struct triage_edition *open_edition(const struct command_line *line, struct error *err)
+static struct triage_options options_of(const struct triage_part *part)
 {
-    return line->rules ? triage_edition_open(line->rules, line->model, err)
-                       : open_configured(line, err);
+    return (struct triage_options){
+        .thresholds = part->thresholds,
+        .channels = part->channels,
+        .channel_count = part->channels_count,
+        .grades = {
+            [DESG__V1__SEVERITY__SEVERITY_ROUTINE] = part->grades.routine,
+            [DESG__V1__SEVERITY__SEVERITY_ATTENTION] = part->grades.attention,
+            [DESG__V1__SEVERITY__SEVERITY_REVIEW] = part->grades.review,
+            [DESG__V1__SEVERITY__SEVERITY_URGENT] = part->grades.urgent,
+            [DESG__V1__SEVERITY__SEVERITY_LIFE_AT_RISK] = part->grades.life_at_risk,
+        },
+    };
+}
+
+static int open_configured(const struct command_line *line, struct triage_edition_options *options,
+                           struct opened *out, struct error *err)
+{
+    out->config =
+        config_load(line->config_path, "classify", triage_fields, sizeof(struct triage_part), err);
+    if (!out->config)
+        return error_wrap(err, "no --rules DIR, and");
+    const struct triage_part *part = out->config->service;
+    options->rules_directory = part->rules_directory;
+    if (!options->model && part->model && part->model[0] != '\0')
+        options->model = part->model;
+    options->triage = options_of(part);
+    return 0;
+}
+
+static int open_edition(const struct command_line *line, struct opened *out, struct error *err)
+{
+    struct triage_edition_options options = {
+        .rules_directory = line->rules,
+        .model = line->model,
+        .channel = line->channel,
+    };
+    if (!line->rules && open_configured(line, &options, out, err) != 0)
+        return -1;
+    out->edition = triage_edition_open(&options, err);
+    return out->edition ? 0 : -1;
 }
 
 /* --- explain --- */
@@ -120,10 +198,10 @@ static int explain(const struct command_line *line)
     int64_t took_ns = 0;
     bool is_stdin = strcmp(line->explain, "-") == 0;
     AUTO(free_text) char *text = is_stdin ? read_stdin(&err) : strdup(line->explain);
-    AUTO(triage_edition_destroy)
-    struct triage_edition *edition = text ? open_edition(line, &err) : NULL;
-    if (!edition)
+    AUTO(opened_close) struct opened opened = { 0 };
+    if (!text || open_edition(line, &opened, &err) != 0)
         return command_fail(&err);
+    struct triage_edition *edition = opened.edition;
     triage_edition_judge(edition, text, &verdict, NULL); /* the first finds nothing in any cache */
     triage_edition_judge(edition, text, &verdict, &took_ns);
     AUTO(answer_drop) json_t *explained = triage_explain(edition, text, &verdict.message, took_ns);
@@ -182,8 +260,10 @@ static int evaluate(const struct command_line *line)
         paths[count++] = line->given[i].value;
     for (size_t i = 0; i < line->word_count; i++)
         paths[count++] = line->words[i];
-    AUTO(triage_edition_destroy) struct triage_edition *edition = open_edition(line, &err);
-    return edition ? measure(line, edition, NULL, paths, count) : command_fail(&err);
+    AUTO(opened_close) struct opened opened = { 0 };
+    return open_edition(line, &opened, &err) == 0
+               ? measure(line, opened.edition, NULL, paths, count)
+               : command_fail(&err);
 }
 
 static int compare(const struct command_line *line)

@@ -6,18 +6,21 @@
 
 struct triage_edition {
     struct triage *triage;
+    char *channel;
 };
 
-static int load(struct triage_edition *self, const char *rules_directory, const char *model_path,
+static int load(struct triage_edition *self, const struct triage_edition_options *options,
                 struct error *err)
 {
-    const struct triage_options options = { 0 };
     struct model_file *model = NULL;
-    if (model_path && !(model = model_file_load(model_path, err)))
+    self->channel = strdup(options->channel ? options->channel : "");
+    if (!self->channel)
+        return error_set(err, ERROR_SYSTEM, "no memory for an edition of rules");
+    if (options->model && !(model = model_file_load(options->model, err)))
         return -1;
-    struct rule_set *rules = rule_set_load(rules_directory, err);
+    struct rule_set *rules = rule_set_load(options->rules_directory, err);
     if (rules)
-        self->triage = triage_new(&rules, &options, err);
+        self->triage = triage_new(&rules, &options->triage, err);
     int rc = self->triage ? 0 : -1;
     if (rc == 0 && model)
         rc = triage_take_model(self->triage, &model, err);
@@ -25,7 +28,7 @@ static int load(struct triage_edition *self, const char *rules_directory, const 
     return rc;
 }
 
-struct triage_edition *triage_edition_open(const char *rules_directory, const char *model_path,
+struct triage_edition *triage_edition_open(const struct triage_edition_options *options,
                                            struct error *err)
 {
     struct triage_edition *self = calloc(1, sizeof *self);
@@ -33,7 +36,7 @@ struct triage_edition *triage_edition_open(const char *rules_directory, const ch
         (void)error_set(err, ERROR_SYSTEM, "no memory for an edition of rules");
         return NULL;
     }
-    if (load(self, rules_directory, model_path, err) != 0)
+    if (load(self, options, err) != 0)
         triage_edition_destroy(&self);
     return self;
 }
@@ -53,7 +56,11 @@ struct triage_edition *triage_edition_open_pair(const char *pair, struct error *
     char *comma = strrchr(rules_directory, ',');
     if (comma)
         *comma = '\0';
-    return triage_edition_open(rules_directory, comma ? comma + 1 : NULL, err);
+    const struct triage_edition_options options = {
+        .rules_directory = rules_directory,
+        .model = comma ? comma + 1 : NULL,
+    };
+    return triage_edition_open(&options, err);
 }
 
 void triage_edition_destroy(struct triage_edition **self_p)
@@ -62,6 +69,7 @@ void triage_edition_destroy(struct triage_edition **self_p)
     if (!self)
         return;
     triage_destroy(&self->triage);
+    free(self->channel);
     free(self);
     *self_p = NULL;
 }
@@ -79,6 +87,7 @@ void triage_edition_judge(struct triage_edition *self, const char *text, struct 
     Desg__V1__Event event = DESG__V1__EVENT__INIT;
     event.kind = DESG__V1__EVENT_KIND__EVENT_KIND_MESSAGE;
     event.text = (char *)text; /* read, not changed */
+    event.channel = self->channel;
     int64_t started_ns = now_ns();
     triage_judge(self->triage, &event, out);
     if (took_ns)

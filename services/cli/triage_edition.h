@@ -12,9 +12,15 @@
 
 struct triage_edition;
 
-/* Loads and tests the rules of a directory and, unless model_path is NULL, a model. ERROR_CONFIG:
- * what is wrong with them. */
-struct triage_edition *triage_edition_open(const char *rules_directory, const char *model_path,
+struct triage_edition_options {
+    const char *rules_directory;
+    const char *model;            /* NULL: none */
+    const char *channel;          /* that texts are said to come by; NULL: none that is known */
+    struct triage_options triage; /* copied; what it points to must last as long */
+};
+
+/* Loads and tests the rules of a directory and a model. ERROR_CONFIG: what is wrong with them. */
+struct triage_edition *triage_edition_open(const struct triage_edition_options *options,
                                            struct error *err) MUST_USE;
 /* The same from "RULES" or "RULES,MODEL". */
 struct triage_edition *triage_edition_open_pair(const char *pair, struct error *err) MUST_USE;

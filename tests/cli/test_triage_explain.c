@@ -67,6 +67,12 @@ static void words_are_marked_once_however_many_reasons_point_to_them(void **stat
     }
 }
 
+static struct triage_edition *open_rules(const struct rules_fixture *fixture, struct error *err)
+{
+    const struct triage_edition_options options = { .rules_directory = fixture->rules };
+    return triage_edition_open(&options, err);
+}
+
 static void a_verdict_says_its_reasons_and_where_their_rules_stand(void **state)
 {
     struct rules_fixture *fixture = *state;
@@ -78,7 +84,7 @@ static void a_verdict_says_its_reasons_and_where_their_rules_stand(void **state)
     rules_write(fixture, "test.yaml", rule);
     free(rule);
     AUTO(triage_edition_destroy)
-    struct triage_edition *edition = triage_edition_open(fixture->rules, NULL, &err);
+    struct triage_edition *edition = open_rules(fixture, &err);
     if (!edition)
         fail_msg("%s", err.text);
     triage_edition_judge(edition, text, &verdict, &took_ns);
@@ -106,7 +112,7 @@ static void text_that_is_no_utf8_is_explained_all_the_same(void **state)
     rules_write(fixture, "test.yaml", rule);
     free(rule);
     AUTO(triage_edition_destroy)
-    struct triage_edition *edition = triage_edition_open(fixture->rules, NULL, &err);
+    struct triage_edition *edition = open_rules(fixture, &err);
     assert_non_null(edition);
     triage_edition_judge(edition, "\xff\xfe a knife \xc3", &verdict, NULL);
     AUTO(answer_drop)
@@ -121,10 +127,10 @@ static void rules_that_cannot_be_opened_are_refused(void **state)
 {
     struct rules_fixture *fixture = *state;
     struct error err = { 0 };
-    assert_null(triage_edition_open(fixture->rules, NULL, &err)); /* it is empty */
+    assert_null(open_rules(fixture, &err)); /* it is empty */
     assert_int_equal(err.kind, ERROR_CONFIG);
     rules_write(fixture, "test.yaml", "edition: yesterday\n");
-    assert_null(triage_edition_open(fixture->rules, NULL, &err));
+    assert_null(open_rules(fixture, &err));
     assert_int_equal(err.kind, ERROR_CONFIG);
     char *rule = rule_text("test.knife.en", "urgent", "\"a knife\"", "");
     rules_write(fixture, "test.yaml", rule);

@@ -29,7 +29,7 @@ static struct triage_edition *open_rules(const struct rules_fixture *rules, cons
     char *rule = rule_text("violence-weapons.knife.en", "urgent", phrases, "");
     rules_write(rules, "test.yaml", rule);
     free(rule);
-    struct triage_edition *edition = triage_edition_open(rules->rules, NULL, &err);
+    struct triage_edition *edition = triage_edition_open_pair(rules->rules, &err);
     if (!edition)
         fail_msg("%s", err.text);
     return edition;
