@@ -23,6 +23,7 @@ struct node {
     uint16_t edge_count;
     bool is_end; /* a form may end here */
     bool has_any;
+    uint64_t kinds; /* words_kind of the edges' words; all of them with "any word" */
 };
 
 /* A term as it is looked for. */
@@ -223,12 +224,15 @@ static int make_node(struct phrase_book *self, char **forms, size_t count, size_
             make_node(self, forms + i, alike, end_of_word(forms[i], at), way.node) != 0)
             return -1;
         made.has_any |= way.word == VOCABULARY_ANY;
+        made.kinds |= words_kind(way.word);
         ((struct edge *)self->edges.items)[first_edge + edge++] = way;
         i += alike;
     }
     if (edge_count > 1)
         qsort((struct edge *)self->edges.items + first_edge, edge_count, sizeof(struct edge),
               by_word);
+    if (made.has_any)
+        made.kinds = UINT64_MAX;
     ((struct node *)self->nodes.items)[node] = made;
     return 0;
 }
@@ -502,6 +506,8 @@ static uint64_t ends_from(const struct phrase_book *self, uint32_t number,
     if (node->edge_count == 0 || at + depth >= words->count || depth + 1 >= PHRASE_REACH_WORDS)
         return ends;
     const struct word *word = &words->list[at + depth];
+    if ((word->kinds & node->kinds) == 0 && !node->has_any)
+        return ends;
     for (uint32_t i = 0; i < word->id_count; i++) {
         const struct edge *edge =
             find_edge(edges, node->edge_count, words->ids[word->first_id + i]);
@@ -523,6 +529,14 @@ static unsigned bit_number(uint64_t bits)
     return (unsigned)__builtin_ctzll(bits);
 }
 
+/* Whether a form of the step may begin at word `at`: rules out most of what there is. */
+static bool may_begin(const struct phrase_book *self, const struct step *step,
+                      const struct words *words, size_t at)
+{
+    const struct node *node = (const struct node *)self->nodes.items + step->node;
+    return at < words->count && ((words->list[at].kinds & node->kinds) != 0 || node->has_any);
+}
+
 /* Bit n: the steps up to here may end n words behind start. */
 static uint64_t take_step(const struct phrase_book *self, const struct step *step,
                           const struct words *words, size_t start, uint64_t reached)
@@ -536,7 +550,7 @@ static uint64_t take_step(const struct phrase_book *self, const struct step *ste
     uint64_t next = step->is_optional ? reached : 0;
     for (uint64_t left = reached; left != 0; left &= left - 1) {
         unsigned words_behind = bit_number(lowest_bit(left));
-        if (start + words_behind < words->count)
+        if (may_begin(self, step, words, start + words_behind))
             next |= ends_from(self, step->node, words, start + words_behind, 0) << words_behind;
     }
     return next;

@@ -23,7 +23,7 @@ struct scanner {
     struct words *words;
     struct sketcher *sketcher;
     uint8_t sketch[SKETCH_MAX_BYTES];
-    bool is_whole; /* the window holds all of the text scanned last */
+    bool is_whole;         /* the window holds all of the text scanned last */
     struct scan_hit *hits; /* room for every rule */
     size_t hit_count;
     bool *is_counted; /* by rule */

@@ -85,8 +85,11 @@ static void read_word(struct words *self, const struct normalised *text, uint32_
                           cut_count < CUTS_MAX ? cut_count : CUTS_MAX);
     }
     uint64_t block = UINT64_C(1) << ((self->count - 1) / WORDS_BLOCK);
-    for (uint32_t i = 0; i < word->id_count; i++)
-        self->blocks[self->ids[word->first_id + i]] |= block;
+    for (uint32_t i = 0; i < word->id_count; i++) {
+        uint32_t id = self->ids[word->first_id + i];
+        self->blocks[id] |= block;
+        word->kinds |= words_kind(id);
+    }
     self->ids_count += word->id_count;
 }
 

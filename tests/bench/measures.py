@@ -18,6 +18,8 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "deploy" / "local")]
 import suite as suite_module  # noqa: E402
 
+CLASSIFY = TOP / "services" / "classify"
+MODEL = CLASSIFY / "model" / "desk.model"
 URGENT, REVIEW = 4, 3  # numbers of desg.v1.Severity
 URGENT_EVERY = 20
 COUNT_EVENTS = "local n = 0 for i = 0, 4095 do n = n + redis.call('HLEN', string.format('desg:{gwent}:index:%03x', i)) end return n"
@@ -80,7 +82,7 @@ class Bench:
         return out.stdout
 
     def rules(self):
-        return ["--rules", TOP / "services" / "classify" / "rules"]
+        return ["--rules", CLASSIFY / "rules", "--model", MODEL if MODEL.exists() else ""]
 
     def make_texts(self):
         """Four short messages of the day make one of the length that people write to a desk (bodies of some 600 bytes)."""
@@ -502,17 +504,74 @@ def measure_way(bench):
 
 # --- 5. triage ---
 
+LENGTHS = {200: 20.0, 10000: 200.0}  # characters of a text: most µs a verdict may take
+
+
+def texts_of(bench, characters):
+    """Messages of about that many characters, made of those of the sample day."""
+    lines = [line.split("\t", 1) for line in bench.texts["all"].read_text("utf-8").splitlines()]
+    chance = random.Random(characters)
+    texts = []
+    for _ in range(max(20, 200000 // characters)):
+        text = ""
+        while len(text) < characters:
+            text += chance.choice(lines)[1] + ". "
+        texts.append((False, text[:characters]))
+    return bench.write_texts(f"of-{characters}", texts)
+
+
+class FastText:
+    """The peer: a classifier over word pairs and letter groups, from Debian, on the same texts. Its command reads them from a file, so
+    what it takes to start is taken off."""
+
+    def __init__(self, bench):
+        self.directory, self.program = bench.directory, shutil.which("fasttext")
+        if not self.program:
+            return
+        lines = [line.split("\t", 1) for line in bench.texts["mixed"].read_text("utf-8").splitlines()]
+        (self.directory / "labelled.txt").write_text("".join(f"__label__{label} {text}\n" for label, text in lines), "utf-8")
+        self.run("supervised", "-input", self.directory / "labelled.txt", "-output", self.directory / "peer", "-minn", 3, "-maxn", 5,
+                 "-wordNgrams", 2, "-dim", 16, "-bucket", 65536, "-epoch", 5, "-thread", 1, "-verbose", 0)
+
+    def run(self, *arguments):
+        began = time.monotonic()
+        subprocess.run([self.program, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=300, check=True)
+        return time.monotonic() - began
+
+    def microseconds(self, path):
+        """None without the program."""
+        if not self.program:
+            return None
+        texts = [line.split("\t", 1)[1] for line in path.read_text("utf-8").splitlines()]
+        many, few = self.directory / "many.txt", self.directory / "few.txt"
+        times = max(1, 20000000 // sum(map(len, texts)))
+        many.write_text("\n".join(texts * times) + "\n", "utf-8")
+        few.write_text(texts[0] + "\n", "utf-8")
+        model = self.directory / "peer.bin"
+        return (self.run("predict", model, many) - self.run("predict", model, few)) * 1e6 / (len(texts) * times)
+
+
 def measure_triage(bench):
     result = Result()
+    peer = FastText(bench)
+    paths = {characters: texts_of(bench, characters) for characters in LENGTHS}
     for _ in range(bench.sizes.rounds):
-        answer = json.loads(bench.call("bench_triage", *bench.rules(), "--texts", bench.texts["mixed"],
-                                       "--seconds", bench.sizes.triage_s))
-        result.add("triage: µs a message", answer["triage_us"])
-        result.add("Hyperscan alone: µs a message", answer["hyperscan_us"])
-        result.add("triage of Hyperscan alone", answer["triage_us"] / answer["hyperscan_us"])
-    result.remarks.append(f"{answer['patterns']} patterns, texts of {answer['text_bytes']:.0f} bytes on average, "
-                          f"{answer['hits_per_message']:.1f} hits of patterns in each")
-    result.aim("triage, µs a message", "triage: µs a message", lambda v: v <= 20.0, "≤ 20")
+        for characters, path in paths.items():
+            answer = json.loads(bench.call("bench_triage", *bench.rules(), "--texts", path, "--seconds", bench.sizes.triage_s))
+            where = f"at {characters:,} characters"
+            result.add(f"triage {where}: µs a message", answer["triage_us"])
+            result.add(f"Hyperscan alone {where}: µs a message", answer["hyperscan_us"])
+            result.add(f"triage of Hyperscan alone {where}", answer["triage_us"] / answer["hyperscan_us"])
+            fasttext_us = peer.microseconds(path) if bench.sizes is not SMOKE else None
+            if fasttext_us:
+                result.add(f"fastText {where}: µs a message", fasttext_us)
+                result.add(f"triage of fastText {where}", answer["triage_us"] / fasttext_us)
+        result.add("triage: memory, MiB", int(bench.call("bench_triage", *bench.rules(), "--texts", paths[10000], "--memory")) / 1024)
+    result.remarks.append(f"{answer['patterns']} patterns" + ("" if peer.program else "; fastText is not installed (apt install fasttext)"))
+    for characters, limit in LENGTHS.items():
+        result.aim(f"triage, µs at {characters:,} characters", f"triage at {characters:,} characters: µs a message",
+                   lambda v, limit=limit: v <= limit, f"≤ {limit:.0f}")
+    result.aim("triage, memory", "triage: memory, MiB", lambda v: v <= 64.0, "≤ 64 MiB")
     return result
 
 
