@@ -151,11 +151,6 @@ static int open_edition(const struct command_line *line, struct opened *out, str
 
 /* --- explain --- */
 
-static void free_text(char **text)
-{
-    free(*text);
-}
-
 /* All of standard input without its last newline; NUL, which no event holds, as a space. */
 static char *read_stdin(struct error *err)
 {
@@ -191,15 +186,13 @@ static int print_json(const json_t *value)
     return 0;
 }
 
-static int explain(const struct command_line *line)
+static int explain_text(const struct command_line *line, const char *text)
 {
     struct error err = { 0 };
     struct verdict verdict;
     int64_t took_ns = 0;
-    bool is_stdin = strcmp(line->explain, "-") == 0;
-    AUTO(free_text) char *text = is_stdin ? read_stdin(&err) : strdup(line->explain);
     AUTO(opened_close) struct opened opened = { 0 };
-    if (!text || open_edition(line, &opened, &err) != 0)
+    if (open_edition(line, &opened, &err) != 0)
         return command_fail(&err);
     struct triage_edition *edition = opened.edition;
     triage_edition_judge(edition, text, &verdict, NULL); /* the first finds nothing in any cache */
@@ -209,6 +202,17 @@ static int explain(const struct command_line *line)
         return print_json(explained);
     triage_explain_print(explained, text, &verdict.message, is_styled());
     return 0;
+}
+
+static int explain(const struct command_line *line)
+{
+    struct error err = { 0 };
+    if (strcmp(line->explain, "-") != 0)
+        return explain_text(line, line->explain);
+    char *text = read_stdin(&err);
+    int code = text ? explain_text(line, text) : command_fail(&err);
+    free(text);
+    return code;
 }
 
 /* --- eval and compare --- */

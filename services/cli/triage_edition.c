@@ -41,14 +41,9 @@ struct triage_edition *triage_edition_open(const struct triage_edition_options *
     return self;
 }
 
-static void free_text(char **text)
-{
-    free(*text);
-}
-
 struct triage_edition *triage_edition_open_pair(const char *pair, struct error *err)
 {
-    AUTO(free_text) char *rules_directory = strdup(pair);
+    char *rules_directory = strdup(pair);
     if (!rules_directory) {
         (void)error_set(err, ERROR_SYSTEM, "no memory for an edition of rules");
         return NULL;
@@ -60,7 +55,9 @@ struct triage_edition *triage_edition_open_pair(const char *pair, struct error *
         .rules_directory = rules_directory,
         .model = comma ? comma + 1 : NULL,
     };
-    return triage_edition_open(&options, err);
+    struct triage_edition *self = triage_edition_open(&options, err);
+    free(rules_directory);
+    return self;
 }
 
 void triage_edition_destroy(struct triage_edition **self_p)

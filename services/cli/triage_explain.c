@@ -46,7 +46,8 @@ size_t triage_marks(const Desg__V1__Verdict *verdict, const char *text,
     size_t found = 0;
     for (size_t i = 0; i < verdict->n_reasons && found < TRIAGE_MARKS_MAX; i++)
         found += take_mark(verdict->reasons[i], text, length, &out[found]);
-    qsort(out, found, sizeof *out, by_place);
+    if (found > 1)
+        qsort(out, found, sizeof *out, by_place);
     size_t count = 0;
     for (size_t i = 0; i < found; i++) {
         if (count > 0 && out[i].from <= out[count - 1].to) {

@@ -391,8 +391,8 @@ static json_t *describe_choice(const struct triage_measure *self, const struct c
         evaluation_share((double)unknown_flagged, truths[MESSAGE_URGENT_UNKNOWN]);
     (void)json_object_set_new(out, "unknown_flagged", describe_share(unknown));
     json_t *counts = json_pack("{s:I, s:I, s:I, s:I}", "rows",
-                               (json_int_t)(count + truths[MESSAGE_URGENT_UNKNOWN]), "urgent",
-                               (json_int_t)truths[MESSAGE_URGENT], "not_urgent",
+                               (json_int_t)count + (json_int_t)truths[MESSAGE_URGENT_UNKNOWN],
+                               "urgent", (json_int_t)truths[MESSAGE_URGENT], "not_urgent",
                                (json_int_t)truths[MESSAGE_NOT_URGENT], "unknown",
                                (json_int_t)truths[MESSAGE_URGENT_UNKNOWN]);
     (void)json_object_update_new(out, counts);
@@ -584,9 +584,9 @@ static json_t *describe_languages(const struct triage_measure *self)
     json_t *by_language = json_object();
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
         (void)json_object_set_new(by_words, ranges[i].key, describe_language(self, 0, &ranges[i]));
-    for (uint8_t i = DESG__V1__LANGUAGE__LANGUAGE_EN; i <= DESG__V1__LANGUAGE__LANGUAGE_MIXED; i++)
+    for (int i = DESG__V1__LANGUAGE__LANGUAGE_EN; i <= DESG__V1__LANGUAGE__LANGUAGE_MIXED; i++)
         (void)json_object_set_new(by_language, triage_language_word(i),
-                                  describe_language(self, i, &all));
+                                  describe_language(self, (uint8_t)i, &all));
     return json_pack("{s:o, s:o}", "by_words", by_words, "by_language", by_language);
 }
 
