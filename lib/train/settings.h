@@ -22,6 +22,7 @@ struct train_settings {
     double urgent_positive;     /* what a missed urgent one costs beside a false alarm */
     double restricted_positive; /* the same of restricted ones */
     unsigned desk_times;        /* how often each row of a kind is taken */
+    unsigned template_times;    /* our own that a template made */
     unsigned direct_times;
     unsigned help_times;
     unsigned noise_times;

@@ -8,7 +8,8 @@
 
 enum { ALL_FOLDS = CORPUS_FOLDS, RESTRICTED_COLUMNS = 2 };
 
-#define RESTRICTED_RECALL 0.97 /* of what is restricted, cross-validated, the threshold keeps */
+/* A likelihood from which on the model rather than a rule names the category. */
+#define CATEGORY_SURE 0.2F
 
 struct topic_trainer {
     const struct head_task *task;
@@ -134,26 +135,36 @@ static void apply(const struct calibration *calibration, struct linear_head *hea
     head->bias = (float)(calibration->scale * (double)head->bias + calibration->offset);
 }
 
-/* The likelihood that keeps nearly all of a restricted class. */
-static void choose_restricted(struct topic_trainer *self, size_t column,
-                              const struct calibration *calibration, struct linear_model *out)
+/* The likelihood at which finding what is restricted weighs best against restricting what is not:
+ * the highest F-measure that counts finding twice, of both classes together. */
+static void choose_restricted(struct topic_trainer *self, struct linear_model *out)
 {
-    size_t count = take_scored(self, column);
-    size_t positive = 0;
-    size_t kept = 0;
-    float least = INFINITY;
-    double auc = calibrate_auc(self->scored, count); /* sorts, too */
-    for (size_t i = 0; i < count; i++)
-        positive += self->scored[i].is_positive;
-    for (size_t i = 0; i < count && (double)kept < RESTRICTED_RECALL * (double)positive; i++) {
-        kept += self->scored[i].is_positive;
-        least = self->scored[i].score;
+    size_t categories = self->task->corpus->category_count;
+    double best = -1;
+    for (int percent = 1; percent < 100; percent++) {
+        float least = (float)percent / 100;
+        double found = 0;
+        double missed = 0;
+        double wrong = 0;
+        for (size_t i = 0; i < self->count; i++) {
+            for (size_t column = categories; column < self->columns; column++) {
+                bool is_said = logistic(self->scores[i * self->columns + column]) >= least;
+                bool is_so = is_of(self, self->messages[i], column);
+                found += is_said && is_so;
+                missed += !is_said && is_so;
+                wrong += is_said && !is_so;
+            }
+        }
+        double measure = 5 * found / (5 * found + 4 * missed + wrong);
+        if (measure <= best)
+            continue;
+        best = measure;
+        out->thresholds.restricted = least;
+        (void)fprintf(self->task->report,
+                      "restricted: threshold %.2f recall %.3f precision %.3f F2 %.3f, "
+                      "cross-validated\n",
+                      (double)least, found / (found + missed), found / (found + wrong), best);
     }
-    float likely = logistic((float)(calibration->scale * (double)least + calibration->offset));
-    out->thresholds.restricted = fminf(out->thresholds.restricted, likely);
-    (void)fprintf(self->task->report, "restricted %zu: auc %.4f threshold %.4f alarms %.4f\n",
-                  column - self->task->corpus->category_count, auc, (double)likely,
-                  calibrate_alarms(self->scored, count, least));
 }
 
 static int train_column(struct topic_trainer *self, size_t column, struct solver_weights *weights,
@@ -164,8 +175,6 @@ static int train_column(struct topic_trainer *self, size_t column, struct solver
         return -1;
     size_t count = take_scored(self, column);
     struct calibration calibration = calibrate_logistic(self->scored, count);
-    if (is_restricted_column(self, column))
-        choose_restricted(self, column, &calibration, out);
     if (train_without(self, ALL_FOLDS, column, weights, err) != 0)
         return -1;
     quantise(weights, bits, LINEAR_TOPIC_COLUMNS, column, table, &out->topics[column]);
@@ -231,12 +240,12 @@ int topic_heads_train(const struct head_task *task, struct linear_model *out, in
         return error_set(err, ERROR_SYSTEM, "no memory for a table");
     out->topic_bits = bits;
     out->topic_weights = *table;
-    out->thresholds.restricted = 1;
-    out->thresholds.category = 0;
+    out->thresholds.category = CATEGORY_SURE;
     for (size_t i = 0; i < self.columns; i++) {
         if (train_column(&self, i, &weights, out, *table, err) != 0)
             return -1;
     }
+    choose_restricted(&self, out);
     report_categories(&self);
     return 0;
 }

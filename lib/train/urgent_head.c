@@ -1,5 +1,6 @@
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "train/calibrate.h"
 #include "train/heads.h"
@@ -69,11 +70,12 @@ static int prepare(struct urgent_trainer *self, struct error *err)
     return solver_rows_favour_rare(self->rows, self->task->settings->urgent_rare, err);
 }
 
-static unsigned times_of(const struct train_settings *settings, enum corpus_kind kind)
+static unsigned times_of(const struct train_settings *settings, const struct corpus_row *row)
 {
-    switch (kind) {
+    switch (row->kind) {
     case CORPUS_DESK:
-        return settings->desk_times;
+        return strcmp(row->source, "desk-template") == 0 ? settings->template_times
+                                                         : settings->desk_times;
     case CORPUS_DIRECT:
         return settings->direct_times;
     case CORPUS_HELP:
@@ -89,7 +91,7 @@ static size_t lay_out_examples(struct urgent_trainer *self, unsigned left_out)
     size_t count = 0;
     for (size_t i = 0; i < self->count; i++) {
         const struct message *message = &self->messages[i];
-        unsigned times = times_of(self->task->settings, message->row->kind);
+        unsigned times = times_of(self->task->settings, message->row);
         if (message->row->fold == left_out || times == 0)
             continue;
         if (message->row->urgent == CORPUS_YES) {

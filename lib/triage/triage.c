@@ -465,18 +465,17 @@ static struct triage_thresholds thresholds_for(const struct triage *self, const 
     return out;
 }
 
-/* The rule that counted most names the category if it is grave or restricted; else the model does,
- * where it is surer. */
+/* The model names the category, as it was told of all rules that hit. Where it is not sure the rule
+ * that counted most does, and always one that restricts who may see the event. */
 static void settle_category(const struct triage *self, struct verdict *out)
 {
     const struct model_opinion *opinion = &self->said.opinion;
-    if (!opinion->category || opinion->category_surety < self->options.model->thresholds.category)
+    if (!opinion->category)
         return;
     if (self->hit_count > 0) {
         const struct rule *rule = rule_set_rule(self->rules, self->hits[0].rule);
-        if (rule->severity >= DESG__V1__SEVERITY__SEVERITY_REVIEW ||
-            rule->restricted != DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_NONE ||
-            rule->weight >= opinion->category_surety)
+        if (rule->restricted != DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_NONE ||
+            opinion->category_surety < self->options.model->thresholds.category)
             return;
     }
     out->message.category = (char *)opinion->category;

