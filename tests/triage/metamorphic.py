@@ -52,12 +52,13 @@ def forms_of(radical):
 class Mutations:
     """All forms of each radical, found by any of them."""
 
-    def __init__(self, radicals):
+    def __init__(self, radicals, other_words):
         self.forms = {}
         for radical in radicals:
             forms = forms_of(radical)
             for form in forms:
-                self.forms.setdefault(no_accents(form), forms)
+                if form not in other_words:
+                    self.forms.setdefault(no_accents(form), forms)
 
     def of(self, text):
         """The text with one noun in another of its forms, for each noun and form."""
@@ -78,7 +79,7 @@ def chat_of(sentences, characters, offset=0):
 
 def unchanged_by(words, messages):
     """(change, base id, text) of every change that must not let a verdict fall."""
-    mutations = Mutations(words["radicals"])
+    mutations = Mutations(words["radicals"], words["other-words"])
     before = chat_of(words["chat"], CHAT_CHARACTERS // 2)
     behind = chat_of(words["chat"], CHAT_CHARACTERS // 2, 3)
     for message in messages:
@@ -93,7 +94,7 @@ def unchanged_by(words, messages):
         yield "no-accents", base, no_accents(text)
         yield "upper-case", base, text.upper()
         yield "lower-case", base, text.lower()
-        if "cy" in languages:
+        if languages == ["cy"]:  # in mixed ones a form may be an English word
             for mutated in mutations.of(text):
                 yield "mutated", base, mutated
         yield "in-chat", base, f"{before}{text} {behind}"
