@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,25 +50,26 @@ int forms_unite(struct forms *self, struct forms *more)
 
 static char *joined(const char *left, const char *right, const char *between)
 {
-    size_t left_bytes = strlen(left);
-    size_t right_bytes = strlen(right);
-    size_t between_bytes = left_bytes > 0 && right_bytes > 0 ? strlen(between) : 0;
-    char *text = malloc(left_bytes + between_bytes + right_bytes + 1);
-    if (!text)
+    char *text = NULL;
+    bool is_between = left[0] != '\0' && right[0] != '\0';
+    if (asprintf(&text, "%s%s%s", left, is_between ? between : "", right) < 0)
         return NULL;
-    memcpy(text, left, left_bytes);
-    memcpy(text + left_bytes, between, between_bytes);
-    memcpy(text + left_bytes + between_bytes, right, right_bytes + 1);
     return text;
 }
 
 int forms_follow(struct forms *self, struct forms *next, const char *between, size_t most)
 {
     struct forms all = { 0 };
+    if (self->count == 0 || next->count == 0) { /* nothing follows nothing */
+        forms_clear(self);
+        forms_clear(next);
+        return 0;
+    }
     if (self->count * next->count > most || make_room(&all, self->count * next->count) != 0) {
         forms_clear(next);
         return -1;
     }
+    assert(all.texts);
     int rc = 0;
     for (size_t i = 0; i < self->count && rc == 0; i++) {
         for (size_t j = 0; j < next->count && rc == 0; j++) {

@@ -227,6 +227,7 @@ static int begin_phrase(struct rule_set *self, const struct use *use, struct err
 /* Puts equal phrases together, with the uses of all. */
 static int group(struct rule_set *self, struct uses *uses, struct error *err)
 {
+    assert(uses->count > 0); /* every rule has a phrase */
     self->phrases = calloc(uses->count, sizeof *self->phrases);
     self->uses = calloc(uses->count, sizeof *self->uses);
     if (!self->phrases || !self->uses)
@@ -266,7 +267,9 @@ static int add_spellings(struct rule_set *self, const struct rule_edition *editi
 
 static int build(struct rule_set *self, const struct rule_edition *edition, struct error *err)
 {
-    struct uses uses = { calloc(count_uses(edition), sizeof *uses.list), 0 };
+    size_t most = count_uses(edition);
+    assert(most > 0 && edition->rules_count > 0); /* every rule has a phrase */
+    struct uses uses = { calloc(most, sizeof *uses.list), 0 };
     self->rules = calloc(edition->rules_count, sizeof *self->rules);
     self->book = phrase_book_new(err);
     int rc = -1;

@@ -96,7 +96,7 @@ static uint32_t hash_of(const char *text, size_t length)
 
 static int table_grow(struct table *self, const struct entry *entries, size_t key_bytes)
 {
-    struct table next = { .room = self->room > 0 ? self->room * 2 : FIRST_ROOM * 2 };
+    struct table next = { .room = self->room > 0 ? self->room * 2 : (size_t)FIRST_ROOM * 2 };
     next.slots = calloc(next.room, sizeof *next.slots);
     if (!next.slots)
         return -1;
