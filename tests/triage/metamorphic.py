@@ -57,7 +57,7 @@ class Mutations:
         for radical in radicals:
             forms = forms_of(radical)
             for form in forms:
-                if form not in other_words:
+                if no_accents(form) not in other_words:
                     self.forms.setdefault(no_accents(form), forms)
 
     def of(self, text):
