@@ -136,7 +136,7 @@ static void apply(const struct calibration *calibration, struct linear_head *hea
 }
 
 /* The likelihood at which finding what is restricted weighs best against restricting what is not:
- * the highest F-measure that counts finding twice, of both classes together. */
+ * the highest F-measure that counts finding three times, of both classes together. */
 static void choose_restricted(struct topic_trainer *self, struct linear_model *out)
 {
     size_t categories = self->task->corpus->category_count;
@@ -155,13 +155,13 @@ static void choose_restricted(struct topic_trainer *self, struct linear_model *o
                 wrong += is_said && !is_so;
             }
         }
-        double measure = 5 * found / (5 * found + 4 * missed + wrong);
+        double measure = 10 * found / (10 * found + 9 * missed + wrong);
         if (measure <= best)
             continue;
         best = measure;
         out->thresholds.restricted = least;
         (void)fprintf(self->task->report,
-                      "restricted: threshold %.2f recall %.3f precision %.3f F2 %.3f, "
+                      "restricted: threshold %.2f recall %.3f precision %.3f F3 %.3f, "
                       "cross-validated\n",
                       (double)least, found / (found + missed), found / (found + wrong), best);
     }

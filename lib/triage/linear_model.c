@@ -95,49 +95,99 @@ struct linear_urgency linear_model_urgency(const struct linear_model *self, cons
 
 /* --- category and restricted --- */
 
-typedef int8_t bytes32 __attribute__((vector_size(LINEAR_TOPIC_COLUMNS)));
-typedef int16_t shorts32 __attribute__((vector_size(2 * LINEAR_TOPIC_COLUMNS)));
+/* A row of weights is added in parts of 16 columns: what every processor of ours does at once. */
+enum { PART_COLUMNS = 16, PARTS = LINEAR_TOPIC_COLUMNS / PART_COLUMNS };
+typedef int8_t bytes16 __attribute__((vector_size(PART_COLUMNS)));
+typedef int16_t shorts8 __attribute__((vector_size(PART_COLUMNS)));
 
-/* A word has so few features that 16 bits hold their sum. */
-_Static_assert((FEATURES_WORD_VALUE * FEATURES_WORDS_MAX +
-                FEATURES_GRAM_VALUE * FEATURES_GRAMS_MAX) *
-                       INT8_MAX <
-                   INT16_MAX,
+struct row_sum { /* 16 bits a column, in order */
+    shorts8 halves[2 * PARTS];
+};
+
+/* So many features surely fit 16 bits; a word has fewer. */
+enum { ROW_SUM_MAX = INT16_MAX / -INT8_MIN };
+_Static_assert(FEATURES_WORD_VALUE *FEATURES_WORDS_MAX + FEATURES_GRAM_VALUE * FEATURES_GRAMS_MAX <
+                   ROW_SUM_MAX,
                "sums of a word fit 16 bits");
 
-static void add_rows(const struct linear_model *self, const uint32_t *hashes, size_t count,
-                     shorts32 *sum)
+/* Each byte twice makes a number of 16 bits whose upper half is the byte: shifted down, its sign
+ * fills what is above. */
+static shorts8 widen_low(bytes16 b)
 {
+    bytes16 twice = __builtin_shufflevector(b, b, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+    return (shorts8)twice >> 8;
+}
+
+static shorts8 widen_high(bytes16 b)
+{
+    bytes16 twice =
+        __builtin_shufflevector(b, b, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13, 14, 14, 15, 15);
+    return (shorts8)twice >> 8;
+}
+
+static struct row_sum add_rows(const struct linear_model *self, const uint32_t *hashes,
+                               size_t count)
+{
+    struct row_sum sum = { 0 };
     for (size_t i = 0; i < count; i++) {
-        bytes32 row;
-        memcpy(&row,
-               self->topic_weights +
-                   features_slot(hashes[i], self->topic_bits) * LINEAR_TOPIC_COLUMNS,
-               sizeof row);
-        *sum += __builtin_convertvector(row, shorts32);
+        const int8_t *row =
+            self->topic_weights + features_slot(hashes[i], self->topic_bits) * LINEAR_TOPIC_COLUMNS;
+        bytes16 first;
+        bytes16 second;
+        memcpy(&first, row, sizeof first);
+        memcpy(&second, row + PART_COLUMNS, sizeof second);
+        sum.halves[0] += widen_low(first);
+        sum.halves[1] += widen_high(first);
+        sum.halves[2] += widen_low(second);
+        sum.halves[3] += widen_high(second);
     }
+    return sum;
+}
+
+struct topic_sums {
+    struct row_sum recent; /* of so many features */
+    size_t recent_count;
+    int32_t columns[LINEAR_TOPIC_COLUMNS]; /* all before */
+    uint32_t norm;
+};
+
+static void settle_recent(struct topic_sums *sums)
+{
+    for (size_t i = 0; i < 2 * PARTS; i++) {
+        for (size_t j = 0; j < PART_COLUMNS / 2; j++)
+            sums->columns[i * PART_COLUMNS / 2 + j] += sums->recent.halves[i][j];
+    }
+    sums->recent = (struct row_sum){ 0 };
+    sums->recent_count = 0;
+}
+
+static void add_topics(const struct linear_model *self, const struct feature_word *word,
+                       struct topic_sums *sums)
+{
+    size_t count = FEATURES_WORD_VALUE * word->word_count + FEATURES_GRAM_VALUE * word->gram_count;
+    if (sums->recent_count + count > ROW_SUM_MAX)
+        settle_recent(sums);
+    struct row_sum of_words = add_rows(self, word->words, word->word_count);
+    struct row_sum of_grams = add_rows(self, word->grams, word->gram_count);
+    for (size_t i = 0; i < 2 * PARTS; i++)
+        sums->recent.halves[i] +=
+            FEATURES_WORD_VALUE * of_words.halves[i] + FEATURES_GRAM_VALUE * of_grams.halves[i];
+    sums->recent_count += count;
+    sums->norm += word_norm(word);
 }
 
 void linear_model_topics(const struct linear_model *self, const char *text, size_t from, size_t to,
                          float out[static LINEAR_TOPIC_COLUMNS])
 {
-    int32_t sums[LINEAR_TOPIC_COLUMNS] = { 0 };
-    uint32_t norm = 0;
+    struct topic_sums sums = { 0 };
     struct feature_reader reader;
     struct feature_word word;
     features_begin(&reader, text, to, from);
-    for (size_t words = 0; words < LINEAR_TOPIC_WORDS && features_next(&reader, &word); words++) {
-        shorts32 of_words = { 0 };
-        shorts32 of_grams = { 0 };
-        add_rows(self, word.words, word.word_count, &of_words);
-        add_rows(self, word.grams, word.gram_count, &of_grams);
-        of_grams += of_words * FEATURES_WORD_VALUE;
-        for (size_t i = 0; i < LINEAR_TOPIC_COLUMNS; i++)
-            sums[i] += of_grams[i];
-        norm += word_norm(&word);
-    }
+    for (size_t words = 0; words < LINEAR_TOPIC_WORDS && features_next(&reader, &word); words++)
+        add_topics(self, &word, &sums);
+    settle_recent(&sums);
     for (size_t i = 0; i < LINEAR_TOPIC_COLUMNS; i++)
-        out[i] = head_score(&self->topics[i], sums[i], norm);
+        out[i] = head_score(&self->topics[i], sums.columns[i], sums.norm);
 }
 
 size_t linear_model_rule_columns(const struct model_evidence *evidence,
