@@ -198,6 +198,10 @@ static void describe_what(json_t *object, const Desg__V1__Fact *fact)
         set_text(object, "dispatcher", fact->alert_taken->dispatcher);
         set_text(object, "log_number", fact->alert_taken->log_number);
         break;
+    case DESG__V1__FACT__WHAT_LANGUAGE_WISH:
+        set_text(object, "what", "wished");
+        set_text(object, "language", store_wish_word(fact->language_wish->language));
+        break;
     case DESG__V1__FACT__WHAT_REPLIED:
         set_text(object, "what", "replied");
         if (fact->replied->item && fact->replied->item->reply) {

@@ -103,6 +103,8 @@ static const char *kind_word(const Desg__V1__Fact *fact)
         return "alert_taken";
     case DESG__V1__FACT__WHAT_QUARANTINE_TAKEN:
         return "quarantine_taken";
+    case DESG__V1__FACT__WHAT_LANGUAGE_WISH:
+        return "wished";
     default:
         return NULL;
     }
@@ -188,6 +190,9 @@ static void add_fact(struct fact_call *self, const Desg__V1__Fact *fact,
             log_number = fact->alert_taken->log_number;
         } else if (fact->what_case == DESG__V1__FACT__WHAT_QUARANTINE_TAKEN) {
             id_text(fact->quarantine_taken->event_id.data, args->covered);
+        } else if (fact->what_case == DESG__V1__FACT__WHAT_LANGUAGE_WISH) {
+            (void)snprintf(args->covered, ID_TEXT_BYTES, "%s",
+                           store_wish_word(fact->language_wish->language));
         }
     }
     size_t length = pack_bare(fact, &args->bytes);

@@ -266,6 +266,24 @@ static void add_last_person(json_t *conversation)
     (void)json_object_set_new(conversation, "last_person_at_ms", json_integer(newest_ms));
 }
 
+/* Of a message too short to tell by itself the conversation's language. */
+static void add_languages(json_t *conversation)
+{
+    const char *known = json_string_value(json_object_get(conversation, "language"));
+    size_t at = 0;
+    json_t *event = NULL;
+    json_array_foreach(json_object_get(conversation, "events"), at, event)
+    {
+        const json_t *verdict = json_object_get(event, "verdict");
+        const char *own = json_string_value(json_object_get(verdict, "language"));
+        bool is_unsure = own ? strcmp(own, "unsure") == 0
+                             : json_is_true(json_object_get(verdict, "is_unclassified"));
+        const char *language = is_unsure ? known : own;
+        if (language && strcmp(language, "-") != 0)
+            (void)json_object_set_new(event, "language", json_string(language));
+    }
+}
+
 /* The broadcast whose post it was said under, if it was one. */
 static int add_broadcast(struct store *self, json_t *conversation, struct error *err)
 {
@@ -330,6 +348,7 @@ int store_conversation(struct store *self, const struct id *conversation, json_t
     if (reply->elements > 3 && parse(self, reply->element[3], &items, err) == 0)
         add_items(object, items);
     add_last_person(object);
+    add_languages(object);
     if (add_broadcast(self, object, err) != 0) {
         json_decref(object);
         return -1;

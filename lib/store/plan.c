@@ -87,6 +87,20 @@ const char *store_language_word(Desg__V1__Language language)
     }
 }
 
+const char *store_wish_word(Desg__V1__Language language)
+{
+    switch (language) {
+    case DESG__V1__LANGUAGE__LANGUAGE_EN:
+        return "en";
+    case DESG__V1__LANGUAGE__LANGUAGE_CY:
+        return "cy";
+    case DESG__V1__LANGUAGE__LANGUAGE_MIXED:
+        return "both";
+    default:
+        return "none";
+    }
+}
+
 const char *store_restricted_word(Desg__V1__RestrictedClass restricted)
 {
     switch (restricted) {

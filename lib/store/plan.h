@@ -53,6 +53,8 @@ uint32_t store_grade_allowance_s(const struct store_queues *queues, uint32_t sev
 
 /* Words as they stand in keys, JSON and rules. */
 const char *store_language_word(Desg__V1__Language language); /* en, cy, mixed, unsure, "" */
+/* Of a wish: en, cy, both, none. */
+const char *store_wish_word(Desg__V1__Language language);
 const char *store_restricted_word(Desg__V1__RestrictedClass restricted); /* "" for none */
 
 #endif

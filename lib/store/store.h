@@ -165,7 +165,7 @@ struct store_fact_done {
     size_t fact_length;
 };
 /* A decision, live: checks that the conversation is claimed by fact->agent under fact->fence
- * (closed, graded; a note and an alert taken need no claim) and, if last_event is given, that
+ * (closed, graded; a note a wish and an alert taken need no claim) and, if last_event is given, that
  * nothing newer came; fills in what it covers (all events not covered yet) and applies it.
  * ERROR_INVALID: refused, with what changed. ERROR_UNAVAILABLE: Redis away, outcome unknown: the
  * same id may be sent again. */
@@ -230,7 +230,8 @@ int store_archive(struct store *self, int64_t after_ms, size_t limit, size_t *co
 int store_queues_list(struct store *self, json_t **out, struct error *err) MUST_USE;
 /* Conversations of a queue in the order they will be claimed:
  * [{"conversation","severity","category","language","waiting_ms",
- * "deadline_ms","owner","events","channel"}]; at most limit. No text. */
+ * "deadline_ms","owner","events","channel"}], "language_wish" (en, cy, both) where the person said
+ * one; at most limit. No text. */
 int store_queue_list(struct store *self, const char *queue, size_t limit, json_t **out,
                      struct error *err) MUST_USE;
 enum { STORE_WAITING_FEW = 4, STORE_SKETCH_MAX_BYTES = 512 };
@@ -247,7 +248,7 @@ int store_waiting(struct store *self, const struct id *conversations, size_t cou
                   struct store_waiting **out, size_t *out_count, struct error *err) MUST_USE;
 /* The whole conversation: events (decoded), verdicts, facts [{"fact","what","agent","at_ms","text",
  * "reason","severity","covered":[{"event","severity"}]…}] (of "replied" with its "item" as
- * store_item_get has it), state (open, claimed, closed, quiet, archived), owner, fence, clocks,
+ * store_item_get has it), "language_wish" (as store_queue_list has it), state (open, claimed, closed, quiet, archived), owner, fence, clocks,
  * "last_person_at_ms" (newest private message, by the platform's clock), "receipt" (an item),
  * "broadcast" (it answers one). ERROR_INVALID: no such one. */
 int store_conversation(struct store *self, const struct id *conversation, json_t **out,

@@ -1,4 +1,4 @@
-/* change_commands - heartbeat, release, close, grade, note, ack: what people decide. */
+/* change_commands - heartbeat, release, close, grade, note, language, ack: what people decide. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,6 +103,26 @@ int command_note(const struct command_line *line)
     if (api_post(desk, path, body, &answer, NULL, &err) != 0)
         return command_fail(&err);
     return say_done(line, answer, "Noted on", conversation);
+}
+
+int command_language(const struct command_line *line)
+{
+    struct error err = { 0 };
+    char path[PATH_BYTES], conversation[ID_TEXT_BYTES];
+    AUTO(answer_drop) json_t *answer = NULL;
+    if (line->word_count < 2) {
+        (void)fprintf(stderr, "desg: say which conversation and which language: cy, en, both, or "
+                              "none to take a wish back\n");
+        return EXIT_USAGE;
+    }
+    AUTO(answer_drop) json_t *body = json_pack("{s:s}", "language", line->words[1]);
+    AUTO(api_client_destroy) struct api_client *desk = command_open_desk(line, &err);
+    if (!desk || claimed_word(line, 0, desk, conversation, &err) != 0)
+        return command_fail(&err);
+    (void)snprintf(path, sizeof path, "/v1/conversations/%s/language", conversation);
+    if (api_post(desk, path, body, &answer, NULL, &err) != 0)
+        return command_fail(&err);
+    return say_done(line, answer, "Wish noted on", conversation);
 }
 
 int command_ack(const struct command_line *line)

@@ -95,6 +95,7 @@ int command_release(const struct command_line *line);
 int command_close(const struct command_line *line);
 int command_grade(const struct command_line *line);
 int command_note(const struct command_line *line);
+int command_language(const struct command_line *line);
 int command_alerts(const struct command_line *line);
 int command_ack(const struct command_line *line);
 int command_audit(const struct command_line *line);

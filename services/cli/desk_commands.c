@@ -78,6 +78,19 @@ static int show_rows(const struct command_line *line, const char *path, const ch
     return print_rows(line, rows, columns, nothing);
 }
 
+/* What the person asked for stands in the place of what was guessed. */
+static void put_wishes(json_t *rows)
+{
+    size_t index;
+    json_t *row;
+    json_array_foreach(rows, index, row)
+    {
+        const char *wish = json_string_value(json_object_get(row, "language_wish"));
+        if (wish)
+            (void)json_object_set_new(row, "language", json_sprintf("%s wished", wish));
+    }
+}
+
 static int print_queue(const struct command_line *line, const char *name, json_t *rows)
 {
     enum { COLUMNS = sizeof queue_columns / sizeof queue_columns[0] };
@@ -86,6 +99,8 @@ static int print_queue(const struct command_line *line, const char *name, json_t
     memcpy(columns, queue_columns, sizeof columns);
     if (!line->is_json && !fold_mark(rows))
         columns[COLUMNS - 2] = columns[COLUMNS - 1];
+    if (!line->is_json)
+        put_wishes(rows);
     int code = print_rows(line, rows, columns, "Nothing waits in this queue.");
     if (folded > 0 && !line->is_json)
         (void)printf(

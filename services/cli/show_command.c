@@ -102,6 +102,8 @@ static void print_facts(const json_t *facts)
         (void)printf("\n  %s  %s by %s%s%s\n", when, text_or(fact, "what", "-"),
                      text_or(fact, "agent", "-"), severity ? ": " : "",
                      severity ? table_severity(json_integer_value(severity)) : "");
+        if (!text)
+            text = json_string_value(json_object_get(fact, "language"));
         if (text || reason)
             table_print_text(text ? text : reason, 4);
         if (json_object_get(fact, "item"))
@@ -152,6 +154,7 @@ static void print_head(const json_t *conversation)
     char words[SENTENCE_BYTES];
     const char *reference = text_or(conversation, "reference", "");
     const char *owner = text_or(conversation, "owner", "");
+    const char *wish = text_or(conversation, "language_wish", "");
     const char *broadcast = text_or(conversation, "broadcast", "");
     (void)printf("Conversation %s%s%s\n", text_or(conversation, "conversation", "-"),
                  *reference ? ", reference " : "", reference);
@@ -160,6 +163,8 @@ static void print_head(const json_t *conversation)
                  text_or(conversation, "state", "-"),
                  table_severity(json_integer_value(json_object_get(conversation, "severity"))),
                  text_or(conversation, "category", "-"), text_or(conversation, "language", "-"));
+    if (*wish)
+        (void)printf("  wants to be written to in: %s\n", wish);
     if (*owner)
         (void)printf("  claimed by %s under fence %" JSON_INTEGER_FORMAT "\n", owner,
                      json_integer_value(json_object_get(conversation, "fence")));

@@ -204,6 +204,7 @@ api_handler api_openapi, api_session, api_status;
 api_handler api_queues, api_queue, api_conversation_show, api_claim_show, api_alerts, api_trace;
 api_handler api_quarantine, api_quarantine_show, api_quarantine_removal;
 api_handler api_claim, api_heartbeat, api_release, api_close, api_grade, api_note, api_acknowledge;
+api_handler api_language;
 api_handler api_audit;
 api_handler api_reply, api_items, api_item, api_settlement, api_places, api_reference;
 api_handler api_freeze_show, api_freeze, api_freeze_lift;

@@ -7,6 +7,7 @@
 #include "desk/api.h"
 #include "desk/best_waiting.h"
 #include "log/log.h"
+#include "store/plan.h"
 #include "unpack/unpack.h"
 
 enum { REASON_MAX_BYTES = 2000, NOTE_MAX_BYTES = 16384, WORD_MAX_BYTES = 200 };
@@ -231,6 +232,37 @@ void api_note(struct api_call *call)
     set_conversation(&fact, &call->id);
     fact.what_case = DESG__V1__FACT__WHAT_NOTED;
     fact.noted = &what;
+    decide(call, &fact, NULL, &call->id);
+}
+
+static bool body_wish(struct api_call *call, Desg__V1__Language *out)
+{
+    static const Desg__V1__Language languages[] = { DESG__V1__LANGUAGE__LANGUAGE_CY,
+                                                    DESG__V1__LANGUAGE__LANGUAGE_EN,
+                                                    DESG__V1__LANGUAGE__LANGUAGE_MIXED,
+                                                    DESG__V1__LANGUAGE__LANGUAGE_UNSPECIFIED };
+    const char *word = NULL;
+    if (!body_text(call, "language", 1, WORD_MAX_BYTES, &word))
+        return false;
+    for (size_t i = 0; i < sizeof languages / sizeof languages[0]; i++) {
+        *out = languages[i];
+        if (strcmp(word, store_wish_word(*out)) == 0)
+            return true;
+    }
+    return body_refuse(call, "language", "cy, en, both or none");
+}
+
+/* What the person said of themselves, to whoever it was: no claim is needed. */
+void api_language(struct api_call *call)
+{
+    static const char *const names[] = { "language" };
+    Desg__V1__Fact fact = DESG__V1__FACT__INIT;
+    Desg__V1__LanguageWish what = DESG__V1__LANGUAGE_WISH__INIT;
+    if (!body_check_names(call, names, 1) || !body_wish(call, &what.language))
+        return;
+    set_conversation(&fact, &call->id);
+    fact.what_case = DESG__V1__FACT__WHAT_LANGUAGE_WISH;
+    fact.language_wish = &what;
     decide(call, &fact, NULL, &call->id);
 }
 

@@ -3,6 +3,7 @@
 
 #include "desk/api.h"
 #include "outward/broadcast.h"
+#include "store/plan.h"
 
 const char *fact_kind(const Desg__V1__Fact *fact)
 {
@@ -23,6 +24,8 @@ const char *fact_kind(const Desg__V1__Fact *fact)
         return "viewed";
     case DESG__V1__FACT__WHAT_QUARANTINE_TAKEN:
         return "quarantine-taken";
+    case DESG__V1__FACT__WHAT_LANGUAGE_WISH:
+        return "language-wished";
     case DESG__V1__FACT__WHAT_HEADS:
         return "heads";
     case DESG__V1__FACT__WHAT_REPLIED:
@@ -197,6 +200,9 @@ static void put_what(json_t *object, const Desg__V1__Fact *fact)
         return;
     case DESG__V1__FACT__WHAT_QUARANTINE_TAKEN:
         put_id(object, "event", &fact->quarantine_taken->event_id);
+        return;
+    case DESG__V1__FACT__WHAT_LANGUAGE_WISH:
+        put_text(object, "language", store_wish_word(fact->language_wish->language));
         return;
     case DESG__V1__FACT__WHAT_HEADS:
         put_heads(object, fact->heads);

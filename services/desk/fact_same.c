@@ -116,6 +116,8 @@ bool fact_is_same(const Desg__V1__Fact *asked, const Desg__V1__Fact *stored)
         return asked->fence == stored->fence;
     case DESG__V1__FACT__WHAT_QUARANTINE_TAKEN:
         return is_same_id(&asked->quarantine_taken->event_id, &stored->quarantine_taken->event_id);
+    case DESG__V1__FACT__WHAT_LANGUAGE_WISH:
+        return asked->language_wish->language == stored->language_wish->language;
     default:
         return is_same_outward(asked, stored);
     }

@@ -29,6 +29,8 @@ const struct route routes[] = {
       api_grade },
     { "POST", "/v1/conversations/{conversation}/notes", API_CHANGE, PLACE_ID, WORKS, " ",
       api_note },
+    { "POST", "/v1/conversations/{conversation}/language", API_CHANGE, PLACE_ID, WORKS, " ",
+      api_language },
     { "POST", "/v1/conversations/{conversation}/replies", API_CHANGE, PLACE_ID, WORKS, " ",
       api_reply },
     { "GET", "/v1/alerts", API_READ, PLACE_NONE, WORKS, " limit state ", api_alerts },

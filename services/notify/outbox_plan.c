@@ -102,7 +102,8 @@ static char *fill(const char *text, const char *reference)
     return filled;
 }
 
-static char *receipt_text(const struct outward_receipts *config, const Desg__V1__ReceiptItem *item)
+static char *receipt_text(const struct outward_receipts *config, const Desg__V1__ReceiptItem *item,
+                          Desg__V1__Language language)
 {
     const struct outward_text *wording = item->is_sensitive ? &config->neutral : &config->text;
     char reference[REFERENCE_BYTES];
@@ -112,9 +113,9 @@ static char *receipt_text(const struct outward_receipts *config, const Desg__V1_
     char *en = fill(wording->en, reference);
     char *cy = fill(wording->cy, reference);
     char *text = NULL;
-    if (en && cy && item->language == DESG__V1__LANGUAGE__LANGUAGE_EN)
+    if (en && cy && language == DESG__V1__LANGUAGE__LANGUAGE_EN)
         text = strdup(en);
-    else if (en && cy && item->language == DESG__V1__LANGUAGE__LANGUAGE_CY)
+    else if (en && cy && language == DESG__V1__LANGUAGE__LANGUAGE_CY)
         text = strdup(cy);
     else if (en && cy && asprintf(&text, "%s\n\n%s", cy, en) < 0)
         text = NULL;
@@ -123,15 +124,17 @@ static char *receipt_text(const struct outward_receipts *config, const Desg__V1_
     return text;
 }
 
-static int plan_receipt(const struct outbox_way *way, const Desg__V1__ReceiptItem *item,
+static int plan_receipt(const struct outbox_way *way, const Desg__V1__OutboxItem *given,
                         int64_t unix_ms, struct outbox_plan **out, struct error *err)
 {
+    const Desg__V1__ReceiptItem *item = given->receipt;
     const struct outward_receipts *config = &way->config->receipts;
     if (item->conversation_id.len != ID_BYTES)
         return error_set(err, ERROR_INVALID, "it names no conversation");
     if (config->is_on && !*config->is_on)
         return error_set(err, ERROR_INVALID, "receipts are off");
-    char *text = receipt_text(config, item);
+    bool is_known = given->language != DESG__V1__LANGUAGE__LANGUAGE_UNSPECIFIED;
+    char *text = receipt_text(config, item, is_known ? given->language : item->language);
     if (!text)
         return no_memory(err) ? 0 : -1;
     int rc = plan_text(way, text, unix_ms, out, err);
@@ -335,7 +338,7 @@ int outbox_plan_make(const struct outbox_way *way, const Desg__V1__OutboxItem *i
     if (item->what_case == DESG__V1__OUTBOX_ITEM__WHAT_REPLY && way->account)
         return plan_text(way, item->reply->text, unix_ms, out, err);
     if (item->what_case == DESG__V1__OUTBOX_ITEM__WHAT_RECEIPT && way->account)
-        return plan_receipt(way, item->receipt, unix_ms, out, err);
+        return plan_receipt(way, item, unix_ms, out, err);
     return error_set(err, ERROR_INVALID, "it is not for this place");
 }
 

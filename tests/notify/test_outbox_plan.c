@@ -273,6 +273,20 @@ static void a_receipt_speaks_the_language_of_the_message(void **state)
     }
 }
 
+/* What Redis says of the conversation, or of the person's wish, counts over the message. */
+static void a_receipt_s_language_may_be_known_better(void **state)
+{
+    struct fixture *f = *state;
+    f->item.language = DESG__V1__LANGUAGE__LANGUAGE_CY;
+    const char *text = plan_receipt(f, DESG__V1__LANGUAGE__LANGUAGE_EN)->parts[0].text;
+    assert_non_null(strstr(text, "Diolch"));
+    assert_null(strstr(text, "Got it"));
+    f->item.language = DESG__V1__LANGUAGE__LANGUAGE_MIXED;
+    text = plan_receipt(f, DESG__V1__LANGUAGE__LANGUAGE_EN)->parts[0].text;
+    assert_non_null(strstr(text, "Diolch"));
+    assert_non_null(strstr(text, "Got it"));
+}
+
 static void of_a_sensitive_matter_it_says_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -452,6 +466,7 @@ int main(void)
         WITH(a_receipts_window_counts_from_when_the_person_wrote),
         WITH(begun_before_a_restart_the_platform_judges_the_window),
         WITH(a_receipt_speaks_the_language_of_the_message),
+        WITH(a_receipt_s_language_may_be_known_better),
         WITH(of_a_sensitive_matter_it_says_nothing),
         WITH(receipts_may_be_off),
         WITH(what_can_be_edited_is_edited),

@@ -261,6 +261,7 @@ def test_the_restricted_are_absent_for_whoever_has_no_right(desk):
     assert secret not in ask("GET", "/v1/alerts?state=all&limit=1000")[1]
     for method, path, body in (("GET", "/v1/conversations/{}", None), ("GET", "/v1/conversations/{}/claim", None),
                                ("GET", "/v1/trace/{}", None), ("POST", "/v1/conversations/{}/notes", {"text": "x"}),
+                               ("POST", "/v1/conversations/{}/language", {"language": "cy"}),
                                ("POST", "/v1/conversations/{}/close", {"fence": 1}),
                                ("POST", "/v1/conversations/{}/heartbeat", {"fence": 1})):
         assert ask(method, path.format(secret), body) == ask(method, path.format(nobody), body), path

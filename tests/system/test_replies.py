@@ -193,6 +193,36 @@ def test_a_receipt_once_in_the_language_of_the_message(desk):
 
 
 @pytest.mark.parametrize("desk", [receipts_on()], indirect=True)
+def test_what_a_person_wishes_counts_over_what_they_write_in(desk):
+    short = desk.receive("Hoffwn i siarad â rhywun am rywbeth a welais yn y stryd neithiwr", person="short", kind="postback")
+    wisher = desk.receive("Get started", person="wisher", kind="postback")
+    assert "Wish noted" in desk.desg("language", wisher, "cy").stdout
+    assert desk.desg("language", wisher, "fr").returncode == 65
+    assert "language-wished" in [row["kind"] for row in desk.json("audit", "--limit", "1000")]
+
+    def wish():
+        done = desk.desg("show", wisher, "--json")
+        return done.returncode == 0 and json.loads(done.stdout).get("language_wish")
+
+    def receipt(person, text):
+        conversation = desk.receive(text, person=person)
+        platform_id = desk.json("show", conversation)["events"][0]["person"]
+
+        def sent():
+            return [made["text"] for made in desk.outlets.standing("facebook") if made["person"] == platform_id]
+        return wait_until(sent, 30, f"a receipt for {person}")[0]
+    text = receipt("wisher", "Hello, can you tell me when the police station in Newport opens on Sunday please?")
+    assert "Diolch" in text and "Thank" not in text, "they wrote English, and wished for Welsh"
+    text = receipt("short", "12 34?")
+    assert "Diolch" in text and "Thank" not in text, "too short to tell: as their conversation"
+    row, = [row for row in desk.json("queue", desk.json("show", wisher)["queue"]) if row["conversation"] == wisher]
+    assert (row["language"], row["language_wish"]) == ("en", "cy")
+    desk.redis_cli("FLUSHALL")
+    wait_until(lambda: wish() == "cy" and desk.json("show", wisher)["state"] == "open", 60, "the wish in the new Redis")
+    assert "wants to be written to in: cy" in desk.desg("show", wisher).stdout
+
+
+@pytest.mark.parametrize("desk", [receipts_on()], indirect=True)
 def test_a_receipt_is_neutral_never_late_and_never_twice(desk):
     desk.receive("My husband hits me and I am scared of him coming home tonight", person="quiet")
     wait_until(lambda: desk.sent_to("facebook"), 30, "a receipt")

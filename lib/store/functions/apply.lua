@@ -55,7 +55,7 @@ local function apply_new(ctx, c, key, e, d)
     end
   end
   if e.more then
-    Outbox.hear(ctx, e)
+    Outbox.hear(ctx, e, c)
   end
   redis.call('HSET', index_key(ctx.prefix, e.id), index_field(e.id), e.conversation)
   save(ctx, c, key, e, true)

@@ -49,7 +49,7 @@ local function write_stub(key, c, count, expires_s)
   stub.state, stub.severity, stub.archived_n = 'archived', 1, (c.archived_n or 0) + count
   stub.archived_last = math.max(c.archived_last or 0, c.last or 0)
   for _, name in ipairs({ 'closed_at', 'language', 'restricted', 'home_rank', 'home_queue', 'first', 'last', 'channel',
-    'account', 'fence', 'tick', 'closed_n' }) do
+    'account', 'fence', 'tick', 'closed_n', 'wish' }) do
     stub[name] = c[name]
   end
   redis.call('DEL', key)

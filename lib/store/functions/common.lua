@@ -91,7 +91,7 @@ end
 -- constructor, even as nil, a field has its room at once; the seldom ones share what is left of that.
 local function pack_work(c)
   if c.tick == c.n and c.severe_from == c.severe_at and
-    not (c.hint_at or c.has_facts or c.is_unsettled or c.archived_n or c.seen_tick or c.has_risen)
+    not (c.hint_at or c.has_facts or c.is_unsettled or c.archived_n or c.seen_tick or c.has_risen or c.wish)
   then
     return cmsgpack.pack(c.state, c.n, c.closed_n, c.closed_at, c.severity, c.category, c.grade, c.rank, c.queue,
       c.score, c.since, c.language, c.restricted, c.home_rank, c.home_queue, c.severe_at, c.first, c.last,
@@ -100,13 +100,13 @@ local function pack_work(c)
   return cmsgpack.pack(c.state, c.n, c.closed_n, c.closed_at, c.severity, c.category, c.grade, c.rank, c.queue,
     c.score, c.since, c.language, c.restricted, c.home_rank, c.home_queue, c.severe_at, c.first, c.last,
     c.last_event, c.channel, c.account, c.owner, c.fence, c.lease, c.tick, c.severe_from, c.hint_at, c.has_facts,
-    c.is_unsettled, c.archived_n, c.archived_last, c.seen_tick, c.has_risen)
+    c.is_unsettled, c.archived_n, c.archived_last, c.seen_tick, c.has_risen, c.wish)
 end
 
 local function unpack_work(packed)
   local state, n, closed_n, closed_at, severity, category, grade, rank, queue, score, since, language, restricted,
     home_rank, home_queue, severe_at, first, last, last_event, channel, account, owner, fence, lease, tick,
-    severe_from, hint_at, has_facts, is_unsettled, archived_n, archived_last, seen_tick, has_risen =
+    severe_from, hint_at, has_facts, is_unsettled, archived_n, archived_last, seen_tick, has_risen, wish =
     cmsgpack.unpack(packed)
   if type(state) == 'table' then -- written with names, as builds before 22 November 2026 did
     state.tick, state.severe_from = state.tick or state.n, state.severe_from or state.severe_at
@@ -118,7 +118,7 @@ local function unpack_work(packed)
     severe_at = severe_at, first = first, last = last, last_event = last_event, channel = channel,
     account = account, owner = owner, fence = fence, lease = lease, tick = tick or n, severe_from = severe_from or severe_at,
     hint_at = hint_at, has_facts = has_facts, is_unsettled = is_unsettled, archived_n = archived_n,
-    archived_last = archived_last, seen_tick = seen_tick, has_risen = has_risen }
+    archived_last = archived_last, seen_tick = seen_tick, has_risen = has_risen, wish = wish }
 end
 
 -- Ends the claim. What was seen under it is nobody's any more.

@@ -5,7 +5,7 @@
 --   of all events: n (those that are work), language, restricted, home_rank, home_queue, severe_at and
 --     severe_from (newest and oldest severe moment), hint_at (newest context-sensitive one not raised), first,
 --     last, channel, account;
---   of people's decisions: closed_at (the latest close), has_facts;
+--   of people's decisions: closed_at (the latest close), has_facts, wish (wish.lua);
 --   of this Redis alone, and so no part of the fold: tick (counts arrivals and raises), last_event (of the
 --     latest tick), owner, fence, lease, seen_tick (the tick when it was claimed), has_risen (a verdict rose
 --     since), closed_n (events of a tick up to it were covered by a close before

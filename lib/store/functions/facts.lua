@@ -83,7 +83,10 @@ local function bring_in(ctx, c, f)
     c.severity = 1
   end
   c.has_facts = 1
-  if f.kind == 'closed' then
+  if f.kind == 'wished' then
+    Wish.take(c, f)
+    f.covered = ''
+  elseif f.kind == 'closed' then
     c.closed_at = math.max(c.closed_at or 0, f.at)
   end
   if f.kind == 'closed' or f.kind == 'graded' then
@@ -183,7 +186,7 @@ local function undecidable(ctx, c, f, fence, last_event)
     if redis.call('EXISTS', ctx.prefix .. 'alert:' .. f.covered) == 0 then
       return 'there is no such alert'
     end
-  elseif f.kind == 'noted' then
+  elseif f.kind == 'noted' or f.kind == 'wished' then
     if not c or c.state == 'archived' then
       return 'there is no such conversation'
     end
@@ -216,7 +219,7 @@ local function desg_decide(keys, args)
   if f.kind == 'alert_taken' then
     take_alert(ctx, f)
     f.covered = ''
-  elseif f.kind ~= 'noted' then
+  elseif f.kind == 'closed' or f.kind == 'graded' then
     f.covered = uncovered(c, key)
   end
   if c then

@@ -417,14 +417,17 @@ function Outbox.remember_receipt(prefix, conversation, received, id, keep_s)
   end
 end
 
--- The word of receipt: once per conversation and so many hours.
-local function receipt(ctx, e, more)
+-- The word of receipt: once per conversation and so many hours. Its language goes behind its bytes, as field 7 of
+-- desg.v1.OutboxItem, where the conversation knows it better than the event.
+local function receipt(ctx, e, more, c)
   local id, again_ms, place, bytes_at = string.match(more, '^(%x+) (%d+) (%S+)\n()')
   local last = stamp(redis.call('GET', ctx.prefix .. 'receipt:' .. e.conversation) or '')
   if ctx.now - e.received > RECEIPT_LATEST_MS or last >= 0 and e.received - last < tonumber(again_ms) then
     return
   end
-  Outbox.put(ctx, { id = id, place = place, bytes = string.sub(more, bytes_at),
+  local language = Wish.number(c, e)
+  Outbox.put(ctx, { id = id, place = place,
+    bytes = string.sub(more, bytes_at) .. (language and '\56' .. string.char(language) or ''),
     head = table.concat({ 'receipt', e.conversation, '0 0', string.format('%.0f', ctx.now) }, ' ') })
   Outbox.remember_receipt(ctx.prefix, e.conversation, e.received, id, math.max(tonumber(again_ms) / 1000, 86400))
 end
@@ -467,8 +470,8 @@ end
 local WHAT = { R = receipt, T = reply_to_post, O = fate }
 
 -- e.more, as apply.c writes it: a letter, then what belongs to it.
-function Outbox.hear(ctx, e)
-  WHAT[string.sub(e.more, 1, 1)](ctx, e, string.sub(e.more, 2))
+function Outbox.hear(ctx, e, c)
+  WHAT[string.sub(e.more, 1, 1)](ctx, e, string.sub(e.more, 2), c)
 end
 
 -- --- asked ---

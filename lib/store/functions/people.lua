@@ -51,7 +51,7 @@ local function queue_row(prefix, id, now)
   return { conversation = id, severity = c.severity, category = c.category or '-', language = c.language or '-',
     waiting_ms = math.max(now - (c.since or now), 0), deadline_ms = (c.score or now) - now, owner = c.owner or '',
     events = c.n, channel = c.channel or '', state = c.state or '', restricted = c.restricted or 0,
-    grade = c.grade or '-' }, c.queue
+    grade = c.grade or '-', language_wish = Wish.of(c) }, c.queue
 end
 
 -- ARGV: queue, limit. Those waiting, in the order they will be claimed, then those claimed.
@@ -76,6 +76,7 @@ local function desg_conversation(keys, args)
     return { history(), 'none' }
   end
   local flat = redis.call('HGETALL', keys[1] .. 'conv:' .. args[1])
+  c.language_wish, c.wish = Wish.of(c), nil
   return { history(), cjson.encode(c), flat, Outbox.of_conversation(keys[1], args[1], flat) }
 end
 

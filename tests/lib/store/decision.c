@@ -17,6 +17,7 @@ void decision_init(struct decision *self, unsigned number, const struct id *conv
     desg__v1__noted__init(&self->noted);
     desg__v1__alert_taken__init(&self->taken);
     desg__v1__quarantine_taken__init(&self->removed);
+    desg__v1__language_wish__init(&self->wish);
     self->id = sample_id("fa", number, 0);
     self->fact.id = (ProtobufCBinaryData){ ID_BYTES, self->id.bytes };
     self->fact.agent = (char *)"agent-1";
@@ -65,6 +66,13 @@ void decision_note(struct decision *self)
     self->fact.what_case = DESG__V1__FACT__WHAT_NOTED;
     self->fact.noted = &self->noted;
     self->noted.text = (char *)"rang back";
+}
+
+void decision_wish(struct decision *self, Desg__V1__Language language)
+{
+    self->fact.what_case = DESG__V1__FACT__WHAT_LANGUAGE_WISH;
+    self->fact.language_wish = &self->wish;
+    self->wish.language = language;
 }
 
 void decision_take_alert(struct decision *self, const struct id *event)

@@ -14,6 +14,7 @@ struct decision {
     Desg__V1__Noted noted;
     Desg__V1__AlertTaken taken;
     Desg__V1__QuarantineTaken removed;
+    Desg__V1__LanguageWish wish;
     Desg__V1__Covered covered[DECISION_COVERED_MAX];
     Desg__V1__Covered *list[DECISION_COVERED_MAX];
     struct id covered_ids[DECISION_COVERED_MAX];
@@ -26,6 +27,8 @@ void decision_init(struct decision *self, unsigned number, const struct id *conv
 void decision_close(struct decision *self);
 void decision_grade(struct decision *self, Desg__V1__Severity severity);
 void decision_note(struct decision *self);
+/* UNSPECIFIED: taken back. */
+void decision_wish(struct decision *self, Desg__V1__Language language);
 void decision_take_alert(struct decision *self, const struct id *event);
 /* Out of quarantine. */
 void decision_take_out(struct decision *self, const struct id *event);

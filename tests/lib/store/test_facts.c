@@ -119,6 +119,116 @@ static void decisions_are_refused_without_the_claim_or_with_something_newer(void
     assert_refused(f, &note, NULL, "names none");
 }
 
+/* What the row of the queue says of the wish; the caller frees it. */
+static char *wish_in_queue(struct fixture *f)
+{
+    json_t *rows = NULL;
+    struct error err = { 0 };
+    assert_int_equal(store_queue_list(f->store, "general", 10, &rows, &err), 0);
+    assert_int_equal(json_array_size(rows), 1);
+    const char *word = json_string_value(json_object_get(json_array_get(rows, 0), "language_wish"));
+    char *copy = strdup(word ? word : "");
+    json_decref(rows);
+    return copy;
+}
+
+static void assert_wish(struct fixture *f, const struct id *conversation, const char *expected)
+{
+    char *shown = wish_in_queue(f);
+    assert_string_equal(shown, expected);
+    free(shown);
+    assert_field(f, conversation, "language_wish", expected);
+    assert_field(f, conversation, "wish", ""); /* how it is kept is nobody's business */
+}
+
+static void the_latest_wish_for_a_language_counts_and_needs_no_claim(void **state)
+{
+    struct fixture *f = *state;
+    struct sample sample = waiting(f, 1, 1, T0, ROUTINE);
+    struct decision first, second, third;
+    struct id nobody = sample_id("no", 1, 1);
+    assert_wish(f, &sample.conversation, "");
+    decision_init(&first, 1, &sample.conversation, T0 + SECOND_MS);
+    decision_wish(&first, DESG__V1__LANGUAGE__LANGUAGE_CY);
+    struct store_fact_done done = decided(f, &first);
+    assert_wish(f, &sample.conversation, "cy");
+    assert_field(f, &sample.conversation, "language", "en"); /* what they wrote in stays known */
+    struct store_fact_done again = decided(f, &first);
+    assert_true(again.is_repeat);
+    assert_memory_equal(again.fact, done.fact, done.fact_length);
+    free(done.fact);
+    free(again.fact);
+    decision_init(&second, 2, &sample.conversation, T0 + 3 * SECOND_MS);
+    decision_wish(&second, DESG__V1__LANGUAGE__LANGUAGE_MIXED);
+    free(decided(f, &second).fact);
+    assert_wish(f, &sample.conversation, "both");
+    decision_init(&third, 3, &sample.conversation, T0 + 2 * SECOND_MS);
+    decision_wish(&third, DESG__V1__LANGUAGE__LANGUAGE_EN);
+    free(decided(f, &third).fact); /* of another desk whose word came late */
+    assert_wish(f, &sample.conversation, "both");
+    decision_init(&third, 4, &sample.conversation, T0 + 4 * SECOND_MS);
+    decision_wish(&third, DESG__V1__LANGUAGE__LANGUAGE_UNSPECIFIED);
+    free(decided(f, &third).fact);
+    assert_wish(f, &sample.conversation, "");
+    decision_init(&third, 5, &nobody, T0);
+    decision_wish(&third, DESG__V1__LANGUAGE__LANGUAGE_CY);
+    assert_refused(f, &third, NULL, "no such conversation");
+}
+
+static void a_wish_comes_back_into_an_emptied_redis_and_goes_to_the_archive(void **state)
+{
+    struct fixture *f = *state;
+    struct sample sample;
+    struct decision wish, close;
+    struct error err = { 0 };
+    size_t count = 0;
+    sample_init(&sample, 1, 1, T0, ROUTINE);
+    sample.verdict.language = DESG__V1__LANGUAGE__LANGUAGE_UNSURE;
+    decision_init(&wish, 1, &sample.conversation, T0);
+    decision_wish(&wish, DESG__V1__LANGUAGE__LANGUAGE_CY);
+    const Desg__V1__Fact *facts[] = { &wish.fact };
+    for (int i = 0; i < 2; i++) { /* before its event, and again */
+        assert_int_equal(store_facts_apply(f->store, facts, 1, f->history, &err), 0);
+        (void)apply_sample(f, &sample);
+        assert_wish(f, &sample.conversation, "cy");
+    }
+    decision_init(&close, 2, &sample.conversation, T0);
+    decision_close(&close);
+    decision_cover(&close, &sample.event_id, ROUTINE);
+    facts[0] = &close.fact;
+    assert_int_equal(store_facts_apply(f->store, facts, 1, f->history, &err), 0);
+    assert_int_equal(store_archive(f->store, 0, 10, &count, &err), 0);
+    assert_int_equal(count, 1);
+    assert_field(f, &sample.conversation, "state", "archived");
+    assert_field(f, &sample.conversation, "language_wish", "cy");
+    (void)waiting(f, 1, 2, T0 + SECOND_MS, ROUTINE);
+    assert_wish(f, &sample.conversation, "cy");
+}
+
+static void a_message_too_short_to_tell_is_shown_in_its_conversation_s_language(void **state)
+{
+    struct fixture *f = *state;
+    static const Desg__V1__Language languages[] = { DESG__V1__LANGUAGE__LANGUAGE_UNSURE,
+                                                    DESG__V1__LANGUAGE__LANGUAGE_CY,
+                                                    DESG__V1__LANGUAGE__LANGUAGE_EN };
+    static const char *const shown[] = { "cy", "cy", "en" };
+    struct sample sample;
+    json_t *conversation = NULL;
+    struct error err = { 0 };
+    for (unsigned i = 0; i < 3; i++) {
+        sample_init(&sample, 1, i, T0 + i * SECOND_MS, ROUTINE);
+        sample.verdict.language = languages[i];
+        (void)apply_sample(f, &sample);
+    }
+    assert_field(f, &sample.conversation, "language", "cy");
+    assert_int_equal(store_conversation(f->store, &sample.conversation, &conversation, &err), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        const json_t *event = json_array_get(json_object_get(conversation, "events"), i);
+        assert_string_equal(json_string_value(json_object_get(event, "language")), shown[i]);
+    }
+    json_decref(conversation);
+}
+
 static void a_close_covers_nothing_that_came_unseen(void **state)
 {
     struct fixture *f = *state;
@@ -671,6 +781,9 @@ int main(void)
         T(of_two_grades_the_later_counts_and_a_machine_never_lowers_one),
         T(an_emptied_redis_is_rebuilt_from_facts_and_events_in_either_order),
         T(notes_are_kept_and_change_nothing_else),
+        T(the_latest_wish_for_a_language_counts_and_needs_no_claim),
+        T(a_wish_comes_back_into_an_emptied_redis_and_goes_to_the_archive),
+        T(a_message_too_short_to_tell_is_shown_in_its_conversation_s_language),
         T(an_alert_taken_by_the_desk_orders_no_second_one_after_a_rebuild),
         T(what_notify_told_first_is_told_again_only_if_it_is_worse),
         T(what_was_taken_out_of_quarantine_stays_out),

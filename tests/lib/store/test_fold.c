@@ -1,7 +1,7 @@
 /* A conversation is a fold over its events and facts: for many invented sets of events, verdicts
- * that rise or replace unclassified ones, closes, grades and notes, every order of arrival (and
- * every way to cut it into calls, with copies) gives the same conversation. Arguments: how many
- * sets, first seed. */
+ * that rise or replace unclassified ones, closes, grades, notes and wishes, every order of arrival
+ * (and every way to cut it into calls, with copies) gives the same conversation. Arguments: how
+ * many sets, first seed. */
 #include "fixture.h"
 
 #include <assert.h>
@@ -48,9 +48,12 @@ static void set_words(struct story *self, struct sample *sample)
 {
     static const char *const categories[] = { "other", "traffic", "update-request",
                                               "domestic-abuse" };
+    static const Desg__V1__Language languages[] = { DESG__V1__LANGUAGE__LANGUAGE_CY,
+                                                    DESG__V1__LANGUAGE__LANGUAGE_EN,
+                                                    DESG__V1__LANGUAGE__LANGUAGE_EN,
+                                                    DESG__V1__LANGUAGE__LANGUAGE_UNSURE };
     sample->verdict.category = (char *)categories[below(self, 4)];
-    sample->verdict.language =
-        below(self, 3) == 0 ? DESG__V1__LANGUAGE__LANGUAGE_CY : DESG__V1__LANGUAGE__LANGUAGE_EN;
+    sample->verdict.language = languages[below(self, 4)];
     if (below(self, 6) == 0)
         sample->verdict.restricted = DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_SEXUAL_OFFENCE;
     if (below(self, 4) == 0)
@@ -93,9 +96,12 @@ static void invent_fact(struct story *self, unsigned number)
 {
     struct decision *fact = &self->facts[self->fact_count++];
     decision_init(fact, number, &self->offers[0].conversation, T0 + below(self, 3) * 1000LL);
-    switch (below(self, 5)) {
+    switch (below(self, 6)) {
     case 0:
         decision_note(fact);
+        return;
+    case 5:
+        decision_wish(fact, (Desg__V1__Language)below(self, 4));
         return;
     case 1:
     case 2:

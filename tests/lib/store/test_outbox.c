@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include "clock/clock.h"
+#include "decision.h"
 #include "ids/reference.h"
 #include "outgoing.h"
 
@@ -685,6 +686,73 @@ static void a_receipt_says_nothing_of_what_is_sensitive_or_not_known(void **stat
     store_items_clear(items, 4);
 }
 
+/* Says in how many languages the receipts of conversations 1 … count are to go out. */
+static void assert_receipt_languages(struct fixture *f, const Desg__V1__Language *expected,
+                                     size_t count)
+{
+    struct store_item items[8];
+    char cursor[32] = "0";
+    (void)take(f, PLACE, "notify-0", LEASE_MS);
+    assert_int_equal(read_all(f, PLACE, "notify-0", cursor, items, 8), count);
+    for (size_t i = 0; i < count; i++) {
+        Desg__V1__OutboxItem *read =
+            desg__v1__outbox_item__unpack(NULL, items[i].length, items[i].bytes);
+        Desg__V1__Language language =
+            read->language ? read->language : read->receipt->language; /* as notify has it */
+        if (language != expected[i])
+            fail_msg("receipt %zu in language %d, not %d", i, (int)language, (int)expected[i]);
+        desg__v1__outbox_item__free_unpacked(read, NULL);
+    }
+    store_items_clear(items, count);
+}
+
+static void say_in(struct fixture *f, unsigned conversation, unsigned number,
+                   Desg__V1__Language language)
+{
+    struct sample sample;
+    sample_init(&sample, conversation, number, clock_unix_ms(), ROUTINE);
+    sample.verdict.language = language;
+    (void)apply_sample(f, &sample);
+}
+
+static void wish(struct fixture *f, unsigned conversation, unsigned number,
+                 Desg__V1__Language language)
+{
+    struct id id = sample_id("co", conversation, 0);
+    struct decision decision;
+    struct error err = { 0 };
+    decision_init(&decision, number, &id, T0 + number);
+    decision_wish(&decision, language);
+    const Desg__V1__Fact *fact = &decision.fact;
+    if (store_facts_apply(f->store, &fact, 1, f->history, &err) != 0)
+        fail_msg("%s", err.text);
+}
+
+static void a_receipt_is_in_the_language_wished_or_the_conversation_s(void **state)
+{
+    static const Desg__V1__Language en = DESG__V1__LANGUAGE__LANGUAGE_EN,
+                                    cy = DESG__V1__LANGUAGE__LANGUAGE_CY,
+                                    mixed = DESG__V1__LANGUAGE__LANGUAGE_MIXED,
+                                    unsure = DESG__V1__LANGUAGE__LANGUAGE_UNSURE,
+                                    none = DESG__V1__LANGUAGE__LANGUAGE_UNSPECIFIED;
+    struct fixture *f = *state;
+    for (unsigned i = 1; i <= 3; i++) /* what they wrote before */
+        say_in(f, i, 1, i == 3 ? unsure : cy);
+    set_receipts(f, 24);
+    say_in(f, 1, 2, unsure); /* two words: as the conversation */
+    say_in(f, 2, 2, en);     /* enough words to tell: as they are */
+    say_in(f, 3, 2, unsure); /* nobody knows */
+    wish(f, 4, 1, cy);
+    say_in(f, 4, 1, en); /* what the person said counts most */
+    wish(f, 5, 2, cy);
+    wish(f, 5, 3, mixed);
+    say_in(f, 5, 1, en); /* the latest wish */
+    wish(f, 6, 4, cy);
+    wish(f, 6, 5, none);
+    say_in(f, 6, 1, en); /* taken back */
+    assert_receipt_languages(f, (Desg__V1__Language[]){ cy, en, unsure, cy, mixed, en }, 6);
+}
+
 /* --- an emptied Redis --- */
 
 /* Notify's journal has it. */
@@ -990,6 +1058,7 @@ int main(void)
         T(the_first_message_is_acknowledged_once_in_so_many_hours),
         T(only_live_private_words_of_a_person_are_acknowledged),
         T(a_receipt_says_nothing_of_what_is_sensitive_or_not_known),
+        T(a_receipt_is_in_the_language_wished_or_the_conversation_s),
         T(into_an_emptied_redis_nothing_comes_back_to_be_sent_blind),
         T(what_a_journal_of_notify_vouches_for_goes_on),
         T(once_all_who_send_have_told_theirs_what_nobody_took_goes_out),
