@@ -20,7 +20,8 @@ EXAMPLE = TOP / "docs" / "desg.example.yaml"
 SERVICES = ("ingest", "classify", "route", "notify", "desk")
 SHARED = ("outward",)  # parts that several services read, from a module of lib
 PARTS = ("common", *SERVICES, *SHARED, "client")
-A_FEW_RULES = TOP / "services" / "classify" / "rules" / "thanks.yaml"
+RULES = TOP / "services" / "classify" / "rules"
+A_FEW_RULES = [RULES / "thanks.yaml", RULES / "guards.yaml"]  # guards: what the rules name
 CHECK_SECONDS = 40
 
 STRING = r'"((?:[^"\\\n]|\\.)*)"'
@@ -302,7 +303,8 @@ def check_example(programs, faults):
         folder = pathlib.Path(name)
         text = EXAMPLE.read_text("utf-8").replace("/etc/desg/", f"{folder}/").replace("/var/cache/desg/", f"{folder}/")
         (folder / "rules").mkdir()
-        shutil.copy(A_FEW_RULES, folder / "rules")  # all of them take seconds to compile and have a test of their own
+        for path in A_FEW_RULES:
+            shutil.copy(path, folder / "rules")  # all of them take seconds to compile and have a test of their own
         for path in re.findall(rf"{re.escape(str(folder))}/secrets/[\w-]+", text):
             pathlib.Path(path).parent.mkdir(mode=0o700, exist_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
