@@ -72,6 +72,8 @@ static void keep_verdict(struct source_progress *self, const Desg__V1__DoneItem 
     memcpy(bytes + ID_BYTES, item->verdict.data, item->verdict.len);
     self->journal.note(self->journal.arg, item->position->sequence, item->position->index,
                        NOTE_VERDICT, bytes, ID_BYTES + item->verdict.len);
+    noted_verdicts_keep(&self->noted, item->position->sequence, item->position->index, event,
+                        item->verdict.data, item->verdict.len);
     custody_keep_verdict(self->custody, item->position->sequence, item->position->index,
                          item->verdict.data, item->verdict.len);
 }
@@ -377,6 +379,26 @@ static size_t read_notes(const struct journal_record *record, struct custody_not
     return count;
 }
 
+/* What was noted last stands for what the journal has, if it has it yet. Returns the new count. */
+static size_t add_noted(const struct source_progress *self, uint64_t sequence,
+                        struct custody_note *notes, size_t count)
+{
+    const struct noted_verdict *noted = NULL;
+    for (size_t at = 0; (noted = noted_verdicts_next(&self->noted, sequence, &at)) != NULL;) {
+        size_t slot = 0;
+        while (slot < count && !(notes[slot].verdict && notes[slot].index == noted->index))
+            slot++;
+        if (slot == NOTES_MAX)
+            continue;
+        notes[slot] = (struct custody_note){ .index = noted->index,
+                                             .event_id = noted->event_id,
+                                             .verdict = noted->bytes,
+                                             .verdict_length = noted->length };
+        count += slot == count;
+    }
+    return count;
+}
+
 static void load_record(struct source_progress *self, const struct journal_record *record,
                         int64_t now_ms, int64_t now_unix_ms)
 {
@@ -390,13 +412,14 @@ static void load_record(struct source_progress *self, const struct journal_recor
     bool is_old = now_unix_ms - received_at_ms > OLD_MS;
     is_replayed |= is_old;
     struct custody_note notes[NOTES_MAX];
+    size_t note_count = add_noted(self, record->sequence, notes, read_notes(record, notes));
     struct custody_record loaded = {
         .sequence = record->sequence,
         .is_replayed = is_replayed,
         .is_old = is_old,
         .split = &split,
         .notes = notes,
-        .note_count = read_notes(record, notes),
+        .note_count = note_count,
     };
     custody_load(self->custody, &loaded, now_ms);
 }

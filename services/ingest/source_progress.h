@@ -13,6 +13,7 @@
 #include "desg/v1/packet.pb-c.h"
 #include "ids/ids.h"
 #include "ingest/custody.h"
+#include "ingest/noted_verdicts.h"
 #include "journal/journal.h"
 
 /* The journal, as journal.h has it, and the splitter. */
@@ -78,6 +79,7 @@ struct source_progress {
     struct source_stored_mark stored[SOURCE_STORED_MARKS_MAX]; /* oldest first */
     size_t stored_count;
     struct source_counts counts;
+    struct noted_verdicts noted; /* perhaps not yet in the journal */
 };
 
 /* All pointers are borrowed and outlive self. */

@@ -429,6 +429,28 @@ static void a_verdict_noted_goes_with_what_is_offered_again_from_memory(void **s
     assert_null(batch.items[1].verdict);
 }
 
+/* A note goes with the next group, which may be seconds away. */
+static void a_verdict_noted_goes_with_a_record_read_again_before_the_journal_has_it(void **state)
+{
+    struct fixture *f = *state;
+    struct custody_batch batch;
+    uint64_t first = 0, last = 0;
+    size_t most = 0;
+    begin(f);
+    commit_and_load(f, 2);
+    assert_true(hear_done(f, 1, source_progress_fence(&f->progress)));
+    assert_true(hear_done(f, 2, source_progress_fence(&f->progress)));
+    (void)fail_over(f, 'a', 0, 0); /* FLUSHALL */
+    assert_true(custody_next_load(f->custody, f->now_ms, &first, &last, &most));
+    struct journal_page page = { .count = 1, .records = { { .sequence = 1, .stored_at_ms = 5 } } };
+    source_progress_load(&f->progress, &page, 1, 1, f->now_ms, 5, NULL, NULL);
+    assert_true(custody_next_batch(f->custody, f->now_ms, &batch));
+    assert_int_equal(batch.count, 1);
+    assert_int_equal(batch.items[0].sequence, 1);
+    assert_int_equal(batch.items[0].verdict_length, 2);
+    assert_memory_equal(batch.items[0].verdict, "vv", 2);
+}
+
 /* The usual failover: the replica has what its master had when the mark was stored. */
 static void a_mark_of_the_history_given_up_is_where_the_replay_begins(void **state)
 {
@@ -559,6 +581,7 @@ int main(void)
         T(a_replay_takes_back_what_was_to_be_freed),
         T(what_was_applied_at_a_master_given_up_is_applied_again_at_the_one_before),
         T(a_verdict_noted_goes_with_what_is_offered_again_from_memory),
+        T(a_verdict_noted_goes_with_a_record_read_again_before_the_journal_has_it),
         T(a_mark_of_the_history_given_up_is_where_the_replay_begins),
         T(what_stood_for_a_minute_is_not_applied_again),
         T(a_start_replays_what_had_not_stood_for_a_minute),
