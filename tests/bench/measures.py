@@ -560,6 +560,8 @@ def measure_triage(bench):
             answer = json.loads(bench.call("bench_triage", *bench.rules(), "--texts", path, "--seconds", bench.sizes.triage_s))
             where = f"at {characters:,} characters"
             result.add(f"triage {where}: µs a message", answer["triage_us"])
+            sketch = json.loads(bench.call("bench_triage", *bench.rules(), "--texts", path, "--sketch"))
+            result.add(f"its sketch {where}: µs a message", sketch["sketch_us"])
             result.add(f"Hyperscan alone {where}: µs a message", answer["hyperscan_us"])
             result.add(f"triage of Hyperscan alone {where}", answer["triage_us"] / answer["hyperscan_us"])
             fasttext_us = peer.microseconds(path) if bench.sizes is not SMOKE else None
@@ -571,6 +573,7 @@ def measure_triage(bench):
     for characters, limit in LENGTHS.items():
         result.aim(f"triage, µs at {characters:,} characters", f"triage at {characters:,} characters: µs a message",
                    lambda v, limit=limit: v <= limit, f"≤ {limit:.0f}")
+    result.aim("sketch, µs at 200 characters", "its sketch at 200 characters: µs a message", lambda v: v <= 1.0, "≤ 1")
     result.aim("triage, memory", "triage: memory, MiB", lambda v: v <= 64.0, "≤ 64 MiB")
     return result
 

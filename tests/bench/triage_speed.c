@@ -3,6 +3,7 @@
  *
  * --rules DIRECTORY [--model FILE] --texts FILE --seconds S: prints JSON.
  * --severities instead of --seconds: prints each text's severity, one number a line.
+ * --sketch: prints what the sketch in each verdict costs, as JSON.
  * --memory: judges all once and prints the most memory the process had, KiB. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "figures.h"
 #include "triage/model_file.h"
 #include "triage/normalise.h"
+#include "triage/sketch.h"
 #include "triage/triage.h"
 
 struct bench {
@@ -58,7 +60,8 @@ static void open_bench(struct bench *self, int argc, char **argv)
         self->triage = triage_new(&rules, &options, &err);
     if (!self->triage || !self->events || !self->normalised || !self->normalised_bytes)
         give_up("cannot load the rules: %s", err.text);
-    if (!option_is_set(argc, argv, "--severities") && !option_is_set(argc, argv, "--memory"))
+    if (!option_is_set(argc, argv, "--severities") && !option_is_set(argc, argv, "--memory") &&
+        !option_is_set(argc, argv, "--sketch"))
         self->patterns = bare_patterns_new(directory);
     normalise_all(self, &err);
     if (err.kind != ERROR_NONE)
@@ -141,6 +144,33 @@ static void measure(struct bench *self, double seconds)
                  bare_patterns_count(self->patterns), (double)self->hits / (double)messages);
 }
 
+/* What the sketch is of a verdict's time: of texts that are normalised already, as the scan has
+ * them. */
+static void say_sketch(struct bench *self)
+{
+    enum { TIMES = 100 };
+    struct error err = { 0 };
+    struct sketcher *sketcher = sketcher_new(&err);
+    struct normalised *window = normalised_new(&err);
+    uint8_t sketch[SKETCH_MAX_BYTES];
+    int64_t drawn_ns = 0;
+    size_t bytes = 0;
+    if (!sketcher || !window)
+        give_up("cannot sketch: %s", err.text);
+    for (size_t i = 0; i < self->texts.count; i++) {
+        (void)normalise(window, self->texts.text[i], strlen(self->texts.text[i]), 0);
+        int64_t from_ns = used_ns();
+        for (int time = 0; time < TIMES; time++)
+            bytes += sketcher_draw(sketcher, &self->events[i], window, sketch);
+        drawn_ns += used_ns() - from_ns;
+    }
+    (void)printf("{\"sketch_us\": %.3f, \"sketch_bytes\": %.0f}\n",
+                 (double)drawn_ns / 1e3 / TIMES / (double)self->texts.count,
+                 (double)bytes / TIMES / (double)self->texts.count);
+    sketcher_destroy(&sketcher);
+    normalised_destroy(&window);
+}
+
 int main(int argc, char **argv)
 {
     static struct bench bench;
@@ -149,6 +179,8 @@ int main(int argc, char **argv)
         say_severities(&bench);
     else if (option_is_set(argc, argv, "--memory"))
         say_memory(&bench);
+    else if (option_is_set(argc, argv, "--sketch"))
+        say_sketch(&bench);
     else
         measure(&bench, option_number(argc, argv, "--seconds", 1));
     for (size_t i = 0; i < bench.texts.count; i++)
