@@ -9,7 +9,7 @@ enum { ALL_FOLDS = CORPUS_FOLDS, SURE_WORDS = 3, MIXED_WORDS_MIN = 6 };
 
 /* How rarely a text of one language may be taken for both, and one or two words be told wrongly
  * though they are said to be sure. */
-#define MIXED_MISTAKES 0.0005
+#define MIXED_MISTAKES 0.0002
 #define SURE_MISTAKES  0.01
 
 struct language_trainer {

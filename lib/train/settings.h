@@ -17,6 +17,7 @@ struct train_settings {
     double language_c;
     double urgent_rare; /* how much rare features are favoured: a power, 0 not at all */
     double topic_rare;
+    double restricted_rare;
     double language_rare;
     double topic_positive;      /* what a missed message of a category costs beside a wrong one */
     double urgent_positive;     /* what a missed urgent one costs beside a false alarm */

@@ -13,8 +13,9 @@ enum { ALL_FOLDS = CORPUS_FOLDS, RESTRICTED_COLUMNS = 2 };
 
 struct topic_trainer {
     const struct head_task *task;
-    struct solver_rows *rows;
-    const struct corpus_row **messages; /* one row each */
+    struct solver_rows *rows;            /* for the categories */
+    struct solver_rows *restricted_rows; /* of the same texts, otherwise weighed */
+    const struct corpus_row **messages;  /* one row each */
     size_t count;
     size_t columns;
     struct solver_example *examples;
@@ -25,6 +26,7 @@ struct topic_trainer {
 static void clear(struct topic_trainer *self)
 {
     solver_rows_destroy(&self->rows);
+    solver_rows_destroy(&self->restricted_rows);
     free((void *)self->messages);
     free(self->examples);
     free(self->scores);
@@ -37,6 +39,13 @@ static bool is_wanted(const struct corpus_row *row)
     return row->kind == CORPUS_DESK || (row->kind <= CORPUS_NOISE && !row->is_held_out);
 }
 
+static int add_text(const struct topic_trainer *self, struct solver_rows *rows,
+                    const struct corpus_row *row, struct error *err)
+{
+    return vectors_add(rows, self->task->settings->topic_bits, row->text, 0, row->length,
+                       LINEAR_TOPIC_WORDS, &row->evidence, err);
+}
+
 static int prepare(struct topic_trainer *self, struct error *err)
 {
     const struct corpus *corpus = self->task->corpus;
@@ -47,18 +56,23 @@ static int prepare(struct topic_trainer *self, struct error *err)
     self->scored = calloc(corpus->count + 1, sizeof *self->scored);
     self->scores = calloc((corpus->count + 1) * self->columns, sizeof *self->scores);
     self->rows = solver_rows_new(bits, LINEAR_RULE_COLUMNS, err);
-    if (!self->messages || !self->examples || !self->scored || !self->scores || !self->rows)
+    self->restricted_rows = solver_rows_new(bits, LINEAR_RULE_COLUMNS, err);
+    if (!self->messages || !self->examples || !self->scored || !self->scores || !self->rows ||
+        !self->restricted_rows)
         return error_set(err, ERROR_SYSTEM, "no memory to train");
     for (size_t i = 0; i < corpus->count; i++) {
         const struct corpus_row *row = &corpus->rows[i];
         if (!is_wanted(row))
             continue;
         self->messages[self->count++] = row;
-        if (vectors_add(self->rows, bits, row->text, 0, row->length, LINEAR_TOPIC_WORDS,
-                        &row->evidence, err) != 0)
+        if (add_text(self, self->rows, row, err) != 0 ||
+            add_text(self, self->restricted_rows, row, err) != 0)
             return -1;
     }
-    return solver_rows_favour_rare(self->rows, self->task->settings->topic_rare, err);
+    if (solver_rows_favour_rare(self->rows, self->task->settings->topic_rare, err) != 0)
+        return -1;
+    return solver_rows_favour_rare(self->restricted_rows, self->task->settings->restricted_rare,
+                                   err);
 }
 
 static bool is_of(const struct topic_trainer *self, const struct corpus_row *row, size_t column)
@@ -74,6 +88,11 @@ static bool is_of(const struct topic_trainer *self, const struct corpus_row *row
 static bool is_restricted_column(const struct topic_trainer *self, size_t column)
 {
     return column >= self->task->corpus->category_count;
+}
+
+static const struct solver_rows *rows_for(const struct topic_trainer *self, size_t column)
+{
+    return is_restricted_column(self, column) ? self->restricted_rows : self->rows;
 }
 
 static bool teaches(const struct topic_trainer *self, const struct corpus_row *row, size_t column)
@@ -96,7 +115,7 @@ static int train_without(struct topic_trainer *self, unsigned left_out, size_t c
             self->examples[count++] =
                 (struct solver_example){ (uint32_t)i, is_of(self, row, column), 1 };
     }
-    return solver_train(self->rows, self->examples, count, &costs, weights, err);
+    return solver_train(rows_for(self, column), self->examples, count, &costs, weights, err);
 }
 
 static int cross_validate(struct topic_trainer *self, size_t column, struct solver_weights *weights,
@@ -107,7 +126,8 @@ static int cross_validate(struct topic_trainer *self, size_t column, struct solv
             return -1;
         for (size_t i = 0; i < self->count; i++) {
             if (self->messages[i]->fold == fold)
-                self->scores[i * self->columns + column] = solver_score(self->rows, i, weights);
+                self->scores[i * self->columns + column] =
+                    solver_score(rows_for(self, column), i, weights);
         }
     }
     return 0;
