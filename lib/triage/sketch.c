@@ -20,6 +20,11 @@ enum {
  * (found), as far from both as a sample of SKETCH_PAIRS_MAX strays: nearly four deviations. */
 enum { ALIKE_OF = 2, ALIKE_IN = 3 };
 
+/* Who forwards a message adds a greeting or "please share". Who adds a sentence says something of
+ * their own, which may be that they need help: most pairs that one of two texts may have alone, or
+ * one of OWN_SHARE of those they share in long ones. */
+enum { OWN_MAX = 6, OWN_SHARE = 10 };
+
 /* One of these more or less, or another in its place, is another event, normalised as texts are. */
 static const char *const telling_words[] = {
     /* no and not */
@@ -210,6 +215,13 @@ static uint32_t get(const uint8_t *at, size_t bytes)
     return number;
 }
 
+static uint32_t hash_place(double degrees)
+{
+    uint64_t bits = 0;
+    memcpy(&bits, &degrees, sizeof bits);
+    return mix(bits);
+}
+
 /* The same words about another place, or with another thing attached, are another event. */
 static uint32_t start_apart(const Desg__V1__Event *event)
 {
@@ -217,8 +229,8 @@ static uint32_t start_apart(const Desg__V1__Event *event)
                                 strlen(event->location_text));
     for (size_t i = 0; i < event->n_attachments; i++) {
         const Desg__V1__Attachment *attachment = event->attachments[i];
-        double place[] = { attachment->latitude, attachment->longitude };
-        apart = hash_bytes(apart, place, sizeof place);
+        apart = mix_two(apart, hash_place(attachment->latitude));
+        apart = mix_two(apart, hash_place(attachment->longitude));
         apart = hash_bytes(apart, attachment->title, strlen(attachment->title));
     }
     return apart;
@@ -335,6 +347,13 @@ static uint32_t known_up_to(const struct sketch *self)
     return self->is_part ? self->pairs[self->pair_count - 1] : UINT32_MAX;
 }
 
+/* Whether so many pairs may be in one text alone. */
+static bool is_frame(size_t alone, size_t common)
+{
+    size_t share = common / OWN_SHARE;
+    return alone <= (share > OWN_MAX ? share : OWN_MAX);
+}
+
 static bool is_overlapping(const struct sketch *a, const struct sketch *b)
 {
     uint32_t last_a = known_up_to(a);
@@ -343,7 +362,7 @@ static bool is_overlapping(const struct sketch *a, const struct sketch *b)
     size_t i = 0;
     size_t j = 0;
     size_t common = 0;
-    size_t all = 0;
+    size_t alone[2] = { 0 };
     while ((i < a->pair_count && a->pairs[i] <= last) ||
            (j < b->pair_count && b->pairs[j] <= last)) {
         uint32_t left = i < a->pair_count ? a->pairs[i] : UINT32_MAX;
@@ -351,9 +370,12 @@ static bool is_overlapping(const struct sketch *a, const struct sketch *b)
         i += left <= right;
         j += right <= left;
         common += left == right;
-        all++;
+        alone[0] += left < right;
+        alone[1] += right < left;
     }
-    return all > 0 && common * ALIKE_IN >= all * ALIKE_OF;
+    size_t all = common + alone[0] + alone[1];
+    return common > 0 && common * ALIKE_IN >= all * ALIKE_OF && is_frame(alone[0], common) &&
+           is_frame(alone[1], common);
 }
 
 bool sketch_is_alike(const struct sketch *a, const struct sketch *b)

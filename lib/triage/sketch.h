@@ -1,9 +1,10 @@
 /* sketch - what near-copies of one event are known by, in a few hundred bytes: copied, forwarded,
  * with a greeting or an emoji more, with a slip of the pen. Two sketches are alike if the pairs of
- * neighbouring words they were made from overlap by two thirds, and if nothing that tells events
- * apart differs: numbers, words such as "not", "left" or "her", names (as far as a capital shows
- * them), the place given in a form, what is attached. A mark for the eye: nothing is decided by it.
- * Threads: a sketcher belongs to one thread; a sketch is bytes. */
+ * neighbouring words they were made from overlap by two thirds, if neither has more than a few
+ * words of its own, and if nothing that tells events apart differs: numbers, words such as "not",
+ * "left" or "her", names (as far as a capital shows them), the place given in a form, what is
+ * attached. A mark for the eye: nothing is decided by it. Threads: a sketcher belongs to one
+ * thread; a sketch is bytes. */
 #ifndef DESG_TRIAGE_SKETCH_H
 #define DESG_TRIAGE_SKETCH_H
 

@@ -49,6 +49,7 @@ static struct search *search_new(struct alike_row *rows, size_t count)
     if (!self)
         return NULL;
     self->rows = rows;
+    self->count = count;
     self->order = calloc(count + 1, sizeof *self->order);
     self->rank = calloc(count + 1, sizeof *self->rank);
     self->asked = calloc(count + 1, sizeof *self->asked);
@@ -132,17 +133,15 @@ static int by_age(const void *a, const void *b, void *arg)
     return memcmp(left->event.bytes, right->event.bytes, ID_BYTES);
 }
 
-int alike_group(struct alike_row *rows, size_t count, struct error *err)
+static void group_rows(struct search *self)
 {
-    AUTO(search_destroy) struct search *self = search_new(rows, count);
-    if (!self)
-        return error_set(err, ERROR_SYSTEM, "no memory to compare %zu events", count);
-    for (size_t i = 0; i < count; i++)
+    struct alike_row *rows = self->rows;
+    for (size_t i = 0; i < self->count; i++)
         self->order[i] = (uint32_t)i;
-    qsort_r(self->order, count, sizeof *self->order, by_age, rows);
-    for (size_t i = 0; i < count; i++)
+    qsort_r(self->order, self->count, sizeof *self->order, by_age, rows);
+    for (size_t i = 0; i < self->count; i++)
         self->rank[self->order[i]] = (uint32_t)i;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < self->count; i++) {
         uint32_t row = self->order[i];
         uint32_t keys[BANDS];
         rows[row].group = row;
@@ -154,6 +153,15 @@ int alike_group(struct alike_row *rows, size_t count, struct error *err)
         if (rows[row].group == row)
             remember(self, row, keys);
     }
+}
+
+int alike_group(struct alike_row *rows, size_t count, struct error *err)
+{
+    struct search *self = search_new(rows, count);
+    if (!self)
+        return error_set(err, ERROR_SYSTEM, "no memory to compare %zu events", count);
+    group_rows(self);
+    search_destroy(&self);
     return 0;
 }
 
@@ -227,11 +235,11 @@ int alike_mark(struct store *store, json_t *rows, struct error *err)
     struct id *ids = calloc(count + 1, sizeof *ids);
     struct alike_row *found = calloc(count + 1, sizeof *found);
     size_t *sizes = calloc(count + 1, sizeof *sizes);
-    int rc = ids && found && sizes ? 0 : error_set(err, ERROR_SYSTEM, "no memory for a queue");
-    if (rc == 0)
-        rc = read_rows(store, rows, ids, found, err);
-    if (rc == 0)
-        rc = alike_group(found, count, err);
+    int rc = -1;
+    if (!ids || !found || !sizes)
+        (void)error_set(err, ERROR_SYSTEM, "no memory for a queue of %zu", count);
+    else if (read_rows(store, rows, ids, found, err) == 0 && alike_group(found, count, err) == 0)
+        rc = 0;
     if (rc == 0)
         write_marks(rows, found, sizes);
     free(ids);

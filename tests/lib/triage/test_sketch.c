@@ -168,6 +168,11 @@ static void other_events_are_not_alike_however_like_they_sound(void **state)
           "the people in the house by the river are not safe and the water is going down now" },
         { "mae'r bont ynghanol y dref ar agor o achos y dŵr, ewch o gwmpas",
           "mae'r bont ynghanol y dref ar gau o achos y dŵr, ewch o gwmpas" },
+        /* forwarded, with a word of one's own */
+        { "Lorry on fire by the bridge in Abercwm, smoke everywhere, please keep away from the "
+          "river",
+          "Lorry on fire by the bridge in Abercwm, smoke everywhere, please keep away from the "
+          "river. I am trapped in my car behind it" },
         /* nothing in common */
         { "Lorry on fire by the bridge in Abercwm, smoke everywhere, please keep away",
           "When does the office in Pentreglas open, I would like to hand in a purse" },
@@ -285,7 +290,13 @@ static size_t pairs_of(const struct sequence *words, uint64_t *out)
     return kept;
 }
 
-static double overlap(const struct sequence *a, const struct sequence *b)
+struct overlap {
+    double share; /* of all pairs */
+    size_t common;
+    size_t alone; /* the most that one of them has */
+};
+
+static struct overlap overlap(const struct sequence *a, const struct sequence *b)
 {
     static uint64_t left[SEQUENCE_MAX];
     static uint64_t right[SEQUENCE_MAX];
@@ -299,7 +310,9 @@ static double overlap(const struct sequence *a, const struct sequence *b)
         i += one <= two;
         j += two <= one;
     }
-    return (double)common / (double)(left_count + right_count - common);
+    size_t most = left_count > right_count ? left_count : right_count;
+    return (struct overlap){ (double)common / (double)(left_count + right_count - common), common,
+                             most - common };
 }
 
 static void make_words(struct fixture *f, size_t count, uint32_t vocabulary, struct sequence *out)
@@ -330,24 +343,42 @@ struct tally {
     size_t between;
 };
 
+/* How much must be common to be found: 4/5, with a few words of one's own; of long texts, of which
+ * a sketch is a sample, more. */
+static bool is_near(const struct overlap *overlap, bool is_exact)
+{
+    return is_exact ? overlap->share >= 0.8 && overlap->alone <= 6 : overlap->share >= 0.93;
+}
+
+/* And how little never is: half, or a sentence of one's own. */
+static bool is_far(const struct overlap *overlap, bool is_exact)
+{
+    return overlap->share <= 0.5 ||
+           (is_exact ? overlap->alone > 6 && overlap->alone > overlap->common / 10
+                     : overlap->alone * 4 > overlap->common);
+}
+
 static void judge_pair(struct fixture *f, const struct sequence *a, const struct sequence *b,
                        bool is_exact, struct tally *tally)
 {
     static char first[TEXT_BYTES];
     static char second[TEXT_BYTES];
-    double share = overlap(a, b);
+    struct overlap found = overlap(a, b);
     write_text(a, first);
     write_text(b, second);
     bool is_alike = texts_are_alike(f, first, second);
-    if (share >= 0.8 && !is_alike)
-        fail_msg("%zu and %zu words overlap by %.3f and are not alike", a->count, b->count, share);
-    if (share <= 0.5 && is_alike)
-        fail_msg("%zu and %zu words overlap by %.3f and are alike", a->count, b->count, share);
-    if (is_exact && (share >= 2.0 / 3 - 1e-9) != is_alike)
-        fail_msg("%zu and %zu words overlap by %.3f", a->count, b->count, share);
-    tally->near += share >= 0.8;
-    tally->far += share <= 0.5;
-    tally->between += share > 0.5 && share < 0.8;
+    bool is_expected = found.share >= 2.0 / 3 - 1e-9 && !is_far(&found, true);
+    if (is_near(&found, is_exact) && !is_alike)
+        fail_msg("%zu and %zu words overlap by %.3f and are not alike", a->count, b->count,
+                 found.share);
+    if (is_far(&found, is_exact) && is_alike)
+        fail_msg("%zu and %zu words overlap by %.3f and are alike", a->count, b->count,
+                 found.share);
+    if (is_exact && is_expected != is_alike)
+        fail_msg("%zu and %zu words overlap by %.3f", a->count, b->count, found.share);
+    tally->near += is_near(&found, is_exact);
+    tally->far += is_far(&found, is_exact);
+    tally->between += !is_near(&found, is_exact) && !is_far(&found, is_exact);
 }
 
 static void pairs_overlapping_by_four_fifths_are_found_and_by_half_never(void **state)
@@ -374,7 +405,7 @@ static void the_same_of_long_texts(void **state)
         struct sequence a;
         struct sequence b;
         make_words(f, 150 + below(f, 1000), 4000, &a);
-        change_words(f, &a, below(f, 2) == 0 ? below(f, 60) : 250 + below(f, 100), &b);
+        change_words(f, &a, below(f, 2) == 0 ? below(f, 25) : 250 + below(f, 100), &b);
         judge_pair(f, &a, &b, false, &tally);
     }
     assert_true(tally.near > LONG_PAIRS / 5 && tally.far > LONG_PAIRS / 5);
@@ -485,7 +516,7 @@ static void a_verdict_holds_the_sketch(void **state)
     triage_judge(triage, &event, &verdict);
     assert_true(verdict.message.sketch.len > 0 && verdict.message.sketch.len <= SKETCH_MAX_BYTES);
     for (size_t at = 0; at < sizeof text - 1; at++)
-        text[at] = at % 6 == 0 ? ' ' : (char)('a' + at % 26);
+        text[at] = " abcdefghijklmnopqrstuvwxyz"[at % 6 == 0 ? 0 : 1 + at % 26];
     triage_judge(triage, &event, &verdict); /* more than is looked at in one piece */
     assert_int_equal(verdict.message.sketch.len, 0);
     triage_destroy(&triage);
