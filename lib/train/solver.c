@@ -55,7 +55,7 @@ static int make_room(struct solver_rows *self, struct error *err)
     if (self->count < self->room)
         return 0;
     size_t room = self->room == 0 ? FIRST : 2 * self->room;
-    void *rows = reallocarray((void *)self->rows, room, sizeof *self->rows);
+    void *rows = reallocarray((void *)self->rows, room, sizeof(struct feature_node *));
     if (!rows)
         return error_set(err, ERROR_SYSTEM, "no memory for %zu rows", room);
     self->rows = rows;
@@ -144,7 +144,7 @@ static int lay_out(const struct solver_rows *rows, const struct solver_example *
                          "nothing to learn from: %zu examples, %zu of them positive", total,
                          positive);
     *problem = (struct problem){ .n = (int)rows->slots + 1, .bias = 1 };
-    problem->x = calloc(total, sizeof *problem->x);
+    problem->x = calloc(total, sizeof(struct feature_node *));
     problem->y = calloc(total, sizeof *problem->y);
     if (!problem->x || !problem->y)
         return error_set(err, ERROR_SYSTEM, "no memory for %zu examples", total);
@@ -181,7 +181,8 @@ static int run(const struct problem *problem, const struct solver_costs *costs,
     const char *wrong = check_parameter(problem, &parameter);
     if (wrong)
         return error_set(err, ERROR_INVALID, "liblinear refuses: %s", wrong);
-    srand(SEED); /* liblinear draws its order from it */
+    srand(SEED); // NOLINT(cert-msc32-c,cert-msc51-cpp): liblinear draws its order from it, the same
+                 // each time
     set_print_string_function(say_nothing);
     struct model *model = train(problem, &parameter);
     if (!model)

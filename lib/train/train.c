@@ -78,15 +78,18 @@ static int train_heads(const struct head_task *task, struct linear_model *model,
 int train_model(const struct train_options *options, struct error *err)
 {
     assert(options && options->date && options->out && err);
-    AUTO(close_stream) FILE *nowhere = fopen("/dev/null", "we");
-    if (!nowhere)
+    AUTO(close_stream) FILE *nowhere = NULL;
+    FILE *report = options->report;
+    if (!report)
+        report = nowhere = fopen("/dev/null", "we");
+    if (!report)
         return error_set(err, ERROR_SYSTEM, "cannot open /dev/null");
     const struct train_settings *settings =
         options->settings ? options->settings : &train_settings_usual;
     AUTO(corpus_destroy) struct corpus *corpus = corpus_load(options, err);
     if (!corpus)
         return -1;
-    struct head_task task = { corpus, settings, options->report ? options->report : nowhere };
+    struct head_task task = { corpus, settings, report };
     AUTO(free_tables) struct tables tables = { 0 };
     struct linear_model model = { 0 };
     if (train_heads(&task, &model, &tables, err) != 0 ||

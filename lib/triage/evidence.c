@@ -6,16 +6,16 @@
 
 struct evidence_map {
     const struct rule_set *rules;
-    int8_t category_of[]; /* by rule; -1: none of the model's */
+    uint8_t category_of[]; /* by rule; MODEL_CATEGORIES_MAX: none of the model's */
 };
 
-static int8_t find(const char *name, const char (*categories)[MODEL_CATEGORY_BYTES], size_t count)
+static uint8_t find(const char *name, const char (*categories)[MODEL_CATEGORY_BYTES], size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (strcmp(categories[i], name) == 0)
-            return (int8_t)i;
+            return (uint8_t)i;
     }
-    return -1;
+    return MODEL_CATEGORIES_MAX;
 }
 
 struct evidence_map *evidence_map_new(const struct rule_set *rules,
@@ -45,8 +45,8 @@ void evidence_add(const struct evidence_map *self, uint32_t rule_index,
                   struct model_evidence *evidence)
 {
     const struct rule *rule = rule_set_rule(self->rules, rule_index);
-    int category = self->category_of[rule_index];
-    uint32_t bit = category >= 0 ? UINT32_C(1) << category : 0;
+    unsigned category = self->category_of[rule_index];
+    uint32_t bit = category < MODEL_CATEGORIES_MAX ? UINT32_C(1) << category : 0;
     evidence->categories |= bit;
     if (rule->severity >= DESG__V1__SEVERITY__SEVERITY_REVIEW)
         evidence->grave_categories |= bit;

@@ -20,8 +20,11 @@ static float head_score(const struct linear_head *head, int32_t sum, uint32_t no
 
 static uint32_t word_norm(const struct feature_word *word)
 {
-    return (uint32_t)(FEATURES_WORD_VALUE * FEATURES_WORD_VALUE * word->word_count +
-                      FEATURES_GRAM_VALUE * FEATURES_GRAM_VALUE * word->gram_count);
+    enum {
+        WORD = FEATURES_WORD_VALUE * FEATURES_WORD_VALUE,
+        GRAM = FEATURES_GRAM_VALUE * FEATURES_GRAM_VALUE
+    };
+    return WORD * (uint32_t)word->word_count + GRAM * (uint32_t)word->gram_count;
 }
 
 static int32_t sum_of(const int8_t *weights, unsigned bits, const uint32_t *hashes, size_t count)
@@ -96,12 +99,12 @@ struct linear_urgency linear_model_urgency(const struct linear_model *self, cons
 /* --- category and restricted --- */
 
 /* A row of weights is added in parts of 16 columns: what every processor of ours does at once. */
-enum { PART_COLUMNS = 16, PARTS = LINEAR_TOPIC_COLUMNS / PART_COLUMNS };
+enum { PART_COLUMNS = 16, HALF_COLUMNS = 8, HALVES = LINEAR_TOPIC_COLUMNS / HALF_COLUMNS };
 typedef int8_t bytes16 __attribute__((vector_size(PART_COLUMNS)));
 typedef int16_t shorts8 __attribute__((vector_size(PART_COLUMNS)));
 
 struct row_sum { /* 16 bits a column, in order */
-    shorts8 halves[2 * PARTS];
+    shorts8 halves[HALVES];
 };
 
 /* So many features surely fit 16 bits; a word has fewer. */
@@ -153,9 +156,9 @@ struct topic_sums {
 
 static void settle_recent(struct topic_sums *sums)
 {
-    for (size_t i = 0; i < 2 * PARTS; i++) {
-        for (size_t j = 0; j < PART_COLUMNS / 2; j++)
-            sums->columns[i * PART_COLUMNS / 2 + j] += sums->recent.halves[i][j];
+    for (size_t i = 0; i < HALVES; i++) {
+        for (size_t j = 0; j < HALF_COLUMNS; j++)
+            sums->columns[i * HALF_COLUMNS + j] += sums->recent.halves[i][j];
     }
     sums->recent = (struct row_sum){ 0 };
     sums->recent_count = 0;
@@ -169,7 +172,7 @@ static void add_topics(const struct linear_model *self, const struct feature_wor
         settle_recent(sums);
     struct row_sum of_words = add_rows(self, word->words, word->word_count);
     struct row_sum of_grams = add_rows(self, word->grams, word->gram_count);
-    for (size_t i = 0; i < 2 * PARTS; i++)
+    for (size_t i = 0; i < HALVES; i++)
         sums->recent.halves[i] +=
             FEATURES_WORD_VALUE * of_words.halves[i] + FEATURES_GRAM_VALUE * of_grams.halves[i];
     sums->recent_count += count;
