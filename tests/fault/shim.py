@@ -67,22 +67,24 @@ void *calloc(size_t n, size_t m) { return fails() ? NULL : __libc_calloc(n, m); 
 void *realloc(void *p, size_t n) { return n && fails() ? NULL : __libc_realloc(p, n); }
 """
 
-# A pattern scan of a text that holds the marker ends the process, as a fault in the scanner would.
+# Taking an event apart that holds the marker ends the process, as a fault in the parser would.
 POISON = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
-typedef int (*scan_function)(const void *, const char *, unsigned, unsigned, void *, void *, void *);
-int hs_scan(const void *db, const char *data, unsigned length, unsigned flags, void *scratch, void *on_event, void *context)
+#include <protobuf-c/protobuf-c.h>
+typedef ProtobufCMessage *(*unpack_function)(const ProtobufCMessageDescriptor *, ProtobufCAllocator *, size_t, const uint8_t *);
+ProtobufCMessage *protobuf_c_message_unpack(const ProtobufCMessageDescriptor *descriptor, ProtobufCAllocator *allocator, size_t length,
+                                            const uint8_t *data)
 {
-    static scan_function next;
+    static unpack_function next;
     if (!next)
-        next = (scan_function)dlsym(RTLD_NEXT, "hs_scan");
+        next = (unpack_function)dlsym(RTLD_NEXT, "protobuf_c_message_unpack");
     const char *marker = getenv("SHIM_MARKER");
-    if (marker && memmem(data, length, marker, strlen(marker)))
+    if (marker && strcmp(descriptor->name, "desg.v1.Event") == 0 && memmem(data, length, marker, strlen(marker)))
         abort();
-    return next(db, data, length, flags, scratch, on_event, context);
+    return next(descriptor, allocator, length, data);
 }
 """
 
