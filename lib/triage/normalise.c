@@ -91,8 +91,9 @@ static size_t put_folded(int32_t codepoint, char *out)
 bool normalise_is_emoji(int32_t codepoint)
 {
     /* The blocks of pictographs and of miscellaneous symbols (Unicode 15, Blocks.txt), without the
-     * skin tones, which only colour the emoji before them, and without letters in frames. */
-    bool is_in_block = (codepoint >= 0x1F300 && codepoint <= 0x1FAFF) ||
+     * skin tones, which only colour the emoji before them, and without letters in frames but SOS.
+     */
+    bool is_in_block = codepoint == 0x1F198 || (codepoint >= 0x1F300 && codepoint <= 0x1FAFF) ||
                        (codepoint >= 0x2600 && codepoint <= 0x27BF);
     return is_in_block && utf8proc_category(codepoint) == UTF8PROC_CATEGORY_SO;
 }

@@ -7,6 +7,9 @@
 #include "triage/phrase.h"
 #include "triage/rule_examples.h"
 
+/* A rule's list of it alone: not even the file's guards. (An empty list is none to libcyaml.) */
+#define NO_GUARDS "none"
+
 struct rule_set {
     struct rule *rules;
     size_t rule_count;
@@ -92,6 +95,8 @@ static int find_guards(const struct rule_set *self, const struct rule_edition_fi
     *guards = 0;
     for (unsigned i = 0; i < count; i++) {
         unsigned guard = 0;
+        if (count == 1 && strcmp(ids[i], NO_GUARDS) == 0)
+            return 0;
         while (guard < self->guard_count && strcmp(self->guard_ids[guard], ids[i]) != 0)
             guard++;
         if (guard == self->guard_count)

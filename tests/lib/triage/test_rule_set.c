@@ -144,7 +144,7 @@ static void named_guards_undo_what_is_within_their_reach(void **state)
     assert_false(counts(f, "flynyddoedd yn ôl he hit me"));
     assert_true(counts(f, "he hit me just now, as he had some three or four years ago"));
     assert_true(counts(f, "he hit me in a video game"));
-    write_rule(f, "a.yaml", "a.en", "\"he hit me\"", "    guards: []\n");
+    write_rule(f, "a.yaml", "a.en", "\"he hit me\"", "    guards: [none]\n");
     assert_true(counts(f, "he hit me three years ago"));
 }
 
@@ -157,6 +157,10 @@ static void a_file_names_guards_for_its_rules(void **state)
     free(text);
     assert_false(counts(f, "he hit me in a video game"));
     assert_false(counts(f, "two months ago he hit me"));
+    text = rule_text("a.en", "urgent", "\"he hit me\"", "    guards: [none]\nguards: [past]\n");
+    rules_write(f, "a.yaml", text);
+    free(text);
+    assert_true(counts(f, "two months ago he hit me"));
     write_rule(f, "a.yaml", "a.en", "\"he hit me\"", "    guards: [past, future]\n");
     expect_refused(f, "guard 'future' is not known");
     write_rule(f, "a.yaml", "a.en", "\"he hit me\"", "");
