@@ -7,10 +7,11 @@
 #include <utf8proc.h>
 
 #include "triage/normalise.h"
+#include "triage/vocabulary.h"
 
 enum { WORDS_LOOKED_AT = 400, WORD_MAX_BYTES = 24, FOREIGN_WORDS_MIN = 2, UNKNOWN_WORDS_MIN = 12 };
 
-/* Sorted by bytes, for bsearch. Words that both languages write ("am", "at", "on", "plant") and
+/* Words that both languages write ("am", "at", "on", "plant") and
  * what an apostrophe leaves behind ("o'r" is "or") stand in neither. */
 static const char *const english_words[] = {
     "about",     "accident",   "account",     "afraid",    "after",     "again",   "against",
@@ -123,15 +124,56 @@ static const char *const welsh_ends[] = {
     "ydd", "aeth", "iau", "wch", "wyd", "wyr", "ynt", "iaid"
 };
 
-static int by_text(const void *key, const void *entry)
+/* Their words stand in one vocabulary, list by list: the number tells the list. */
+enum word_list { LIST_ENGLISH, LIST_WELSH, LIST_FOREIGN, LIST_CRIES, LISTS };
+
+struct language_words {
+    struct vocabulary *vocabulary;
+    uint32_t ends[LISTS]; /* numbers of a list are below */
+};
+
+void language_words_destroy(struct language_words **self_p)
 {
-    const char *const *word = entry;
-    return strcmp(key, *word);
+    if (!*self_p)
+        return;
+    vocabulary_destroy(&(*self_p)->vocabulary);
+    free(*self_p);
+    *self_p = NULL;
 }
 
-static bool is_in(const char *word, const char *const *list, size_t count)
+static int add_lists(struct language_words *self)
 {
-    return bsearch(word, list, count, sizeof *list, by_text) != NULL;
+    static const struct {
+        const char *const *words;
+        size_t count;
+    } lists[LISTS] = {
+        [LIST_ENGLISH] = { english_words, sizeof english_words / sizeof english_words[0] },
+        [LIST_WELSH] = { welsh_words, sizeof welsh_words / sizeof welsh_words[0] },
+        [LIST_FOREIGN] = { foreign_words, sizeof foreign_words / sizeof foreign_words[0] },
+        [LIST_CRIES] = { foreign_cries, sizeof foreign_cries / sizeof foreign_cries[0] },
+    };
+    for (size_t i = 0; i < LISTS; i++) {
+        for (size_t j = 0; j < lists[i].count; j++) {
+            uint32_t id = 0;
+            const char *word = lists[i].words[j];
+            if (vocabulary_add(self->vocabulary, word, strlen(word), &id) != 0)
+                return -1;
+        }
+        self->ends[i] = (uint32_t)vocabulary_count(self->vocabulary);
+    }
+    return vocabulary_seal(self->vocabulary);
+}
+
+struct language_words *language_words_new(struct error *err)
+{
+    struct language_words *self = calloc(1, sizeof *self);
+    if (self)
+        self->vocabulary = vocabulary_new(err);
+    if (self && self->vocabulary && add_lists(self) == 0)
+        return self;
+    language_words_destroy(&self);
+    (void)error_set(err, ERROR_SYSTEM, "no memory for the words of languages");
+    return NULL;
 }
 
 static bool looks_welsh(const char *word, size_t length)
@@ -151,18 +193,18 @@ static bool looks_welsh(const char *word, size_t length)
     return false;
 }
 
-static void count_word(const char *word, size_t length, struct language_counts *counts)
+static void count_word(const struct language_words *self, const char *word, size_t length,
+                       struct language_counts *counts)
 {
+    uint32_t id = 0;
+    bool is_known = vocabulary_ids(self->vocabulary, word, length, &id, 1) > 0;
     counts->words++;
-    if (is_in(word, english_words, sizeof english_words / sizeof english_words[0]))
+    if (is_known && id < self->ends[LIST_ENGLISH])
         counts->english++;
-    else if (is_in(word, welsh_words, sizeof welsh_words / sizeof welsh_words[0]) ||
-             looks_welsh(word, length))
+    else if ((is_known && id < self->ends[LIST_WELSH]) || looks_welsh(word, length))
         counts->welsh++;
-    else if (is_in(word, foreign_words, sizeof foreign_words / sizeof foreign_words[0]))
-        counts->foreign++;
-    else if (is_in(word, foreign_cries, sizeof foreign_cries / sizeof foreign_cries[0]))
-        counts->foreign += FOREIGN_WORDS_MIN;
+    else if (is_known)
+        counts->foreign += id < self->ends[LIST_FOREIGN] ? 1 : FOREIGN_WORDS_MIN;
 }
 
 static bool is_emoji(const char *word, size_t bytes)
@@ -174,9 +216,10 @@ static bool is_emoji(const char *word, size_t bytes)
            normalise_is_emoji(codepoint);
 }
 
-void language_count(const char *text, size_t length, struct language_counts *counts)
+void language_count(const struct language_words *self, const char *text, size_t length,
+                    struct language_counts *counts)
 {
-    assert(text && counts);
+    assert(self && text && counts);
     const char *end = text + length;
     while (text < end && counts->words < WORDS_LOOKED_AT) {
         const char *space = memchr(text, ' ', (size_t)(end - text));
@@ -187,7 +230,7 @@ void language_count(const char *text, size_t length, struct language_counts *cou
             bytes = bytes > WORD_MAX_BYTES ? WORD_MAX_BYTES : bytes;
             memcpy(word, text, bytes);
             word[bytes] = '\0';
-            count_word(word, bytes, counts);
+            count_word(self, word, bytes, counts);
         }
         if (!space)
             return;

@@ -8,6 +8,10 @@
 #include <stddef.h>
 
 #include "desg/v1/verdict.pb-c.h"
+#include "error/error.h"
+
+/* The words that tell. Read-only once made: any thread. */
+struct language_words;
 
 struct language_counts {
     size_t words;
@@ -16,8 +20,12 @@ struct language_counts {
     size_t foreign; /* words of other languages; a cry for help counts twice */
 };
 
+struct language_words *language_words_new(struct error *err) MUST_USE;
+void language_words_destroy(struct language_words **self_p);
+
 /* Adds the words of a normalised text to counts; of a long text the first hundreds are enough. */
-void language_count(const char *text, size_t length, struct language_counts *counts);
+void language_count(const struct language_words *self, const char *text, size_t length,
+                    struct language_counts *counts);
 
 Desg__V1__Language language_of(const struct language_counts *counts);
 

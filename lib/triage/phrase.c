@@ -256,12 +256,23 @@ static int parse_group(struct parser *self, struct forms *out)
     return rc;
 }
 
-/* The run of one letter in a term: text holds at most two in a row. */
+/* The letters of a term that have not gone into its forms yet, and the run of one among them: text
+ * holds at most two in a row. */
 struct run {
     size_t letters; /* of the word so far */
     size_t same;
     char last;
+    size_t waiting;
+    char text[PHRASE_MAX_BYTES + NORMALISE_CODEPOINT_BYTES + 3];
 };
+
+static int flush_letters(struct parser *self, struct run *run, struct forms *out)
+{
+    run->text[run->waiting] = '\0';
+    bool is_none = run->waiting == 0;
+    run->waiting = 0;
+    return is_none ? 0 : follow_text(self, out, run->text);
+}
 
 static int parse_letter(struct parser *self, struct run *run, size_t step, const char *folded,
                         struct forms *out)
@@ -271,7 +282,12 @@ static int parse_letter(struct parser *self, struct run *run, size_t step, const
     run->letters++;
     self->at += step;
     bool is_left_out = run->same > 2 && (run->last < '0' || run->last > '9');
-    return is_left_out ? 0 : follow_text(self, out, folded);
+    size_t length = is_left_out ? 0 : strlen(folded);
+    if (run->waiting + length >= sizeof run->text && flush_letters(self, run, out) != 0)
+        return -1;
+    memcpy(run->text + run->waiting, folded, length);
+    run->waiting += length;
+    return 0;
 }
 
 static int parse_piece(struct parser *self, struct run *run, struct forms *out)
@@ -281,6 +297,8 @@ static int parse_piece(struct parser *self, struct run *run, struct forms *out)
     size_t step = joint > 0 ? 0 : read_letter(self, folded);
     if (step > 0)
         return parse_letter(self, run, step, folded, out);
+    if (flush_letters(self, run, out) != 0)
+        return -1;
     run->last = '\0';
     if (joint > 0)
         return parse_joint(self, joint, out);
@@ -314,6 +332,8 @@ static int parse_term(struct parser *self, struct forms *out, bool *is_optional)
         if (parse_piece(self, &run, out) != 0)
             return -1;
     }
+    if (flush_letters(self, &run, out) != 0)
+        return -1;
     bool is_lone_group = self->phrase[start] == '(' && self->phrase[self->at - 1] == '?';
     bool has_text = false;
     for (size_t i = 0; i < out->count; i++)

@@ -50,6 +50,7 @@ struct anchor {
     uint32_t phrase;
     uint16_t before_least;
     uint16_t before_most;
+    uint64_t first_kinds; /* words_kind of the words the phrase may begin with */
 };
 
 struct list { /* grows */
@@ -274,25 +275,23 @@ int phrase_book_add(struct phrase_book *self, struct phrase *phrase, uint32_t *n
 
 /* --- where phrases wait --- */
 
-/* By word: in how many forms of all phrases it stands. A word in many is common in texts, too. */
-static int count_loads(struct phrase_book *self, uint32_t *loads)
+/* Adds to loads, by word, how often it stands in a text. */
+static int count_words(const struct phrase_book *self, const struct phrase_samples *samples,
+                       uint32_t *loads)
 {
-    const struct phrase *phrases = self->phrases.items;
-    for (size_t i = 0; i < self->phrases.count; i++) {
-        for (size_t j = 0; j < phrases[i].term_count; j++) {
-            const struct phrase_term *term = &phrases[i].terms[j];
-            for (size_t k = 0; k < term->form_count; k++) {
-                const char *form = term->forms[k];
-                for (size_t at = 0; form[at] != '\0'; at = end_of_word(form, at)) {
-                    uint32_t id = 0;
-                    if (word_id(self, form, at, &id) != 0)
-                        return -1;
-                    loads[id]++;
-                }
-            }
-        }
+    struct error err = { 0 };
+    struct normalised *text = normalised_new(&err);
+    struct words *words = text ? words_new(self->vocabulary, &err) : NULL;
+    for (size_t i = 0; words && i < samples->count; i++) {
+        (void)normalise(text, samples->texts[i], strlen(samples->texts[i]), 0);
+        words_read(words, text);
+        for (size_t j = 0; j < words->ids_count; j++)
+            loads[words->ids[j]]++;
     }
-    return 0;
+    int rc = words ? 0 : -1;
+    words_destroy(&words);
+    normalised_destroy(&text);
+    return rc;
 }
 
 /* The rarest word of a form: its number, its load, and how many words stand before it. */
@@ -351,6 +350,14 @@ static int cost_of(struct phrase_book *self, const uint32_t *loads, const struct
     return 0;
 }
 
+static uint64_t first_kinds(const struct phrase_book *self, uint32_t number)
+{
+    const struct entry *entry = (const struct entry *)self->entries.items + number;
+    const struct step *first = (const struct step *)self->steps.items + entry->first_step;
+    const struct node *node = (const struct node *)self->nodes.items + first->node;
+    return first->is_optional ? UINT64_MAX : node->kinds;
+}
+
 static int wait_at(struct phrase_book *self, const uint32_t *loads, uint32_t number,
                    const struct phrase_term *term, unsigned least, unsigned most)
 {
@@ -363,7 +370,8 @@ static int wait_at(struct phrase_book *self, const uint32_t *loads, uint32_t num
         *waiting = (struct waiting){
             rarest.id,
             { number, (uint16_t)(least + rarest.before),
-              (uint16_t)(farthest < PHRASE_REACH_WORDS ? farthest : PHRASE_REACH_WORDS) }
+              (uint16_t)(farthest < PHRASE_REACH_WORDS ? farthest : PHRASE_REACH_WORDS),
+              first_kinds(self, number) }
         };
     }
     return 0;
@@ -463,17 +471,19 @@ static int group_anchors(struct phrase_book *self)
     return 0;
 }
 
-int phrase_book_seal(struct phrase_book *self)
+int phrase_book_seal(struct phrase_book *self, const struct phrase_samples *samples)
 {
     uint32_t *loads = calloc(vocabulary_count(self->vocabulary), sizeof *loads);
-    int rc = loads ? count_loads(self, loads) : -1;
+    for (size_t i = 0; loads && i < vocabulary_count(self->vocabulary); i++)
+        loads[i] = 1; /* no word costs nothing */
+    int rc = loads ? vocabulary_seal(self->vocabulary) : -1;
+    if (rc == 0)
+        rc = count_words(self, samples, loads);
     for (uint32_t i = 0; rc == 0 && i < self->phrases.count; i++)
         rc = choose_anchor(self, loads, i);
     free(loads);
     if (rc == 0)
         rc = group_anchors(self);
-    if (rc == 0)
-        rc = vocabulary_seal(self->vocabulary);
     clear_phrases(self);
     return rc;
 }
@@ -581,10 +591,10 @@ static bool may_be_near(const struct phrase_book *self, const struct entry *entr
     uint64_t near = (UINT64_C(7) << block) >> 1;
     for (size_t i = 0; i < NEEDS && entry->needs[i].count > 0; i++) {
         const uint32_t *needed = (const uint32_t *)self->needed.items + entry->needs[i].first;
-        uint64_t blocks = 0;
-        for (uint32_t j = 0; j < entry->needs[i].count; j++)
-            blocks |= words->blocks[needed[j]];
-        if ((blocks & near) == 0)
+        uint32_t j = 0;
+        while (j < entry->needs[i].count && (words->blocks[needed[j]] & near) == 0)
+            j++;
+        if (j == entry->needs[i].count)
             return false;
     }
     return true;
@@ -600,7 +610,9 @@ static void try_anchor(const struct phrase_book *self, const struct anchor *anch
     for (size_t before = anchor->before_least; before <= anchor->before_most && before <= at;
          before++) {
         size_t last = 0;
-        if (is_at(self, anchor->phrase, words, at - before, &last)) {
+        bool may_be = (words->list[at - before].kinds & anchor->first_kinds) != 0 ||
+                      anchor->first_kinds == UINT64_MAX;
+        if (may_be && is_at(self, anchor->phrase, words, at - before, &last)) {
             found(arg, anchor->phrase, at - before, last);
             return;
         }

@@ -27,8 +27,14 @@ int phrase_book_add(struct phrase_book *self, struct phrase *phrase, uint32_t *n
 int phrase_book_add_variant(struct phrase_book *self, const char *variant,
                             const char *word) MUST_USE;
 
+/* Texts of the kind that will be looked through: they tell which words are rare. */
+struct phrase_samples {
+    const char *const *texts;
+    size_t count;
+};
+
 /* No more phrases: makes ready to look for them. 0, or -1 without memory. */
-int phrase_book_seal(struct phrase_book *self) MUST_USE;
+int phrase_book_seal(struct phrase_book *self, const struct phrase_samples *samples) MUST_USE;
 
 const struct vocabulary *phrase_book_vocabulary(const struct phrase_book *self);
 size_t phrase_book_count(const struct phrase_book *self);

@@ -270,6 +270,34 @@ static int add_spellings(struct rule_set *self, const struct rule_edition *editi
     return 0;
 }
 
+/* The examples of all rules: written as people write. */
+static int seal(struct rule_set *self, const struct rule_edition *edition)
+{
+    size_t count = 0;
+    size_t room = 1;
+    for (size_t i = 0; i < edition->count; i++) {
+        const struct rule_file *file = edition->files[i].rules;
+        for (unsigned j = 0; j < file->rules_count; j++)
+            room += (size_t)file->rules[j].match_count + file->rules[j].no_match_count;
+    }
+    const char **texts = calloc(room, sizeof *texts);
+    if (!texts)
+        return -1;
+    for (size_t i = 0; i < edition->count; i++) {
+        const struct rule_file *file = edition->files[i].rules;
+        for (unsigned j = 0; j < file->rules_count; j++) {
+            const struct rule_source *rule = &file->rules[j];
+            for (unsigned k = 0; k < rule->match_count; k++)
+                texts[count++] = rule->match[k];
+            for (unsigned k = 0; k < rule->no_match_count; k++)
+                texts[count++] = rule->no_match[k];
+        }
+    }
+    int rc = phrase_book_seal(self->book, &(struct phrase_samples){ texts, count });
+    free(texts);
+    return rc;
+}
+
 static int build(struct rule_set *self, const struct rule_edition *edition, struct error *err)
 {
     size_t most = count_uses(edition);
@@ -285,7 +313,7 @@ static int build(struct rule_set *self, const struct rule_edition *edition, stru
     if (rc == 0)
         rc = group(self, &uses, err);
     free(uses.list);
-    if (rc == 0 && (add_spellings(self, edition) != 0 || phrase_book_seal(self->book) != 0))
+    if (rc == 0 && (add_spellings(self, edition) != 0 || seal(self, edition) != 0))
         rc = error_set(err, ERROR_SYSTEM, "no memory for the rules");
     return rc;
 }

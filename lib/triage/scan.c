@@ -21,6 +21,7 @@ struct scanner {
     const struct rule_set *set;
     struct normalised *window;
     struct words *words;
+    struct language_words *language;
     struct sketcher *sketcher;
     uint8_t sketch[SKETCH_MAX_BYTES];
     bool is_whole;         /* the window holds all of the text scanned last */
@@ -40,6 +41,7 @@ void scanner_destroy(struct scanner **self_p)
         return;
     normalised_destroy(&self->window);
     words_destroy(&self->words);
+    language_words_destroy(&self->language);
     sketcher_destroy(&self->sketcher);
     free(self->hits);
     free(self->is_counted);
@@ -65,6 +67,8 @@ struct scanner *scanner_new(const struct rule_set *set, struct error *err)
     if (self->window)
         self->words = words_new(phrase_book_vocabulary(rule_set_book(set)), err);
     if (self->words)
+        self->language = language_words_new(err);
+    if (self->language)
         self->sketcher = sketcher_new(err);
     if (!self->sketcher)
         scanner_destroy(&self);
@@ -196,7 +200,7 @@ void scanner_scan(struct scanner *self, const char *text, size_t length, struct 
     size_t from = 0;
     while (from < length) {
         size_t end = normalise(self->window, text, length, from);
-        language_count(self->window->text, self->window->length, &out->words);
+        language_count(self->language, self->window->text, self->window->length, &out->words);
         out->letters += self->window->letters;
         out->foreign_letters += self->window->foreign_letters;
         scan_window(self, text, length);

@@ -14,9 +14,12 @@ static struct language_counts count(const char *text)
 {
     struct error err = { 0 };
     struct language_counts counts = { 0 };
+    struct language_words *words = language_words_new(&err);
+    assert_non_null(words);
     struct normalised *normalised = normalised_new(&err);
     (void)normalise(normalised, text, strlen(text), 0);
-    language_count(normalised->text, normalised->length, &counts);
+    language_count(words, normalised->text, normalised->length, &counts);
+    language_words_destroy(&words);
     normalised_destroy(&normalised);
     return counts;
 }

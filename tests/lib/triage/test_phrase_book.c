@@ -51,6 +51,8 @@ static int setup(void **state)
     assert_non_null(f);
     f->book = phrase_book_new(&err);
     f->text = normalised_new(&err);
+    static const char *const text = "a b c d e a b a";
+    const struct phrase_samples samples = { &text, 1 };
     assert_true(f->book && f->text);
     for (size_t i = 0; i < PHRASE_COUNT; i++) {
         struct phrase phrase;
@@ -60,7 +62,7 @@ static int setup(void **state)
         assert_int_equal(phrase_book_add(f->book, &phrase, &number), 0);
         assert_int_equal(number, i);
     }
-    assert_int_equal(phrase_book_seal(f->book), 0);
+    assert_int_equal(phrase_book_seal(f->book, &samples), 0);
     f->words = words_new(phrase_book_vocabulary(f->book), &err);
     assert_non_null(f->words);
     *state = f;
