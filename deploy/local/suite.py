@@ -318,6 +318,7 @@ class Suite:
                 "route_bulk_endpoints": [self.endpoint("route-bulk")],
                 "notify_endpoints": [self.endpoint("notify")],
                 "rules_directory": str(TOP / "services" / "classify" / "rules"),
+                "model": str(TOP / "services" / "classify" / "model" / "desk.model"),
             },
             "route": {
                 "admin_listen": "",
