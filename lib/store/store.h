@@ -165,7 +165,8 @@ struct store_fact_done {
     size_t fact_length;
 };
 /* A decision, live: checks that the conversation is claimed by fact->agent under fact->fence
- * (closed, graded; a note a wish and an alert taken need no claim) and, if last_event is given, that
+ * (closed, graded; a note, a wish and an alert taken need no claim) and, if last_event is given,
+ * that
  * nothing newer came; fills in what it covers (all events not covered yet) and applies it.
  * ERROR_INVALID: refused, with what changed. ERROR_UNAVAILABLE: Redis away, outcome unknown: the
  * same id may be sent again. */
@@ -248,9 +249,10 @@ int store_waiting(struct store *self, const struct id *conversations, size_t cou
                   struct store_waiting **out, size_t *out_count, struct error *err) MUST_USE;
 /* The whole conversation: events (decoded), verdicts, facts [{"fact","what","agent","at_ms","text",
  * "reason","severity","covered":[{"event","severity"}]…}] (of "replied" with its "item" as
- * store_item_get has it), "language_wish" (as store_queue_list has it), state (open, claimed, closed, quiet, archived), owner, fence, clocks,
- * "last_person_at_ms" (newest private message, by the platform's clock), "receipt" (an item),
- * "broadcast" (it answers one). ERROR_INVALID: no such one. */
+ * store_item_get has it), "language_wish" (as store_queue_list has it), state (open, claimed,
+ * closed, quiet, archived), owner, fence, clocks, "last_person_at_ms" (newest private message, by
+ * the platform's clock), "receipt" (an item), "broadcast" (it answers one). ERROR_INVALID: no such
+ * one. */
 int store_conversation(struct store *self, const struct id *conversation, json_t **out,
                        struct error *err) MUST_USE;
 /* Claims the best conversation of queue ("" = by the order urgent, urgent-review, needs-review,

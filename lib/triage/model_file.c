@@ -315,12 +315,6 @@ struct model_file *model_file_read(const uint8_t *bytes, size_t length, const ch
     return self;
 }
 
-static void close_stream(FILE **stream_p)
-{
-    if (*stream_p)
-        (void)fclose(*stream_p);
-}
-
 static void free_bytes(uint8_t **bytes_p)
 {
     free(*bytes_p);
@@ -329,22 +323,23 @@ static void free_bytes(uint8_t **bytes_p)
 struct model_file *model_file_load(const char *path, struct error *err)
 {
     assert(path && err);
-    AUTO(close_stream) FILE *stream = fopen(path, "rbe");
+    FILE *stream = fopen(path, "rbe");
     if (!stream) {
         (void)error_set(err, ERROR_CONFIG, "cannot open model '%s': %s", path, strerror(errno));
         return NULL;
     }
-    AUTO(free_bytes) uint8_t *bytes = malloc(MODEL_FILE_MAX_BYTES + 1);
-    if (!bytes) {
+    struct model_file *self = NULL;
+    uint8_t *bytes = malloc(MODEL_FILE_MAX_BYTES + 1);
+    size_t length = bytes ? fread(bytes, 1, MODEL_FILE_MAX_BYTES + 1, stream) : 0;
+    if (!bytes)
         (void)error_set(err, ERROR_SYSTEM, "no memory to read model '%s'", path);
-        return NULL;
-    }
-    size_t length = fread(bytes, 1, MODEL_FILE_MAX_BYTES + 1, stream);
-    if (ferror(stream)) {
+    else if (ferror(stream))
         (void)error_set(err, ERROR_CONFIG, "cannot read model '%s': %s", path, strerror(errno));
-        return NULL;
-    }
-    return model_file_read(bytes, length, path, err);
+    else
+        self = model_file_read(bytes, length, path, err);
+    free(bytes);
+    (void)fclose(stream); /* read only: nothing to lose */
+    return self;
 }
 
 void model_file_destroy(struct model_file **self_p)
@@ -417,9 +412,12 @@ static int write_whole(const char *path, const uint8_t *bytes, size_t length, st
     char fresh[PATH_MAX];
     if (snprintf(fresh, sizeof fresh, "%s.new", path) >= (int)sizeof fresh)
         return error_set(err, ERROR_INVALID, "the path of a model is too long");
-    AUTO(close_stream) FILE *stream = fopen(fresh, "wbe");
-    if (!stream || fwrite(bytes, 1, length, stream) != length || fflush(stream) != 0 ||
-        fsync(fileno(stream)) != 0 || rename(fresh, path) != 0)
+    FILE *stream = fopen(fresh, "wbe");
+    bool is_written = stream && fwrite(bytes, 1, length, stream) == length && fflush(stream) == 0 &&
+                      fsync(fileno(stream)) == 0;
+    if (stream && fclose(stream) != 0)
+        is_written = false;
+    if (!is_written || rename(fresh, path) != 0)
         return error_set(err, ERROR_SYSTEM, "cannot write model '%s': %s", path, strerror(errno));
     return 0;
 }

@@ -1,7 +1,8 @@
 /* bench_triage - what a verdict costs beside Hyperscan alone, looking for the same phrases in the
  * same text (normalised before the clock starts). The two take turns, by sets of all texts.
  *
- * --rules DIRECTORY [--model FILE] --texts FILE --seconds S: prints JSON.
+ * --rules DIRECTORY [--model FILE] --texts FILE --seconds S [--peer]: prints JSON; the peer takes
+ * long to compile.
  * --severities instead of --seconds: prints each text's severity, one number a line.
  * --sketch: prints what the sketch in each verdict costs, as JSON.
  * --memory: judges all once and prints the most memory the process had, KiB. */
@@ -60,8 +61,7 @@ static void open_bench(struct bench *self, int argc, char **argv)
         self->triage = triage_new(&rules, &options, &err);
     if (!self->triage || !self->events || !self->normalised || !self->normalised_bytes)
         give_up("cannot load the rules: %s", err.text);
-    if (!option_is_set(argc, argv, "--severities") && !option_is_set(argc, argv, "--memory") &&
-        !option_is_set(argc, argv, "--sketch"))
+    if (option_is_set(argc, argv, "--peer"))
         self->patterns = bare_patterns_new(directory);
     normalise_all(self, &err);
     if (err.kind != ERROR_NONE)
@@ -106,7 +106,7 @@ static void say_severities(struct bench *self)
 
 static void scan_all(struct bench *self)
 {
-    for (size_t i = 0; i < self->texts.count; i++)
+    for (size_t i = 0; self->patterns && i < self->texts.count; i++)
         bare_patterns_find(self->patterns, self->normalised[i], self->normalised_bytes[i],
                            &self->hits);
 }
@@ -141,7 +141,8 @@ static void measure(struct bench *self, double seconds)
                  messages, (double)judged_ns / 1e3 / (double)messages,
                  (double)scanned_ns / 1e3 / (double)messages,
                  (double)text_bytes / (double)self->texts.count,
-                 bare_patterns_count(self->patterns), (double)self->hits / (double)messages);
+                 self->patterns ? bare_patterns_count(self->patterns) : 0,
+                 (double)self->hits / (double)messages);
 }
 
 /* What the sketch is of a verdict's time: of texts that are normalised already, as the scan has
