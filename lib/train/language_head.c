@@ -52,7 +52,7 @@ static int prepare(struct language_trainer *self, struct error *err)
 {
     const struct corpus *corpus = self->task->corpus;
     unsigned bits = self->task->settings->language_bits;
-    self->messages = calloc(corpus->count + 1, sizeof *self->messages);
+    self->messages = calloc(corpus->count + 1, sizeof(void *)); /* pointers to rows */
     self->examples = calloc(corpus->count + 1, sizeof *self->examples);
     self->scores = calloc(corpus->count + 1, sizeof *self->scores);
     self->sorted = calloc(corpus->count + 1, sizeof *self->sorted);
@@ -183,19 +183,27 @@ static void report(const struct language_trainer *self, const struct linear_mode
                   (double)model->language_unsure);
 }
 
+static int train_all(struct language_trainer *self, struct linear_model *out, int8_t **table,
+                     struct error *err)
+{
+    static const float unsure = 0.1F;
+    if (prepare(self, err) != 0 || cross_validate(self, err) != 0)
+        return -1;
+    out->language_unsure = unsure;
+    out->language_mixed = mixed_limit(self);
+    out->language_sure = sure_limit(self);
+    report(self, out);
+    *table = calloc((size_t)1 << self->task->settings->language_bits, 1);
+    if (!*table)
+        return error_set(err, ERROR_SYSTEM, "no memory for a table");
+    return train_without(self, ALL_FOLDS, out, *table, err);
+}
+
 int language_head_train(const struct head_task *task, struct linear_model *out, int8_t **table,
                         struct error *err)
 {
-    static const float unsure = 0.1F;
-    AUTO(clear) struct language_trainer self = { .task = task };
-    if (prepare(&self, err) != 0 || cross_validate(&self, err) != 0)
-        return -1;
-    out->language_unsure = unsure;
-    out->language_mixed = mixed_limit(&self);
-    out->language_sure = sure_limit(&self);
-    report(&self, out);
-    *table = calloc((size_t)1 << task->settings->language_bits, 1);
-    if (!*table)
-        return error_set(err, ERROR_SYSTEM, "no memory for a table");
-    return train_without(&self, ALL_FOLDS, out, *table, err);
+    struct language_trainer self = { .task = task };
+    int rc = train_all(&self, out, table, err);
+    clear(&self);
+    return rc;
 }

@@ -51,7 +51,7 @@ static int prepare(struct topic_trainer *self, struct error *err)
     const struct corpus *corpus = self->task->corpus;
     unsigned bits = self->task->settings->topic_bits;
     self->columns = corpus->category_count + RESTRICTED_COLUMNS;
-    self->messages = calloc(corpus->count + 1, sizeof *self->messages);
+    self->messages = calloc(corpus->count + 1, sizeof(void *)); /* pointers to rows */
     self->examples = calloc(corpus->count + 1, sizeof *self->examples);
     self->scored = calloc(corpus->count + 1, sizeof *self->scored);
     self->scores = calloc((corpus->count + 1) * self->columns, sizeof *self->scores);
@@ -247,13 +247,11 @@ static void report_categories(const struct topic_trainer *self)
                   sum / (double)categories);
 }
 
-int topic_heads_train(const struct head_task *task, struct linear_model *out, int8_t **table,
-                      struct error *err)
+static int train_all(struct topic_trainer *self, struct solver_weights *weights,
+                     struct linear_model *out, int8_t **table, struct error *err)
 {
-    AUTO(clear) struct topic_trainer self = { .task = task };
-    AUTO(solver_weights_clear) struct solver_weights weights = { 0 };
-    unsigned bits = task->settings->topic_bits;
-    if (prepare(&self, err) != 0 || solver_weights_init(&weights, self.rows, err) != 0)
+    unsigned bits = self->task->settings->topic_bits;
+    if (prepare(self, err) != 0 || solver_weights_init(weights, self->rows, err) != 0)
         return -1;
     *table = calloc((size_t)LINEAR_TOPIC_COLUMNS << bits, 1);
     if (!*table)
@@ -261,11 +259,22 @@ int topic_heads_train(const struct head_task *task, struct linear_model *out, in
     out->topic_bits = bits;
     out->topic_weights = *table;
     out->thresholds.category = CATEGORY_SURE;
-    for (size_t i = 0; i < self.columns; i++) {
-        if (train_column(&self, i, &weights, out, *table, err) != 0)
+    for (size_t i = 0; i < self->columns; i++) {
+        if (train_column(self, i, weights, out, *table, err) != 0)
             return -1;
     }
-    choose_restricted(&self, out);
-    report_categories(&self);
+    choose_restricted(self, out);
+    report_categories(self);
     return 0;
+}
+
+int topic_heads_train(const struct head_task *task, struct linear_model *out, int8_t **table,
+                      struct error *err)
+{
+    struct topic_trainer self = { .task = task };
+    struct solver_weights weights = { 0 };
+    int rc = train_all(&self, &weights, out, table, err);
+    solver_weights_clear(&weights);
+    clear(&self);
+    return rc;
 }

@@ -78,10 +78,8 @@ static int train_heads(const struct head_task *task, struct linear_model *model,
 int train_model(const struct train_options *options, struct error *err)
 {
     assert(options && options->date && options->out && err);
-    AUTO(close_stream) FILE *nowhere = NULL;
-    FILE *report = options->report;
-    if (!report)
-        report = nowhere = fopen("/dev/null", "we");
+    AUTO(close_stream) FILE *nowhere = options->report ? NULL : fopen("/dev/null", "we");
+    FILE *report = options->report ? options->report : nowhere;
     if (!report)
         return error_set(err, ERROR_SYSTEM, "cannot open /dev/null");
     const struct train_settings *settings =

@@ -245,18 +245,27 @@ static int train_all(struct urgent_trainer *self, struct linear_model *out, int8
     return 0;
 }
 
-int urgent_head_train(const struct head_task *task, struct linear_model *out, int8_t **table,
-                      struct error *err)
+static int make(struct urgent_trainer *self, struct solver_weights *weights,
+                struct linear_model *out, int8_t **table, struct error *err)
 {
-    AUTO(clear) struct urgent_trainer self = { .task = task };
-    AUTO(solver_weights_clear) struct solver_weights weights = { 0 };
-    unsigned bits = task->settings->urgent_bits;
-    if (prepare(&self, err) != 0 || solver_weights_init(&weights, self.rows, err) != 0)
+    unsigned bits = self->task->settings->urgent_bits;
+    if (prepare(self, err) != 0 || solver_weights_init(weights, self->rows, err) != 0)
         return -1;
     *table = calloc((size_t)1 << bits, 1);
     if (!*table)
         return error_set(err, ERROR_SYSTEM, "no memory for a table");
     out->urgent_bits = bits;
     out->urgent_weights = *table;
-    return train_all(&self, out, *table, &weights, err);
+    return train_all(self, out, *table, weights, err);
+}
+
+int urgent_head_train(const struct head_task *task, struct linear_model *out, int8_t **table,
+                      struct error *err)
+{
+    struct urgent_trainer self = { .task = task };
+    struct solver_weights weights = { 0 };
+    int rc = make(&self, &weights, out, table, err);
+    solver_weights_clear(&weights);
+    clear(&self);
+    return rc;
 }
