@@ -425,6 +425,23 @@ static int parse_words(struct parser *self, struct forms *out)
     return parse_sequence(self, put_together, out);
 }
 
+/* A stem stands at the end of a word, and is long enough to be one: in "self-h*" it may be h alone.
+ */
+static int check_stems(struct parser *self, const char *form)
+{
+    const char *stem_end = strchr(form, PHRASE_STEM_END);
+    if (!stem_end)
+        return 0;
+    if (stem_end[1] != '\0' && stem_end[1] != ' ')
+        return refuse(self, "* stands at the end of a word; write two words or another phrase");
+    const char *word = stem_end;
+    while (word > form && word[-1] != ' ')
+        word--;
+    if (stem_end - word < STEM_MIN_LETTERS)
+        return refuse(self, "* needs at least three letters before it");
+    return check_stems(self, stem_end + 1);
+}
+
 /* Of the whole phrase: one more term. */
 static int add_term(struct parser *self, void *arg, unsigned gap_words, struct forms *forms,
                     bool is_optional)
@@ -441,9 +458,8 @@ static int add_term(struct parser *self, void *arg, unsigned gap_words, struct f
         return 0;
     (void)forms_tidy(forms);
     for (size_t i = 0; i < forms->count; i++) {
-        const char *stem_end = strchr(forms->texts[i], PHRASE_STEM_END);
-        if (stem_end && stem_end[1] != '\0' && stem_end[1] != ' ')
-            return refuse(self, "* stands at the end of a word; write two words or another phrase");
+        if (check_stems(self, forms->texts[i]) != 0)
+            return -1;
     }
     term->forms = forms->texts;
     term->form_count = forms->count;

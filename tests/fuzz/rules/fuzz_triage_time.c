@@ -9,12 +9,12 @@
 #include "triage/triage.h"
 
 enum {
-    SHORT_BYTES = 8 << 10,
-    TIMES_LONGER = 16,
+    SHORT_BYTES = 4 << 10,
+    TIMES_LONGER = 8,
     FACTOR_MAX = 3,           /* over linear: caches, other work on the machine */
     PAUSE_NS = 20 * 1000000,  /* a short run that was interrupted */
     PER_BYTE_NS_MAX = 100000, /* nothing may cost more than this, however odd */
-    TRIES = 3
+    TRIES = 2
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
