@@ -354,9 +354,7 @@ static bool is_frame(size_t alone, size_t common)
     return alone <= (share > OWN_MAX ? share : OWN_MAX);
 }
 
-/* are_names_same: if not, one may only say more than the other, not another thing in its place:
- * where all is written large or small a capital shows no name. */
-static bool is_overlapping(const struct sketch *a, const struct sketch *b, bool are_names_same)
+static bool is_overlapping(const struct sketch *a, const struct sketch *b)
 {
     uint32_t last_a = known_up_to(a);
     uint32_t last_b = known_up_to(b);
@@ -375,8 +373,6 @@ static bool is_overlapping(const struct sketch *a, const struct sketch *b, bool 
         alone[0] += left < right;
         alone[1] += right < left;
     }
-    if (!are_names_same && alone[0] > 0 && alone[1] > 0)
-        return false;
     size_t all = common + alone[0] + alone[1];
     return common > 0 && common * ALIKE_IN >= all * ALIKE_OF && is_frame(alone[0], common) &&
            is_frame(alone[1], common);
@@ -384,7 +380,6 @@ static bool is_overlapping(const struct sketch *a, const struct sketch *b, bool 
 
 bool sketch_is_alike(const struct sketch *a, const struct sketch *b)
 {
-    bool has_all = has_all_names(a, b);
-    bool is_had = has_all_names(b, a);
-    return a->apart == b->apart && (has_all || is_had) && is_overlapping(a, b, has_all && is_had);
+    return a->apart == b->apart && (has_all_names(a, b) || has_all_names(b, a)) &&
+           is_overlapping(a, b);
 }

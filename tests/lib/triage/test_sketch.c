@@ -176,9 +176,6 @@ static void other_events_are_not_alike_however_like_they_sound(void **state)
         /* nothing in common */
         { "Lorry on fire by the bridge in Abercwm, smoke everywhere, please keep away",
           "When does the office in Pentreglas open, I would like to hand in a purse" },
-        /* a capital shows no name there */
-        { "LORRY ON FIRE BY THE BRIDGE IN ABERCWM, SMOKE EVERYWHERE, PLEASE KEEP AWAY",
-          "Lorry on fire by the bridge in Pentreglas, smoke everywhere, please keep away" },
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
         if (texts_are_alike(*state, pairs[i].a, pairs[i].b))
