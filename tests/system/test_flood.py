@@ -10,7 +10,10 @@ OTHERS = (STORY.replace("Abercwm", "Pentreglas"), STORY.replace("on fire", "not 
 def test_a_flood_is_marked_and_folded_and_nothing_else_is(make_desk):
     desk = make_desk(workers=1)
     desk.player = desk.make_player()
-    desk.post(desk.player, *(desk.item(text, person=f"p{number}") for number, text in enumerate(COPIES + OTHERS)))
+    # The oldest is what the others are held against: the story as it was written first.
+    desk.post(desk.player, desk.item(STORY, person="p0"))
+    desk.settle(desk.player)
+    desk.post(desk.player, *(desk.item(text, person=f"p{number}") for number, text in enumerate((COPIES + OTHERS)[1:], 1)))
     desk.settle(desk.player)
 
     def rows():
