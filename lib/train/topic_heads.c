@@ -155,8 +155,8 @@ static void apply(const struct calibration *calibration, struct linear_head *hea
     head->bias = (float)(calibration->scale * (double)head->bias + calibration->offset);
 }
 
-/* The likelihood at which finding what is restricted weighs best against restricting what is not:
- * the highest F-measure that counts finding three times, of both classes together. */
+/* The likelihood with the highest F-measure, of both classes together. What is restricted by mistake
+ * is hidden from most of the desk. */
 static void choose_restricted(struct topic_trainer *self, struct linear_model *out)
 {
     size_t categories = self->task->corpus->category_count;
@@ -175,13 +175,13 @@ static void choose_restricted(struct topic_trainer *self, struct linear_model *o
                 wrong += is_said && !is_so;
             }
         }
-        double measure = 10 * found / (10 * found + 9 * missed + wrong);
+        double measure = 2 * found / (2 * found + missed + wrong);
         if (measure <= best)
             continue;
         best = measure;
         out->thresholds.restricted = least;
         (void)fprintf(self->task->report,
-                      "restricted: threshold %.2f recall %.3f precision %.3f F3 %.3f, "
+                      "restricted: threshold %.2f recall %.3f precision %.3f F1 %.3f, "
                       "cross-validated\n",
                       (double)least, found / (found + missed), found / (found + wrong), best);
     }
