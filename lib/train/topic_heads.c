@@ -155,8 +155,8 @@ static void apply(const struct calibration *calibration, struct linear_head *hea
     head->bias = (float)(calibration->scale * (double)head->bias + calibration->offset);
 }
 
-/* The likelihood with the highest F-measure, of both classes together. What is restricted by mistake
- * is hidden from most of the desk. */
+/* The likelihood with the highest F-measure, of both classes together. What is restricted by
+ * mistake is hidden from most of the desk. */
 static void choose_restricted(struct topic_trainer *self, struct linear_model *out)
 {
     size_t categories = self->task->corpus->category_count;
