@@ -40,33 +40,7 @@ struct reading {
     char complaint[256]; /* the first */
 };
 
-static const char *const categories[] = {
-    "advice",
-    "anti-social-behaviour",
-    "burglary",
-    "child-at-risk",
-    "collision",
-    "complaint",
-    "domestic-abuse",
-    "drugs",
-    "emergency",
-    "fraud",
-    "general",
-    "hate-crime",
-    "intelligence",
-    "lost-property",
-    "missing-person",
-    "nuisance",
-    "sexual-offences",
-    "stolen-vehicle",
-    "suicide-self-harm",
-    "thanks",
-    "update-request",
-    "violence-weapons",
-};
-enum { CATEGORIES = sizeof categories / sizeof categories[0] };
-_Static_assert(sizeof categories / sizeof categories[0] <= (size_t)LINEAR_CATEGORIES_MAX,
-               "room for all categories");
+_Static_assert((int)MESSAGE_CATEGORIES <= (int)LINEAR_CATEGORIES_MAX, "room for all categories");
 
 void corpus_destroy(struct corpus **self_p)
 {
@@ -132,8 +106,8 @@ static enum corpus_kind kind_of(const struct reading *reading,
 
 static int category_of(const char *name)
 {
-    for (int i = 0; i < CATEGORIES; i++) {
-        if (strcmp(categories[i], name) == 0)
+    for (int i = 0; i < MESSAGE_CATEGORIES; i++) {
+        if (strcmp(message_categories[i], name) == 0)
             return i;
     }
     return -1;
@@ -227,7 +201,7 @@ static int take(void *arg, const struct labelled_message *message, struct error 
     reading->held_out += row.is_held_out;
     if (!reading->set && row.category < 0)
         return error_set(err, ERROR_INVALID, "%s:%u: the category is none of the %d", message->file,
-                         message->line, (int)CATEGORIES);
+                         message->line, (int)MESSAGE_CATEGORIES);
     return 0;
 }
 
@@ -339,9 +313,10 @@ struct corpus *corpus_load(const struct train_options *options, struct error *er
         corpus_destroy(&self);
         return NULL;
     }
-    self->category_count = CATEGORIES;
-    for (size_t i = 0; i < CATEGORIES; i++)
-        (void)snprintf(self->categories[i], sizeof self->categories[i], "%s", categories[i]);
+    self->category_count = MESSAGE_CATEGORIES;
+    for (size_t i = 0; i < MESSAGE_CATEGORIES; i++)
+        (void)snprintf(self->categories[i], sizeof self->categories[i], "%s",
+                       message_categories[i]);
     AUTO(normalised_destroy) struct normalised *window = normalised_new(err);
     AUTO(close_eyes) struct eyes eyes = { 0 };
     const struct reading by = { .corpus = self, .eyes = &eyes, .window = window };

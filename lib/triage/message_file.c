@@ -5,6 +5,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const message_categories[MESSAGE_CATEGORIES] = {
+    "advice",
+    "anti-social-behaviour",
+    "burglary",
+    "child-at-risk",
+    "collision",
+    "complaint",
+    "domestic-abuse",
+    "drugs",
+    "emergency",
+    "fraud",
+    "general",
+    "hate-crime",
+    "intelligence",
+    "lost-property",
+    "missing-person",
+    "nuisance",
+    "sexual-offences",
+    "stolen-vehicle",
+    "suicide-self-harm",
+    "thanks",
+    "update-request",
+    "violence-weapons",
+};
+
 enum { HELD_OUT_OF = 5, COMPLAINT_BYTES = 400 };
 
 bool message_is_held_out(const char *id)

@@ -16,7 +16,15 @@
 
 #include "error/error.h"
 
-enum { MESSAGE_LINE_MAX_BYTES = 1 << 20, MESSAGE_ID_MAX_BYTES = 120, MESSAGE_FLAGS_MAX = 16 };
+enum {
+    MESSAGE_LINE_MAX_BYTES = 1 << 20,
+    MESSAGE_ID_MAX_BYTES = 120,
+    MESSAGE_FLAGS_MAX = 16,
+    MESSAGE_CATEGORIES = 22
+};
+
+/* What the desk sorts by (rules/README.md), by name; a force's rules may bring more. */
+extern const char *const message_categories[MESSAGE_CATEGORIES];
 
 enum message_truth { MESSAGE_URGENT_UNKNOWN, MESSAGE_NOT_URGENT, MESSAGE_URGENT };
 

@@ -19,32 +19,6 @@ enum {
     LANGUAGES = 5
 };
 
-/* What the desk sorts by (rules/README.md); a force's rules may bring more. */
-static const char *const desk_categories[] = {
-    "advice",
-    "anti-social-behaviour",
-    "burglary",
-    "child-at-risk",
-    "collision",
-    "complaint",
-    "domestic-abuse",
-    "drugs",
-    "emergency",
-    "fraud",
-    "general",
-    "hate-crime",
-    "intelligence",
-    "lost-property",
-    "missing-person",
-    "nuisance",
-    "sexual-offences",
-    "stolen-vehicle",
-    "suicide-self-harm",
-    "thanks",
-    "update-request",
-    "violence-weapons",
-};
-
 struct row {
     char *id;
     enum message_truth truth;
@@ -99,8 +73,8 @@ static int add_class(struct triage_measure *self, const char *name, struct error
 
 static int add_classes(struct triage_measure *self, const struct rule_set *rules, struct error *err)
 {
-    for (size_t i = 0; i < sizeof desk_categories / sizeof desk_categories[0]; i++) {
-        if (add_class(self, desk_categories[i], err) != 0)
+    for (size_t i = 0; i < MESSAGE_CATEGORIES; i++) {
+        if (add_class(self, message_categories[i], err) != 0)
             return -1;
     }
     for (size_t i = 0; i < rule_set_count(rules); i++) {

@@ -11,36 +11,11 @@
 #include <cmocka.h>
 
 #include "train/train.h"
+#include "triage/message_file.h"
 #include "triage/model_file.h"
 #include "triage/normalise.h"
 
 enum { MESSAGES = 660 };
-
-static const char *const categories[] = {
-    "advice",
-    "anti-social-behaviour",
-    "burglary",
-    "child-at-risk",
-    "collision",
-    "complaint",
-    "domestic-abuse",
-    "drugs",
-    "emergency",
-    "fraud",
-    "general",
-    "hate-crime",
-    "intelligence",
-    "lost-property",
-    "missing-person",
-    "nuisance",
-    "sexual-offences",
-    "stolen-vehicle",
-    "suicide-self-harm",
-    "thanks",
-    "update-request",
-    "violence-weapons",
-};
-enum { CATEGORIES = sizeof categories / sizeof categories[0] };
 
 struct folder {
     char directory[64];
@@ -55,8 +30,8 @@ static void write_messages(const char *path)
     FILE *file = fopen(path, "we");
     assert_non_null(file);
     for (int i = 0; i < MESSAGES; i++) {
-        const char *category = categories[i % CATEGORIES];
-        bool is_welsh = i / CATEGORIES % 2;
+        const char *category = message_categories[i % MESSAGE_CATEGORIES];
+        bool is_welsh = i / MESSAGE_CATEGORIES % 2;
         bool is_urgent = i % 3 == 0;
         const char *restricted = strcmp(category, "sexual-offences") == 0 ? "sexual-offence"
                                  : strcmp(category, "intelligence") == 0  ? "intelligence"
