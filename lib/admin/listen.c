@@ -42,8 +42,7 @@ static bool split_address(const char *address, char host[static HOST_BYTES],
     return true;
 }
 
-/* The caller frees it with freeaddrinfo(); NULL: not an address. */
-static struct addrinfo *resolve(const char *address, struct error *err)
+struct addrinfo *listen_resolve(const char *address, struct error *err)
 {
     char host[HOST_BYTES] = "";
     char port[PORT_BYTES] = "";
@@ -84,7 +83,7 @@ static uint16_t port_of(int fd)
 
 int listen_tcp(const char *address, uint16_t *port, struct error *err)
 {
-    struct addrinfo *found = resolve(address, err);
+    struct addrinfo *found = listen_resolve(address, err);
     if (!found)
         return -1;
     int fd = open_socket(found->ai_family, err);

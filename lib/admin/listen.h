@@ -3,6 +3,7 @@
 #ifndef DESG_ADMIN_LISTEN_H
 #define DESG_ADMIN_LISTEN_H
 
+#include <netdb.h>
 #include <stdint.h>
 
 #include "error/error.h"
@@ -10,6 +11,9 @@
 /* address: "127.0.0.1:9101", "[::]:9101"; port 0 takes a free one. *port is the one taken. Returns
  * the socket or -1. */
 int listen_tcp(const char *address, uint16_t *port, struct error *err) MUST_USE;
+
+/* What listen_tcp reads an address as; the caller frees it with freeaddrinfo(). NULL: not one. */
+struct addrinfo *listen_resolve(const char *address, struct error *err) MUST_USE;
 
 /* A Unix socket of mode 0600. Replaces a socket nobody answers on; refuses to take the place of a
  * live one or of anything else. Returns the socket or -1. */

@@ -11,6 +11,7 @@ enum {
     OPTION_CONFIG = 256,
     OPTION_NAME,
     OPTION_CHECK,
+    OPTION_PROBE,
     OPTION_VERSION,
     OPTION_OWN /* the service's first, then one more each */
 };
@@ -19,6 +20,7 @@ static const struct option common_options[] = {
     { "config", required_argument, NULL, OPTION_CONFIG },
     { "name", required_argument, NULL, OPTION_NAME },
     { "check-config", no_argument, NULL, OPTION_CHECK },
+    { "probe", optional_argument, NULL, OPTION_PROBE },
     { "help", no_argument, NULL, 'h' },
     { "version", no_argument, NULL, OPTION_VERSION },
 };
@@ -77,6 +79,7 @@ static void print_help(const struct service_spec *spec)
                  "    desg-%s - %s\n\n"
                  "SYNOPSIS\n"
                  "    desg-%s --config FILE [--name NAME] [--check-config]\n"
+                 "    desg-%s --config FILE [--name NAME] --probe [live|ready]\n"
                  "    desg-%s --help | --version\n\n"
                  "DESCRIPTION\n"
                  "    Runs in the foreground and writes one line of key=value fields per decision\n"
@@ -84,7 +87,7 @@ static void print_help(const struct service_spec *spec)
                  "    Reads the parts common: and %s: of FILE. Keys it does not know and\n"
                  "    values of a wrong type are refused, with the line and what to write\n"
                  "    instead.\n\n",
-                 name, spec->summary, name, name, name);
+                 name, spec->summary, name, name, name, name);
     (void)printf(
         "OPTIONS\n"
         "    --config FILE    the configuration (YAML); required\n"
@@ -92,6 +95,12 @@ static void print_help(const struct service_spec *spec)
         "                     letters, digits, '-', '_', '.'; default %s. Two\n"
         "                     processes that share a run directory need two names.\n"
         "    --check-config   read and check the configuration, say \"FILE: ok\" and exit\n"
+        "    --probe [live|ready]\n"
+        "                     asks the process that runs with this configuration if\n"
+        "                     its loops turn (live), or if it takes work (ready, the\n"
+        "                     default): on admin_listen, else on its control socket;\n"
+        "                     prints one line; exits 0 if so, 1 if not, 75 if nobody\n"
+        "                     answers within 2 s\n"
         "    --help, -h       this page\n"
         "    --version        name and version\n",
         name);
@@ -102,7 +111,8 @@ static void print_help(const struct service_spec *spec)
                  "                     not finished is sent again; nothing is lost.\n"
                  "    SIGHUP           read rules again, where the service has any\n\n");
     (void)printf("EXIT STATUS\n"
-                 "    0   stopped as asked\n"
+                 "    0   stopped as asked; --check-config, --probe: all is well\n"
+                 "    1   --probe: it answers, but is not ready, or a loop is stuck\n"
                  "    64  wrong arguments\n"
                  "    70  a fault of the program: report it\n"
                  "    71  the machine failed it (disk, memory)\n"
@@ -150,6 +160,25 @@ static bool is_name(const char *text)
                                   "-_.");
 }
 
+/* The question is optional, and may follow as a word of its own: --probe, --probe=live, --probe
+ * live. */
+static int take_probe(char **argv, const struct service_spec *spec, struct arguments *out)
+{
+    const char *question = optarg;
+    const char *next = argv[optind];
+    if (!question && next && (strcmp(next, "live") == 0 || strcmp(next, "ready") == 0)) {
+        question = next;
+        optind++;
+    }
+    if (!question || strcmp(question, "ready") == 0)
+        out->probe = "/readyz";
+    else if (strcmp(question, "live") == 0)
+        out->probe = "/healthz";
+    else
+        return wrong(spec, "--probe takes live or ready, not ", question);
+    return -1;
+}
+
 static int take_option(int option, char **argv, const struct service_spec *spec,
                        struct arguments *out)
 {
@@ -165,6 +194,8 @@ static int take_option(int option, char **argv, const struct service_spec *spec,
     case OPTION_CHECK:
         out->is_check = true;
         return -1;
+    case OPTION_PROBE:
+        return take_probe(argv, spec, out);
     case 'h':
         print_help(spec);
         return EX_OK;

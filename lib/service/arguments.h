@@ -12,6 +12,7 @@ struct arguments {
     const char *config; /* path of the configuration */
     const char *name;   /* of this process; the spec's unless --name was given */
     bool is_check;      /* --check-config */
+    const char *probe;  /* --probe: the path to ask, /healthz or /readyz; NULL: not given */
     const char *values[ARGUMENTS_OPTIONS_MAX]; /* of the spec's options, in their order; NULL: not
                                                   given, "": given, and it takes no value */
 };

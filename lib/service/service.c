@@ -15,6 +15,7 @@
 #include "clock/clock.h"
 #include "log/log.h"
 #include "service/arguments.h"
+#include "service/probe.h"
 #include "service/process.h"
 
 enum { DRAIN_POLL_MS = 20 };
@@ -277,6 +278,8 @@ int service_main(int argc, char **argv, const struct service_spec *spec)
         return code;
     if (arguments.is_check)
         return check_only(&arguments, spec);
+    if (arguments.probe)
+        return probe_ask(&arguments, spec);
     harden();
     allow_descriptors();
     log_setup(arguments.name, LOG_LEVEL_INFO, STDERR_FILENO);

@@ -1,10 +1,10 @@
 /* service - the skeleton every process shares: arguments, configuration, log, metrics, admin door,
  * signals, drain, exit codes. A main() is: return service_main(argc, argv, &spec).
  *
- * Usage of each process:   desg-<name> --config FILE [--name NAME] [--check-config] [--help]
- * [--version] Exit codes (sysexits.h): 0 stopped as asked, 64 bad arguments, 70 our own fault, 71
- * the machine failed us, 75 something needed was away (try again), 78 configuration: an operator
- * must act (do not restart on it).
+ * Usage of each process: desg-<name> --config FILE [--name NAME] [--check-config]
+ * [--probe [live|ready]] [--help] [--version] Exit codes (sysexits.h): 0 stopped as asked, 64 bad
+ * arguments, 70 our own fault, 71 the machine failed us, 75 something needed was away (try again),
+ * 78 configuration: an operator must act (do not restart on it).
  *
  * Life: load configuration → start() → ready → SIGTERM or SIGINT → drain() → is_drained() or grace
  * over → stop(). A second signal skips the wait. SIGHUP calls reload() if there is one. Core dumps
