@@ -71,12 +71,15 @@ static int check_only(const struct arguments *arguments, const struct service_sp
     struct error err = { 0 };
     struct config *config = NULL;
     struct config *shared = NULL;
-    if (read_all(arguments, spec, &config, &shared, &err) != 0) {
+    int rc = read_all(arguments, spec, &config, &shared, &err);
+    if (rc == 0 && spec->check_files && spec->check_files(config->service, &err) != 0)
+        rc = error_wrap(&err, "%s", arguments->config);
+    config_destroy(&config);
+    config_destroy(&shared);
+    if (rc != 0) {
         (void)fprintf(stderr, "%s\n", err.text);
         return exit_code_of(err.kind);
     }
-    config_destroy(&config);
-    config_destroy(&shared);
     (void)printf("%s: ok\n", arguments->config);
     return EX_OK;
 }

@@ -46,9 +46,11 @@ struct service_spec {
     const char *summary; /* one sentence for --help */
     const cyaml_schema_field_t *fields;
     size_t config_bytes;
-    /* Fills defaults and refuses values out of range, naming the key. Reads no file but secrets and
-     * rules it names. */
+    /* Fills defaults and refuses values out of range, naming the key. Reads no file but secrets it
+     * names. */
     int (*check)(void *config, struct error *err);
+    /* Optional, for --check-config alone: opens, as start would, what takes long to open. */
+    int (*check_files)(const void *config, struct error *err);
     /* Where the service's admin door listens, from its configuration; "" for none. */
     const char *(*admin_listen)(const void *config);
     /* Starts threads and returns the service's own object, or NULL. Registers metrics and admin

@@ -102,6 +102,13 @@ static void keep_model(struct classifier *self, struct triage *triage, struct er
                 "put a good file there; meanwhile the edition named here, or the rules alone"));
 }
 
+static void log_editions(const struct classifier *self, const char *event)
+{
+    const struct rule_set *rules = triage_rules(worker_triage(self->worker));
+    log_info(event, KV("edition", rule_set_edition(rules)), KV("rules", rule_set_count(rules)),
+             KV("model", self->model_edition));
+}
+
 /* Returns whether a load is still running. */
 static bool poll_loader(struct classifier *self)
 {
@@ -118,10 +125,7 @@ static bool poll_loader(struct classifier *self)
         worker_change_triage(self->worker, &triage);
         reload_ended(self, true);
         take_status(self);
-        log_info("rules_changed",
-                 KV("edition", rule_set_edition(triage_rules(worker_triage(self->worker)))),
-                 KV("rules", rule_set_count(triage_rules(worker_triage(self->worker)))),
-                 KV("model", self->model_edition));
+        log_editions(self, "rules_changed");
         return false;
     case RULE_LOADER_FAILED:
         reload_ended(self, false);
@@ -239,6 +243,23 @@ static void *run(void *arg)
 
 /* --- life --- */
 
+static struct triage_source source_of(const struct classify_config *config)
+{
+    return (struct triage_source){ config->rules_directory, config->model,
+                                   classify_config_triage(config) };
+}
+
+int classifier_check_files(const struct classify_config *config, struct error *err)
+{
+    const struct triage_source source = source_of(config);
+    struct error model_err = { 0 };
+    struct triage *triage = triage_source_open(&source, &model_err, err);
+    if (!triage)
+        return -1;
+    triage_destroy(&triage);
+    return model_err.kind == ERROR_NONE ? 0 : error_set(err, model_err.kind, "%s", model_err.text);
+}
+
 /* Starts by rules alone if the model is no good. */
 static struct triage *load_triage(struct classifier *self, struct error *err)
 {
@@ -301,8 +322,7 @@ static int start(struct classifier *self, struct error *err)
     if (self->wake_fd < 0 || !self->context || !self->loop)
         return error_set(err, ERROR_SYSTEM, "cannot make the classifier's loop");
     self->tally = tally_new(service_metrics(self->service), err);
-    self->source = (struct triage_source){ self->config->rules_directory, self->config->model,
-                                           classify_config_triage(self->config) };
+    self->source = source_of(self->config);
     self->loader = rule_loader_new(&self->source, err);
     self->rules_stamp = triage_source_stamp(&self->source);
     if (!self->tally || !self->loader ||
@@ -311,6 +331,7 @@ static int start(struct classifier *self, struct error *err)
         open_shadow(self, err) != 0 || open_worker(self, err) != 0)
         return -1;
     take_status(self);
+    log_editions(self, "rules_loaded");
     self->heartbeat = service_heartbeat_new(self->service, "classifier");
     zmq_pollitem_t wake_item = { .fd = self->wake_fd, .events = ZMQ_POLLIN };
     if (zloop_poller(self->loop, &wake_item, on_wake, self) != 0 ||

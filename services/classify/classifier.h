@@ -12,6 +12,9 @@
 
 struct classifier;
 
+/* Whether rules and model can be loaded: as classifier_new does, but a bad model is an error. */
+int classifier_check_files(const struct classify_config *config, struct error *err) MUST_USE;
+
 /* Loads the rules, connects, starts the thread. Both are borrowed. */
 struct classifier *classifier_new(struct service *service, const struct classify_config *config,
                                   struct error *err) MUST_USE;

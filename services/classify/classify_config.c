@@ -2,9 +2,6 @@
 
 #include <limits.h>
 
-#include "log/log.h"
-#include "triage/rule_set.h"
-
 enum {
     ENDPOINTS_MAX = 64,
     CHANNELS_MAX = 32,
@@ -114,16 +111,7 @@ int classify_config_check(void *service_config, struct error *err)
     config->credit = config_default_u32(config->credit, CREDIT_DEFAULT);
     if (config_check_range("classify.credit", config->credit, 1, CREDIT_MAX, err) != 0)
         return -1;
-    if (check_thresholds(config, err) != 0)
-        return -1;
-    struct rule_set *rules = rule_set_load(config->rules_directory, err);
-    if (!rules)
-        return -1;
-    log_info("rules_checked", KV("edition", rule_set_edition(rules)),
-             KV("rules", rule_set_count(rules)),
-             KV("phrases", phrase_book_count(rule_set_book(rules))));
-    rule_set_destroy(&rules);
-    return 0;
+    return check_thresholds(config, err);
 }
 
 struct triage_options classify_config_triage(const struct classify_config *config)

@@ -45,8 +45,8 @@ struct classify_config {
 
 extern const cyaml_schema_field_t classify_config_fields[];
 
-/* Fills defaults, refuses what is out of range, then loads the rules and tests them by their
- * examples. config is a struct classify_config. */
+/* Fills defaults and refuses what is out of range; opens no file. config is a struct
+ * classify_config. */
 int classify_config_check(void *config, struct error *err);
 
 /* For triage_new: no model, the configured grades and thresholds. Borrows from config. */

@@ -13,6 +13,11 @@ static void *start(struct service *service, const void *config, struct error *er
     return classifier_new(service, config, err);
 }
 
+static int check_files(const void *config, struct error *err)
+{
+    return classifier_check_files(config, err);
+}
+
 static void drain(void *self)
 {
     classifier_drain(self);
@@ -48,6 +53,7 @@ int main(int argc, char **argv)
         .fields = classify_config_fields,
         .config_bytes = sizeof(struct classify_config),
         .check = classify_config_check,
+        .check_files = check_files,
         .admin_listen = admin_listen,
         .start = start,
         .drain = drain,

@@ -21,7 +21,7 @@ SERVICES = ("ingest", "classify", "route", "notify", "desk")
 SHARED = ("outward",)  # parts that several services read, from a module of lib
 PARTS = ("common", *SERVICES, *SHARED, "client")
 RULES = TOP / "services" / "classify" / "rules"
-A_FEW_RULES = [RULES / "thanks.yaml", RULES / "guards.yaml"]  # guards: what the rules name
+MODEL = TOP / "services" / "classify" / "model" / "desk.model"
 CHECK_SECONDS = 40
 
 STRING = r'"((?:[^"\\\n]|\\.)*)"'
@@ -302,9 +302,8 @@ def check_example(programs, faults):
     with tempfile.TemporaryDirectory(prefix="desg-docs-") as name:
         folder = pathlib.Path(name)
         text = EXAMPLE.read_text("utf-8").replace("/etc/desg/", f"{folder}/").replace("/var/cache/desg/", f"{folder}/")
-        (folder / "rules").mkdir()
-        for path in A_FEW_RULES:
-            shutil.copy(path, folder / "rules")  # all of them take seconds to compile and have a test of their own
+        shutil.copytree(RULES, folder / "rules")
+        shutil.copy(MODEL, folder)
         for path in re.findall(rf"{re.escape(str(folder))}/secrets/[\w-]+", text):
             pathlib.Path(path).parent.mkdir(mode=0o700, exist_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)

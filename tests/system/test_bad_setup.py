@@ -109,6 +109,29 @@ def test_a_rules_file_with_a_bad_pattern(desk, phrase, line):
     assert len(told) > 30, "a remedy"
 
 
+def test_checking_a_configuration_tries_rules_and_model_too(desk):
+    def check():
+        return subprocess.run([desk.build / "bin" / "desg-classify", "--config", path, "--check-config"],
+                              capture_output=True, text=True, timeout=60, check=False)
+
+    model = desk.state / "spoilt.model"
+    model.write_bytes((TOP / "services" / "classify" / "model" / "desk.model").read_bytes())
+    config = desk.config()
+    config["classify"]["model"] = str(model)
+    path = desk.state / "checked.yaml"
+    path.write_text(json.dumps(config), "utf-8")
+    assert check().returncode == 0
+    model.write_bytes(model.read_bytes()[:-100])
+    done = check()
+    assert done.returncode == CONFIG and "spoilt.model" in done.stderr and "checked.yaml" in done.stderr, done.stderr
+    rules = desk.state / "no-rules"
+    rules.mkdir()
+    config["classify"]["rules_directory"] = str(rules)
+    path.write_text(json.dumps(config), "utf-8")
+    done = check()
+    assert done.returncode == CONFIG and "no-rules" in done.stderr, done.stderr
+
+
 def test_rules_that_go_bad_while_running_leave_the_old_ones_at_work(make_desk, state):
     rules = state / "rules"
     shutil.copytree(TOP / "services" / "classify" / "rules", rules)
