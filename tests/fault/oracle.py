@@ -37,9 +37,9 @@ def marks_behind(desk):
     return behind
 
 
-def is_sanitized(desk):
-    """Whether the programs are built with AddressSanitizer or ThreadSanitizer."""
-    program = (desk.build / "bin" / "desg-ingest").read_bytes()
+def is_sanitized(build):
+    """Whether the programs of a build folder are built with AddressSanitizer or ThreadSanitizer."""
+    program = (build / "bin" / "desg-ingest").read_bytes()
     return b"__asan_init" in program or b"__tsan_init" in program
 
 
