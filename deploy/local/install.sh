@@ -32,6 +32,24 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
+# without_daemons COMMAND…: what it installs starts nothing: the suite has a Redis of its own, and of Prometheus only promtool
+# is wanted.
+without_daemons() (
+    policy=/usr/sbin/policy-rc.d
+    [ -e "$policy" ] && { "$@"; exit; }
+    trap 'as_root rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod 755 "$policy" && "$@"
+)
+
+# disable_new NAME PACKAGES…: a daemon among the packages just installed is not to start with the machine either
+disable_new() {
+    local daemon=$1
+    shift
+    case " $(echo "$@") " in
+        *" $daemon "*) command -v systemctl >/dev/null && as_root systemctl disable "$daemon" || true ;;
+    esac
+}
+
 # packages_install run|test yes|no: lists what is missing, asks unless the second word is yes, installs
 packages_install() {
     local scope=$1 is_agreed=$2 missing answer log
@@ -54,7 +72,8 @@ packages_install() {
     log=$(mktemp)
     printf 'Installing (a minute or two on a new machine) …\n'
     if ! { as_root apt-get update && missing=$(packages_missing "$scope") &&
-           as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+           without_daemons as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing &&
+           disable_new prometheus $missing; } >"$log" 2>&1; then
         printf 'Installing failed:\n' >&2
         tail -n 20 "$log" >&2
         rm -f "$log"

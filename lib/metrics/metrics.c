@@ -40,9 +40,9 @@ struct histogram {
     _Atomic uint64_t sum_nanoseconds;
 };
 
-enum kind { COUNTER, GAUGE, HISTOGRAM };
+enum kind { COUNTER, GAUGE, GAUGE_OF_MS, HISTOGRAM };
 
-static const char *const kind_names[] = { "counter", "gauge", "histogram" };
+static const char *const kind_names[] = { "counter", "gauge", "gauge", "histogram" };
 
 struct series {
     enum kind kind;
@@ -171,6 +171,12 @@ struct gauge *metrics_gauge(struct metrics *self, const char *name, const char *
     return &find_or_make(self, GAUGE, name, labels, help)->value.gauge;
 }
 
+struct gauge *metrics_gauge_of_ms(struct metrics *self, const char *name, const char *labels,
+                                  const char *help)
+{
+    return &find_or_make(self, GAUGE_OF_MS, name, labels, help)->value.gauge;
+}
+
 struct histogram *metrics_histogram(struct metrics *self, const char *name, const char *labels,
                                     const char *help)
 {
@@ -251,6 +257,13 @@ static void put_histogram(FILE *out, const struct series *series)
     (void)fprintf(out, "%llu\n", (unsigned long long)total);
 }
 
+static void put_seconds(FILE *out, int64_t milliseconds)
+{
+    uint64_t size = milliseconds < 0 ? 0 - (uint64_t)milliseconds : (uint64_t)milliseconds;
+    (void)fprintf(out, "%s%llu.%03llu\n", milliseconds < 0 ? "-" : "",
+                  (unsigned long long)(size / 1000), (unsigned long long)(size % 1000));
+}
+
 static void put_series(FILE *out, const struct series *series)
 {
     switch (series->kind) {
@@ -261,6 +274,10 @@ static void put_series(FILE *out, const struct series *series)
     case GAUGE:
         put_name(out, series, "");
         (void)fprintf(out, "%lld\n", (long long)gauge_value(&series->value.gauge));
+        return;
+    case GAUGE_OF_MS:
+        put_name(out, series, "");
+        put_seconds(out, gauge_value(&series->value.gauge));
         return;
     case HISTOGRAM:
         put_histogram(out, series);

@@ -22,6 +22,9 @@ struct counter *metrics_counter(struct metrics *self, const char *name, const ch
                                 const char *help);
 struct gauge *metrics_gauge(struct metrics *self, const char *name, const char *labels,
                             const char *help);
+/* The same, set in milliseconds and shown in seconds, the unit that Prometheus wants. */
+struct gauge *metrics_gauge_of_ms(struct metrics *self, const char *name, const char *labels,
+                                  const char *help);
 /* Buckets from 50 µs to 60 s, for seconds. */
 struct histogram *metrics_histogram(struct metrics *self, const char *name, const char *labels,
                                     const char *help);

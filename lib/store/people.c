@@ -73,6 +73,13 @@ int store_queues_list(struct store *self, json_t **out, struct error *err)
     return ask(self, "queues", NULL, 0, out, err);
 }
 
+int store_grades(struct store *self, const char *const *queues, size_t count, json_t **out,
+                 struct error *err)
+{
+    assert(self && (queues || count == 0) && out);
+    return ask(self, "grades", queues, count, out, err);
+}
+
 int store_queue_list(struct store *self, const char *queue, size_t limit, json_t **out,
                      struct error *err)
 {

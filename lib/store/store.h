@@ -229,6 +229,9 @@ int store_archive(struct store *self, int64_t after_ms, size_t limit, size_t *co
 
 /* [{"name","depth","oldest_waiting_ms","claimed"}] of every queue. */
 int store_queues_list(struct store *self, json_t **out, struct error *err) MUST_USE;
+/* {grade: milliseconds the oldest waits} in these queues; nothing restricted among them. */
+int store_grades(struct store *self, const char *const *queues, size_t count, json_t **out,
+                 struct error *err) MUST_USE;
 /* Conversations of a queue in the order they will be claimed:
  * [{"conversation","severity","category","language","waiting_ms",
  * "deadline_ms","owner","events","channel"}], "language_wish" (en, cy, both) where the person said

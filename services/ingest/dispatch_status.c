@@ -59,8 +59,8 @@ static void make_metrics(struct dispatch_status *self, struct metrics *registry)
                                    "Records applied unclassified, to be offered again");
     m->replaying = metrics_gauge(registry, "desg_ingest_replaying_records", "",
                                  "Records of a replay that are not applied again yet");
-    m->oldest_unseen_ms = metrics_gauge(registry, "desg_ingest_oldest_unseen_milliseconds", "",
-                                        "Age of the oldest event triage has not looked at");
+    m->oldest_unseen_ms = metrics_gauge_of_ms(registry, "desg_ingest_oldest_unseen_seconds", "",
+                                              "Age of the oldest event triage has not looked at");
     m->workers = metrics_gauge(registry, "desg_ingest_workers", "", "Classify workers connected");
     m->busy = metrics_gauge(registry, "desg_ingest_route_busy", "",
                             "1 while route cannot apply (Redis silent)");

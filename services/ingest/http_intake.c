@@ -93,7 +93,7 @@ static int make_channels(struct http_intake *self, struct metrics *metrics, stru
         channel->failed = metrics_counter(metrics, "desg_ingest_deliveries_total", labels, help);
         (void)snprintf(labels, sizeof labels, "channel=\"%s\"", name);
         channel->last_delivery =
-            metrics_gauge(metrics, "desg_ingest_last_delivery_unix_seconds", labels,
+            metrics_gauge(metrics, "desg_ingest_last_delivery_timestamp_seconds", labels,
                           "When the last body of this channel was stored; 0: none since start.");
     }
     return 0;

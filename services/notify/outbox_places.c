@@ -59,7 +59,7 @@ struct outbox_places {
     char settled_cursor[32];
     bool was_ready;
     struct gauge *is_ready;
-    struct gauge *unknown, *tasks;
+    struct gauge *unknown, *tasks, *welsh_overdue;
     pthread_t thread;
     bool has_thread;
     struct pause *pause;
@@ -485,14 +485,41 @@ static bool is_known(struct outbox_places *self, const char *name, size_t count)
 }
 
 /* As Redis has it: also what no replica holds, such as what came back when its journal did not. */
-static int count_asked(struct outbox_places *self, const char *state, struct gauge *gauge,
-                       struct error *err)
+static void drop_json(json_t **json_p)
 {
-    json_t *rows = NULL;
-    if (store_items_waiting(self->store, state, ASKED_MAX, &rows, err) != 0)
+    json_decref(*json_p);
+}
+
+static int count_asked(struct outbox_places *self, const char *state, struct gauge *gauge,
+                       json_t **rows, struct error *err)
+{
+    if (store_items_waiting(self->store, state, ASKED_MAX, rows, err) != 0)
         return -1;
-    gauge_set(gauge, (int64_t)json_array_size(rows));
-    json_decref(rows);
+    gauge_set(gauge, (int64_t)json_array_size(*rows));
+    return 0;
+}
+
+/* Broadcasts whose Welsh was due by now. */
+static int64_t count_welsh_overdue(const json_t *tasks)
+{
+    int64_t overdue = 0, now_ms = clock_unix_ms();
+    for (size_t i = 0; i < json_array_size(tasks); i++) {
+        const json_t *row = json_array_get(tasks, i);
+        const char *kind = json_string_value(json_object_get(row, "kind"));
+        overdue += kind && strcmp(kind, "welsh-owed") == 0 &&
+                   json_integer_value(json_object_get(row, "due_at_ms")) < now_ms;
+    }
+    return overdue;
+}
+
+static int count_all_asked(struct outbox_places *self, struct error *err)
+{
+    AUTO(drop_json) json_t *unknown = NULL;
+    AUTO(drop_json) json_t *tasks = NULL;
+    if (count_asked(self, "unknown", self->unknown, &unknown, err) != 0 ||
+        count_asked(self, "task", self->tasks, &tasks, err) != 0)
+        return -1;
+    gauge_set(self->welsh_overdue, count_welsh_overdue(tasks));
     return 0;
 }
 
@@ -517,9 +544,7 @@ static int look_for_strays(struct outbox_places *self, size_t count, int64_t now
             self->options.sinks.stray(self->options.sinks.arg, name);
     }
     json_decref(rows);
-    if (count_asked(self, "unknown", self->unknown, err) != 0)
-        return -1;
-    return count_asked(self, "task", self->tasks, err);
+    return count_all_asked(self, err);
 }
 
 /* --- the thread --- */
@@ -620,6 +645,8 @@ int outbox_places_start(struct outbox_places *self, struct error *err)
     static const char asked_help[] = "Items that Redis has waiting for a person; 500 at most.";
     self->unknown = metrics_gauge(metrics, "desg_outbox_asked", "state=\"unknown\"", asked_help);
     self->tasks = metrics_gauge(metrics, "desg_outbox_asked", "state=\"task\"", asked_help);
+    self->welsh_overdue = metrics_gauge(metrics, "desg_outbox_welsh_overdue", "",
+                                        "Broadcasts whose Welsh was due and is not there.");
     const struct store_options options = {
         .redis = &common->redis, .force = common->force, .metrics = metrics, .label = "outbox"
     };

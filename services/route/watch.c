@@ -1,5 +1,6 @@
 #include "route/watch.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -20,13 +21,21 @@ enum {
     ARCHIVE_CALLS_MAX = 20,
     SAME_PROBLEM_LOGGED_MS = 60000, /* a Redis that comes and goes must not fill the log */
     PROBLEM_BYTES = 384,
-    QUEUES_MAX = 80
+    QUEUES_MAX = 80,
+    GRADES_MAX = DESG__V1__SEVERITY__SEVERITY_LIFE_AT_RISK + 1, /* a word for each, and "other" */
+    QUARANTINED_MAX = 100                                       /* counted so far */
 };
 
 struct queue_gauges {
     const char *queue;
     struct gauge *depth;          /* NULL: restricted work is in no metric */
     struct gauge *oldest_waiting; /* seconds */
+};
+
+struct grade_gauge {
+    const char *grade;
+    struct gauge *oldest_waiting;
+    int64_t waiting_ms; /* while one answer is read */
 };
 
 struct watch {
@@ -36,10 +45,13 @@ struct watch {
     struct metrics *metrics;
     struct gauge *redis_state;
     struct gauge *restricted_overdue;
+    struct gauge *quarantined;
     struct counter *archived;
     int64_t archived_at_ms; /* the thread's own */
     struct queue_gauges queues[QUEUES_MAX];
     size_t queue_count;
+    struct grade_gauge grades[GRADES_MAX]; /* the last one: words of verdicts that are not here */
+    size_t grade_count;
     pthread_t thread;
     bool is_started;
     atomic_bool is_silent;
@@ -141,6 +153,30 @@ static void add_queues(struct watch *self)
         add_queue(self, self->config->queues.rules[i].queue);
 }
 
+static void add_grade(struct watch *self, const char *grade)
+{
+    for (size_t i = 0; i < self->grade_count; i++)
+        if (strcmp(self->grades[i].grade, grade) == 0)
+            return;
+    assert(self->grade_count < GRADES_MAX);
+    char labels[96];
+    (void)snprintf(labels, sizeof labels, "grade=\"%s\"", grade);
+    self->grades[self->grade_count++] = (struct grade_gauge){
+        .grade = grade,
+        .oldest_waiting =
+            metrics_gauge_of_ms(self->metrics, "desg_route_grade_oldest_waiting_seconds", labels,
+                                "How long the oldest of a grade has waited"),
+    };
+}
+
+static void add_grades(struct watch *self)
+{
+    for (uint32_t severity = DESG__V1__SEVERITY__SEVERITY_LIFE_AT_RISK;
+         severity > DESG__V1__SEVERITY__SEVERITY_UNSPECIFIED; severity--)
+        add_grade(self, store_grade_name(&self->config->queues, severity));
+    add_grade(self, "other");
+}
+
 static const json_t *find_queue(const json_t *list, const char *queue)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -161,6 +197,49 @@ static bool is_overdue(struct watch *self, const char *queue)
     bool is_late = first && json_integer_value(json_object_get(first, "deadline_ms")) < 0;
     json_decref(rows);
     return is_late;
+}
+
+static void note_wait(struct watch *self, const char *grade, int64_t waiting_ms)
+{
+    size_t at = 0;
+    while (at + 1 < self->grade_count && strcmp(self->grades[at].grade, grade) != 0)
+        at++;
+    if (waiting_ms > self->grades[at].waiting_ms)
+        self->grades[at].waiting_ms = waiting_ms;
+}
+
+static void show_grades(struct watch *self)
+{
+    const char *queues[QUEUES_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < self->queue_count; i++)
+        if (self->queues[i].depth)
+            queues[count++] = self->queues[i].queue;
+    struct error err = { 0 };
+    json_t *waits = NULL;
+    if (store_grades(self->store, queues, count, &waits, &err) != 0)
+        return;
+    for (size_t i = 0; i < self->grade_count; i++)
+        self->grades[i].waiting_ms = 0;
+    const char *grade = NULL;
+    json_t *waiting_ms = NULL;
+    json_object_foreach(waits, grade, waiting_ms)
+    {
+        note_wait(self, grade, (int64_t)json_number_value(waiting_ms));
+    }
+    json_decref(waits);
+    for (size_t i = 0; i < self->grade_count; i++)
+        gauge_set(self->grades[i].oldest_waiting, self->grades[i].waiting_ms);
+}
+
+static void show_quarantine(struct watch *self)
+{
+    struct error err = { 0 };
+    json_t *rows = NULL;
+    if (store_quarantine_list(self->store, QUARANTINED_MAX, &rows, &err) != 0)
+        return;
+    gauge_set(self->quarantined, (int64_t)json_array_size(rows));
+    json_decref(rows);
 }
 
 static void show_queues(struct watch *self, json_t *list)
@@ -210,6 +289,8 @@ static void refresh(struct watch *self)
     json_t *list = NULL;
     if (store_queues_list(self->store, &list, &err) == 0)
         show_queues(self, list);
+    show_grades(self);
+    show_quarantine(self);
 }
 
 /* Once a minute, in small calls. What is not done now is done in a minute. */
@@ -299,10 +380,13 @@ struct watch *watch_new(const struct config_common *common, const struct route_c
     self->restricted_overdue =
         metrics_gauge(metrics, "desg_route_restricted_overdue", "",
                       "1 if anything in a restricted queue is past its deadline");
+    self->quarantined = metrics_gauge(metrics, "desg_route_quarantined_events", "",
+                                      "Events in quarantine that wait for a person; 100 at most");
     self->archived = metrics_counter(metrics, "desg_route_archived_total", "",
                                      "Conversations at rest that left Redis");
     gauge_set(self->redis_state, STORE_AWAY);
     add_queues(self);
+    add_grades(self);
     self->store = store_new(&(struct store_options){ .redis = &common->redis,
                                                      .force = common->force,
                                                      .queues = &config->queues,

@@ -72,7 +72,7 @@ def code_metrics(code):
         for match in re.finditer(STRING, text):
             if METRIC.fullmatch(match.group(1)):
                 found.setdefault(match.group(1), "")
-        for call in re.finditer(r"(?:metrics_(counter|gauge|histogram)|counter_of)\(", text):
+        for call in re.finditer(r"(?:metrics_(counter|gauge|histogram)(?:_of_ms)?|counter_of)\(", text):
             name = re.search(STRING, text[call.end():closing(text, call.end() - 1)])
             if name and METRIC.fullmatch(name.group(1)):
                 found[name.group(1)] = call.group(1) or "counter"

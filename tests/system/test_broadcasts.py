@@ -315,16 +315,18 @@ def test_near_duplicates_are_pointed_out(refusing_desk):
 def test_welsh_that_is_owed_is_an_open_task(refusing_desk):
     desk = refusing_desk
     draft = {key: value for key, value in day_out.broadcast(day_out.ADVICE, outlets=["feed"]).items() if key != "cy"}
-    draft["welsh_owed"] = {"by": COMMS, "reason": "life at risk, translator called", "due_at_ms": in_ms(3600)}
+    draft["welsh_owed"] = {"by": COMMS, "reason": "life at risk, translator called", "due_at_ms": in_ms(3)}
     answer = desk.do("POST", "/v1/broadcasts", draft, COMMS)
     desk.approve(answer["broadcast"], answer["version"])
     desk.publish(answer["broadcast"], answer["version"])
     tasks = wait_until(lambda: [row for row in desk.do("GET", "/v1/items?state=task")["items"] if row.get("broadcast") == answer["broadcast"]],
                        15, "a task: Welsh owed")
     assert tasks
+    wait_until(lambda: desk.metric_sum("notify", "desg_outbox_welsh_overdue") == 1, 15, "its time has come, and the Welsh is not there")
     desk.update(answer["broadcast"], day_out.ADVICE, outlets=["feed"])
     wait_until(lambda: not [row for row in desk.do("GET", "/v1/items?state=task")["items"] if row.get("broadcast") == answer["broadcast"]],
                15, "the Welsh is there: no task any more")
+    wait_until(lambda: desk.metric_sum("notify", "desg_outbox_welsh_overdue") == 0, 15, "and nothing overdue")
 
 
 def test_the_desg_command_publishes(desk, tmp_path):

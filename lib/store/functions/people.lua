@@ -46,6 +46,21 @@ local function desg_queues(keys)
   return { history(), encode_list(rows) }
 end
 
+-- ARGV: queues. How long the oldest of each grade waits, in milliseconds by grade, of the 256 of each queue whose
+-- deadline comes first. Restricted work does not count: this is for metrics.
+local function desg_grades(keys, args)
+  local prefix, now, waits = keys[1], clock_ms(), {}
+  for _, queue in ipairs(args) do
+    for _, id in ipairs(redis.call('ZRANGE', prefix .. 'queue:' .. queue, 0, 255)) do
+      local c = read_work(prefix, id)
+      if c and c.grade and c.since and (c.restricted or 0) == 0 then
+        waits[c.grade] = math.max(now - c.since, waits[c.grade] or 0)
+      end
+    end
+  end
+  return { history(), next(waits) and cjson.encode(waits) or '{}' }
+end
+
 local function queue_row(prefix, id, now)
   local c = read_work(prefix, id) or {}
   return { conversation = id, severity = c.severity, category = c.category or '-', language = c.language or '-',

@@ -62,6 +62,19 @@ static void counts_and_sets(void **state)
                             "desg_events_total 42\n");
 }
 
+/* Seconds are what Prometheus wants; milliseconds are what clocks here tell. */
+static void a_gauge_of_milliseconds_is_shown_in_seconds(void **state)
+{
+    struct gauge *gauge = metrics_gauge_of_ms(*state, "desg_oldest_seconds", "", "Age");
+    gauge_set(gauge, 2047);
+    assert_int_equal(gauge_value(gauge), 2047);
+    assert_rendered(*state, "# HELP desg_oldest_seconds Age\n# TYPE desg_oldest_seconds gauge\n"
+                            "desg_oldest_seconds 2.047\n");
+    gauge_set(gauge, -50);
+    assert_rendered(*state, "# HELP desg_oldest_seconds Age\n# TYPE desg_oldest_seconds gauge\n"
+                            "desg_oldest_seconds -0.050\n");
+}
+
 static void series_of_one_name_stand_together_under_one_help(void **state)
 {
     counter_add(metrics_counter(*state, "desg_b_total", "lane=\"urgent\"", "B\\C\nD"), 2);
@@ -179,6 +192,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         with_registry(an_empty_registry_renders_nothing),
         with_registry(counts_and_sets),
+        with_registry(a_gauge_of_milliseconds_is_shown_in_seconds),
         with_registry(series_of_one_name_stand_together_under_one_help),
         with_registry(the_same_name_and_labels_are_the_same_series),
         with_registry(series_stay_where_they_are_as_others_come),
