@@ -59,12 +59,66 @@ static int refuse_locked(int fd, const char *directory, struct error *err)
                      directory, holder[0] ? holder : "(unknown)");
 }
 
+static int sync_directory(const char *directory, struct error *err)
+{
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0) {
+        (void)error_set(err, ERROR_SYSTEM, "cannot sync directory '%s': %s", directory,
+                        strerror(errno));
+        if (fd >= 0)
+            (void)close(fd);
+        return -1;
+    }
+    (void)close(fd);
+    return 0;
+}
+
+/* The folder that directory stands in; false: none can be named. */
+static bool name_parent(const char *directory, char parent[static PATH_MAX])
+{
+    size_t length = strlen(directory);
+    while (length > 0 && directory[length - 1] == '/')
+        length--;
+    while (length > 0 && directory[length - 1] != '/')
+        length--;
+    if (length < 2 || length >= PATH_MAX)
+        return false;
+    memcpy(parent, directory, length - 1);
+    parent[length - 1] = '\0';
+    return true;
+}
+
+static bool is_mount_point(const char *path)
+{
+    char above[PATH_MAX];
+    struct stat own;
+    struct stat outer;
+    int n = snprintf(above, sizeof above, "%s/..", path);
+    return n > 0 && (size_t)n < sizeof above && stat(path, &own) == 0 && stat(above, &outer) == 0 &&
+           own.st_dev != outer.st_dev;
+}
+
+/* At the top of a mounted volume, and nowhere else: a volume in a container comes empty and its top
+ * is not ours, but where one is missing nothing may look as if it had come. */
+static int make_directory(const char *directory, struct error *err)
+{
+    char parent[PATH_MAX];
+    if (!name_parent(directory, parent) || !is_mount_point(parent))
+        return error_set(err, ERROR_CONFIG, "journal directory '%s' is not there: create it",
+                         directory);
+    if (mkdir(directory, S_IRWXU) != 0)
+        return error_set(err, ERROR_CONFIG,
+                         "cannot make journal directory '%s': %s; the volume must be writable for "
+                         "user %ld or group %ld",
+                         directory, strerror(errno), (long)geteuid(), (long)getegid());
+    return sync_directory(parent, err);
+}
+
 static int check_directory(const char *directory, struct error *err)
 {
     struct stat status;
     if (stat(directory, &status) != 0 || !S_ISDIR(status.st_mode))
-        return error_set(err, ERROR_CONFIG, "journal directory '%s' is not there: create it",
-                         directory);
+        return make_directory(directory, err);
     if ((status.st_mode & 07777) != 0700 && chmod(directory, 0700) != 0)
         return error_set(err, ERROR_CONFIG, "journal directory '%s' must be mine alone (0700): %s",
                          directory, strerror(errno));
@@ -96,20 +150,6 @@ int file_lock(const char *directory, struct error *err)
 }
 
 /* ---- environment ---- */
-
-static int sync_directory(const char *directory, struct error *err)
-{
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) != 0) {
-        (void)error_set(err, ERROR_SYSTEM, "cannot sync directory '%s': %s", directory,
-                        strerror(errno));
-        if (fd >= 0)
-            (void)close(fd);
-        return -1;
-    }
-    (void)close(fd);
-    return 0;
-}
 
 /* The file's header must be on disk before the file grows: a grown file without one is garbage. */
 static int grow(struct file *self, const char *directory, uint64_t max_bytes, struct error *err)

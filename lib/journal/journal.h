@@ -34,7 +34,7 @@ enum {
 struct journal;
 
 struct journal_options {
-    const char *directory; /* must exist; made 0700 */
+    const char *directory; /* must exist, or is made at the top of a mounted volume; made 0700 */
     uint64_t max_bytes;    /* the file is grown to it at open: a disk cannot fill under a webhook */
     int64_t retention_ms;  /* released records younger than this are kept */
     int64_t heartbeat_ms;  /* an idle journal commits this often; 0 = 5000 */

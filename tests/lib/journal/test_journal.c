@@ -577,6 +577,44 @@ static void is_private_and_has_all_its_blocks(void **state)
     assert_int_equal(status.st_size, f->options.max_bytes);
 }
 
+/* /dev/shm is a volume of its own wherever tests run; where it is not, there is nothing to see. */
+static void makes_its_directory_at_the_top_of_a_volume_and_nowhere_else(void **state)
+{
+    struct fixture *f = *state;
+    struct error err = { 0 };
+    char inside[128];
+    path_of(f, "inside", inside);
+    f->options.directory = inside;
+    assert_null(journal_open(&f->options, &err));
+    assert_int_equal(err.kind, ERROR_CONFIG);
+    assert_non_null(strstr(err.text, "create it"));
+    assert_int_equal(access(inside, F_OK), -1);
+
+    struct stat volume;
+    struct stat outer;
+    if (stat("/dev/shm", &volume) != 0 || stat("/dev", &outer) != 0 ||
+        volume.st_dev == outer.st_dev || access("/dev/shm", W_OK) != 0)
+        skip();
+    char made[64];
+    (void)snprintf(made, sizeof made, "/dev/shm/desg-journal-%ld/", (long)getpid());
+    f->options.directory = made;
+    fixture_open(f);
+    struct stat status;
+    assert_int_equal(stat(made, &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0700);
+    assert_int_equal(fixture_store(f, "kept", 4), 1);
+    fixture_reopen(f);
+    assert_int_equal(fixture_store(f, "kept", 4), 2);
+    journal_close(&f->journal);
+    static const char *const names[] = { "data.mdb", "lock.mdb", "lock" };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[128];
+        (void)snprintf(path, sizeof path, "%s%s", made, names[i]);
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_int_equal(rmdir(made), 0);
+}
+
 static void refuses_what_an_operator_must_mend(void **state)
 {
     struct fixture *f = *state;
@@ -743,6 +781,7 @@ int main(void)
         TEST(keeps_what_is_young_or_not_released),
         TEST(refuses_a_second_opener_and_names_the_first),
         TEST(is_private_and_has_all_its_blocks),
+        TEST(makes_its_directory_at_the_top_of_a_volume_and_nowhere_else),
         TEST(refuses_what_an_operator_must_mend),
         TEST(may_shrink_but_not_below_what_it_holds),
         TEST(is_not_fooled_by_a_foreign_file),
