@@ -27,6 +27,8 @@ import outward
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 SIMULATORS = TOP / "tests" / "simulators"
+REDIS_CONF = TOP / "deploy" / "redis" / "redis.conf"
+REDIS_USERS = ("route", "notify", "desk", "cli")
 LONGEST_SOCKET_PATH = 100  # of 107 bytes in sockaddr_un, less what libzmq adds
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
@@ -158,7 +160,8 @@ class Suite:
 
     state: directory for secrets, journals, Redis and logs. build: folder with the programs.
     ingests, workers: how many of each. changes: nested dict merged into the configuration. is_outward: replies and broadcasts go out,
-    to a simulator of the platforms.
+    to a simulator of the platforms. The services sign in to Redis as users of their own, with the least rights, unless changes say
+    something of Redis.
     """
 
     def __init__(self, state, build=TOP / "build" / "dev", ingests=1, workers=2, redis_options=(),
@@ -172,6 +175,7 @@ class Suite:
         self.changes = changes or {}
         self.is_outward = is_outward
         self.outlets_options = list(outlets_options)
+        self.has_users = "redis" not in self.changes.get("common", {})
         self.processes = {}
         self.short_directory = None
         self.lock = None
@@ -180,7 +184,7 @@ class Suite:
     # --- places ---
 
     def _make_directories(self):
-        for name in ("log", "redis", "secrets", "secrets/desk-tokens", "secrets/outward", "notify", "notify-outbox", "desk"):
+        for name in ("log", "redis", "secrets", "secrets/desk-tokens", "secrets/outward", "secrets/redis", "notify", "notify-outbox", "desk"):
             (self.state / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         for number in range(1, self.ingests + 1):
             (self.state / f"ingest-{number}").mkdir(exist_ok=True, mode=0o700)
@@ -349,6 +353,8 @@ class Suite:
                 "tokens_directory": str((self.state / "secrets" / "desk-tokens").absolute()),
             },
         }
+        if self.has_users:
+            config["common"]["redis"]["passwords_directory"] = str((self.state / "secrets" / "redis").absolute())
         if self.is_outward:
             config["outward"] = outward.config(self.secret_path, self.ports["outlets"], self.ports["feed"], self.endpoint)
             config["notify"]["outbox_journal"] = {
@@ -386,9 +392,21 @@ class Suite:
         for name in [self.ingest_name(n) for n in range(1, self.ingests + 1)] + ["notify", "dispatch", "outlets", "feed"]:
             self.ports.setdefault(name, free_port())
         self.add_token("control-room")
+        if self.has_users:
+            self.write_users()
         self.write_config()
         self.write_environment()
         self._declare()
+
+    def write_users(self):
+        """Redis's users. The default one stays: this Redis listens on a socket that its folder guards."""
+        for user in REDIS_USERS:
+            self.secret(f"redis/{user}")
+        path = self.state / "redis-users.acl"
+        subprocess.run([self.build / "bin" / "desg", "redis-acl", "--passwords", self.state / "secrets" / "redis", "--force", "gwent",
+                        "--out", path], check=True)
+        lines = path.read_text("ascii").splitlines()
+        path.write_text("\n".join(["user default on nopass ~* &* +@all", *lines[1:]]) + "\n", "ascii")
 
     def _declare(self):
         log = lambda name: self.state / "log" / f"{name}.log"
@@ -401,11 +419,9 @@ class Suite:
 
         redis = self.state / "redis"
         self.processes["redis"] = Process(
-            "redis", ["redis-server", "--port", "0", "--unixsocket", f"{self.run_directory}/redis.sock",
-                      "--unixsocketperm", "700", "--dir", redis.absolute(), "--appendonly", "yes",
-                      "--appendfsync", "everysec", "--maxmemory-policy", "noeviction", "--save", "",
-                      "--slowlog-log-slower-than", "-1", "--crash-log-enabled", "no", "--daemonize", "no",
-                      *self.redis_options], log("redis"))
+            "redis", ["redis-server", REDIS_CONF, "--port", "0", "--unixsocket", f"{self.run_directory}/redis.sock",
+                      "--unixsocketperm", "700", "--dir", redis.absolute(),
+                      "--aclfile", (self.state / "redis-users.acl").absolute() if self.has_users else "", *self.redis_options], log("redis"))
         self.processes["dispatch"] = Process(
             "dispatch", [sys.executable, SIMULATORS / "dispatch.py", "--port", self.ports["dispatch"],
                          "--callback", f"http://127.0.0.1:{self.ports['notify']}/callbacks/dispatch",

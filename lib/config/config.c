@@ -24,6 +24,8 @@ static const cyaml_schema_field_t redis_fields[] = {
                            struct config_redis, username, 1, 255),
     CYAML_FIELD_STRING_PTR("password_file", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                            struct config_redis, password_file, 1, PATH_MAX),
+    CYAML_FIELD_STRING_PTR("passwords_directory", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct config_redis, passwords_directory, 1, PATH_MAX),
     CYAML_FIELD_STRING_PTR("sentinel_username", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                            struct config_redis, sentinel_username, 1, 255),
     CYAML_FIELD_STRING_PTR("sentinel_password_file", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
@@ -195,7 +197,30 @@ static bool set_default(char **text, const char *fallback)
     return *text != NULL;
 }
 
-static int complete_common(struct config *config, const char *path, struct error *err)
+/* The program's own user, and the file with its password. */
+static int complete_redis(struct config_redis *redis, const char *path, const char *service,
+                          struct error *err)
+{
+    char file[PATH_MAX];
+    const char *user = strcmp(service, "client") == 0 ? "cli" : service;
+    if (!redis->passwords_directory)
+        return 0;
+    if (redis->username || redis->password_file)
+        return error_set(err, ERROR_CONFIG,
+                         "%s: common.redis.passwords_directory says who signs in and how: take "
+                         "username and password_file out",
+                         path);
+    int length = snprintf(file, sizeof file, "%s/%s", redis->passwords_directory, user);
+    if (length < 0 || (size_t)length >= sizeof file)
+        return error_set(err, ERROR_CONFIG, "%s: common.redis.passwords_directory is too long",
+                         path);
+    if (!set_default(&redis->username, user) || !set_default(&redis->password_file, file))
+        return error_set(err, ERROR_SYSTEM, "%s: no memory to read it", path);
+    return 0;
+}
+
+static int complete_common(struct config *config, const char *path, const char *service,
+                           struct error *err)
 {
     struct config_common *common = &config->common;
     enum log_level level;
@@ -218,7 +243,7 @@ static int complete_common(struct config *config, const char *path, struct error
         config_check_range("common.redis.timeout_ms", common->redis.timeout_ms, 10, 60000, err) !=
             0)
         return error_wrap(err, "%s", path);
-    return 0;
+    return complete_redis(&common->redis, path, service, err);
 }
 
 struct config *config_load(const char *path, const char *service,
@@ -246,7 +271,7 @@ struct config *config_load(const char *path, const char *service,
         return NULL;
     describe(self, service, fields, service_bytes);
     struct config *config = &self->config;
-    if (complete_common(config, path, err) != 0)
+    if (complete_common(config, path, service, err) != 0)
         config_destroy(&config);
     return config;
 }

@@ -26,6 +26,8 @@ struct config_redis {
     unsigned sentinels_count;
     char *username;               /* optional */
     char *password_file;          /* optional */
+    char *passwords_directory;    /* optional: username is the program's own (route, notify, desk,
+                                     cli), password_file the file of that name in here */
     char *sentinel_username;      /* optional; of the Sentinels, which have users of their own */
     char *sentinel_password_file; /* optional */
     uint32_t timeout_ms;          /* of one call; default 250 */

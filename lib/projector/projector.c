@@ -479,6 +479,7 @@ static int start(struct projector *self, struct error *err)
         .queues = self->options.queues,
         .metrics = metrics,
         .label = "projector",
+        .is_guest = true,
     };
     struct journal_stats stats;
     journal_stats(self->options.journal, &stats);

@@ -46,10 +46,25 @@ static enum store_state no_answer(struct store *self, const char *question)
     return finding(self, STORE_AWAY, "Redis did not answer %s in time", question);
 }
 
+/* The file as it is now: a new password needs no restart. While it cannot be read the last one
+ * counts. */
+static void read_password(struct store *self)
+{
+    struct error ignored = { 0 };
+    char *now =
+        config_read_secret("common.redis.password_file", self->redis->password_file, &ignored);
+    if (!now)
+        return;
+    explicit_bzero(self->password, strlen(self->password));
+    free(self->password);
+    self->password = now;
+}
+
 static enum store_state sign_in(struct store *self, int64_t deadline_ms)
 {
     if (!self->password)
         return STORE_READY;
+    read_password(self);
     const char *user = self->redis->username;
     const char *with_user[] = { "AUTH", user, self->password };
     const char *alone[] = { "AUTH", self->password };
@@ -144,13 +159,21 @@ static const redisReply *pair_value(const redisReply *flat, const char *key)
     return NULL;
 }
 
-static enum store_state load_library(struct store *self, int64_t deadline_ms)
+/* is_there: one of our name is loaded already, with other text. */
+static enum store_state load_library(struct store *self, bool is_there, int64_t deadline_ms)
 {
     AUTO(store_reply_free)
     redisReply *reply = ask(self, deadline_ms, 4,
                             (const char *[]){ "FUNCTION", "LOAD", "REPLACE", store_functions });
     if (!reply)
         return no_answer(self, "FUNCTION LOAD");
+    if (is_error(reply, "NOPERM")) {
+        if (is_there)
+            return STORE_READY; /* loading is another program's right, and its task */
+        return finding(self, STORE_AWAY,
+                       "Redis holds no function library " STORE_LIBRARY " yet, and our user may "
+                       "not load it: desg-route does, as the user with +function|load");
+    }
     if (reply->type == REDIS_REPLY_ERROR)
         return finding(self, STORE_REFUSED,
                        "Redis would not load function library " STORE_LIBRARY ": %.200s",
@@ -263,7 +286,7 @@ static enum store_state check_library(struct store *self, int64_t deadline_ms)
     /* A client that applies nothing leaves the code to those that do. */
     if (is_there && (is_same || !self->queues))
         return STORE_READY;
-    return load_library(self, deadline_ms);
+    return load_library(self, is_there, deadline_ms);
 }
 
 /* Replicas that have said within REPLICA_LAG_MAX_S what they have. A replica that the network took
@@ -304,7 +327,7 @@ enum store_state store_examine(struct store *self, int64_t deadline_ms)
         state = check_settings(self, deadline_ms);
     if (state == STORE_READY)
         state = check_library(self, deadline_ms);
-    if (state == STORE_READY && self->queues)
+    if (state == STORE_READY && self->queues && !self->is_guest)
         state = advise(self, deadline_ms);
     return state;
 }

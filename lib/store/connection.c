@@ -79,6 +79,7 @@ struct store *store_new(const struct store_options *options, struct error *err)
     }
     self->redis = options->redis;
     self->queues = options->queues;
+    self->is_guest = options->is_guest;
     self->label = strdup(options->label ? options->label : "store");
     self->scratch = store_scratch_new();
     self->state = STORE_AWAY;

@@ -37,6 +37,7 @@ struct store {
     struct counter *moves_total;
     struct gauge *sentinels_answering;
     int64_t isolation_asked_at_ms;     /* monotonic */
+    bool is_guest;                     /* no advice on settings */
     bool is_stream_fresh;              /* the alert stream was not read on this connection yet */
     bool are_sentinels_silent;         /* said so in the log */
     bool was_refused;                  /* the last call failed in its function, for itself */

@@ -40,6 +40,7 @@ struct store_options {
         *queues;             /* rules for queues and grades; NULL: a client that applies nothing */
     struct metrics *metrics; /* may be NULL (the desg command) */
     const char *label;       /* in logs, such as urgent */
+    bool is_guest;           /* gives no advice on Redis's settings: that is another's */
 };
 
 struct store *store_new(const struct store_options *options, struct error *err) MUST_USE;

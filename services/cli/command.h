@@ -82,6 +82,8 @@ struct command_line {
     const char *by;                       /* --by */
     const char *verdicts;                 /* --verdicts */
     bool is_held_out;                     /* --held-out */
+    const char *passwords;                /* --passwords */
+    const char *force;                    /* --force */
     const char *words[COMMAND_WORDS_MAX]; /* after the command's name */
     size_t word_count;
 };
@@ -112,6 +114,7 @@ int command_replay(const struct command_line *line);
 int command_adopt(const struct command_line *line);
 int command_verify(const struct command_line *line);
 int command_triage(const struct command_line *line);
+int command_redis_acl(const struct command_line *line);
 /* desg replay --archive: imports what was stored since then into line->into and adopts that. */
 int command_adopt_archive(const struct command_line *line, int64_t since_ms, int64_t until_ms);
 

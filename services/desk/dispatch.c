@@ -136,6 +136,7 @@ static int open_stores(struct dispatch *self, struct error *err)
         .queues = self->options.queues,
         .metrics = self->options.metrics,
         .label = "desk",
+        .is_guest = true,
     };
     self->stores = calloc(self->options.workers + 1, sizeof(void *));
     if (!self->stores)

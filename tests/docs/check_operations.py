@@ -1,5 +1,5 @@
 """check_operations - holds docs/operations.md against the code: metrics, configuration keys and their ranges, exit codes,
-events logged as WARN or ERROR, control paths, the rights Redis has to give.
+events logged as WARN or ERROR, control paths.
 
 Usage: check_operations.py [--programs DIR]
 Each side must name what the other has. With --programs the example configuration goes through --check-config of each
@@ -26,9 +26,6 @@ CHECK_SECONDS = 40
 
 STRING = r'"((?:[^"\\\n]|\\.)*)"'
 METRIC = re.compile(r"(?:desg|process)_[a-z]+(?:_[a-z]+)+")
-WORD = r'"([A-Z]{3,})"'
-CONTAINERS = ("CONFIG", "FUNCTION", "XGROUP")  # commands whose rights are given by subcommand
-NO_MASTER = ("sentinel.c", "fault.c")  # asks the Sentinels; names errors
 ENUM = re.compile(r"enum\s*\w*\s*\{(.*?)\}", re.S)
 
 
@@ -182,18 +179,6 @@ def code_events(code):
     return found
 
 
-def code_rights():
-    """What the functions and lib/store call, as an ACL names it: hget, xgroup|create. AUTH needs no right."""
-    calls = set()
-    for path in sources("lib/store/functions/*.lua"):
-        calls |= set(re.findall(r"redis\.p?call\(\s*'([A-Z]+)'(?:,\s*'([A-Z]+)')?", path.read_text("utf-8")))
-    for path, text in read_code("lib/store/*.c").items():
-        if path.name not in NO_MASTER:
-            calls |= set(re.findall(rf"\{{\s*{WORD}(?:,\s*{WORD})?", text))
-            calls |= {(word, "") for word in re.findall(rf"add_text\(\w+, {WORD}\)", text)}
-    return {f"{word}|{sub}".lower() if word in CONTAINERS else word.lower() for word, sub in calls if word != "AUTH"}
-
-
 def code_paths(code):
     return {name for text in code.values() for name in re.findall(rf"\badmin_handle\([^;]*?{STRING}", text)}
 
@@ -338,8 +323,6 @@ def main(argv):
     check_keys(manual, code, faults)
     check_exits(manual, faults)
     faults.compare("log event", code_events(code), manual.named("Log events", r"[a-z]+(?:_[a-z]+)*"))
-    given = re.search(r"^user desg .*$", manual.text, re.M)
-    faults.compare("Redis right", code_rights(), set(re.findall(r"\+(\S+)", given.group() if given else "")))
     faults.compare("control path", code_paths(code), manual.named("Control paths", r"/[a-z]+", column=1))
     if arguments.programs:
         check_example(arguments.programs, faults)

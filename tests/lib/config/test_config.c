@@ -443,6 +443,24 @@ static void a_bad_variable_is_named(void **state)
     assert_non_null(strstr(err.text, "DESG_ROUTE_JOURNAL_SIZE_MIB: cannot be set, because"));
 }
 
+static void a_folder_of_passwords_names_the_programs_own_user(void **state)
+{
+    static const char text[] =
+        "common: { force: g, redis: { address: 'r:1', passwords_directory: /secrets/redis } }\n"
+        "route: { listen: a }\n";
+    struct config *config = load_or_fail(*state, text);
+    assert_string_equal(config->common.redis.username, "route");
+    assert_string_equal(config->common.redis.password_file, "/secrets/redis/route");
+    config_destroy(&config);
+    struct error err = { 0 };
+    assert_null(load(*state,
+                     "common: { force: g, redis: { address: 'r:1', passwords_directory: d, "
+                     "username: x } }\nroute: { listen: a }\n",
+                     &err));
+    assert_int_equal(err.kind, ERROR_CONFIG);
+    assert_non_null(strstr(err.text, "take username and password_file out"));
+}
+
 static void ranges_and_defaults(void **state)
 {
     (void)state;
@@ -472,6 +490,7 @@ int main(void)
         with_folder(refuses_what_is_no_readable_file),
         with_folder(the_environment_sets_single_values),
         with_folder(a_bad_variable_is_named),
+        with_folder(a_folder_of_passwords_names_the_programs_own_user),
         cmocka_unit_test(ranges_and_defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

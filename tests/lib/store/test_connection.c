@@ -257,6 +257,71 @@ static void settings_that_should_be_otherwise_are_warned_of(void **state)
     free(log);
 }
 
+static void write_password(const char *path, const char *password)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    (void)fprintf(file, "%s\n", password);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* The rights of those that use the library and may not load it. */
+#define USER "~desg:* -@all +role +info +function|list +fcall"
+
+static void a_new_password_counts_from_the_next_connection_on(void **state)
+{
+    struct fixture *f = *state;
+    char path[] = "/tmp/desg-password-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && close(fd) == 0);
+    assert_int_equal(store_check(f->store), STORE_READY); /* the library is there */
+    free(redis_server_ask(f->server, "ACL SETUSER looker reset on >first-password " USER));
+    f->redis.username = (char *)"looker";
+    f->redis.password_file = path;
+    write_password(path, "first-password");
+    store_destroy(&f->store);
+    f->store = open_store(f);
+    assert_int_equal(store_check(f->store), STORE_READY);
+
+    free(redis_server_ask(f->server, "ACL SETUSER looker resetpass >second-password"));
+    free(redis_server_ask(f->server, "CLIENT KILL USER looker"));
+    struct error ignored = { 0 };
+    assert_int_equal(store_probe(f->store, &ignored), -1);
+    assert_int_equal(state_within(f->store, STORE_REFUSED), STORE_REFUSED);
+    assert_non_null(strstr(store_problem(f->store), "password_file"));
+    write_password(path, "second-password");
+    assert_int_equal(state_within(f->store, STORE_READY), STORE_READY);
+    (void)unlink(path); /* mid-replacement: the last one counts */
+    free(redis_server_ask(f->server, "CLIENT KILL USER looker"));
+    assert_int_equal(store_probe(f->store, &ignored), -1);
+    assert_int_equal(state_within(f->store, STORE_READY), STORE_READY);
+    f->redis.username = f->redis.password_file = NULL;
+    free(redis_server_ask(f->server, "ACL DELUSER looker"));
+}
+
+static void who_may_not_load_the_library_waits_for_it(void **state)
+{
+    struct fixture *f = *state;
+    char path[] = "/tmp/desg-password-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && close(fd) == 0);
+    write_password(path, "first-password");
+    free(redis_server_ask(f->server, "FUNCTION FLUSH"));
+    free(redis_server_ask(f->server, "ACL SETUSER looker reset on >first-password " USER));
+    f->redis.username = (char *)"looker";
+    f->redis.password_file = path;
+    store_destroy(&f->store);
+    f->store = open_store(f);
+    assert_int_equal(store_check(f->store), STORE_AWAY);
+    assert_non_null(strstr(store_problem(f->store), "desg-route"));
+    redis_server_load_library(f->server, 1); /* another text of the same version */
+    assert_int_equal(state_within(f->store, STORE_READY), STORE_READY);
+    (void)unlink(path);
+    f->redis.username = f->redis.password_file = NULL;
+    free(redis_server_ask(f->server, "ACL DELUSER looker"));
+    free(redis_server_ask(f->server, "FUNCTION FLUSH"));
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, empty, close_store)
@@ -270,6 +335,8 @@ int main(void)
         T(a_redis_that_takes_no_changes_still_shows_its_queues),
         T(an_alert_that_the_group_passed_over_is_read_after_a_restart),
         T(settings_that_should_be_otherwise_are_warned_of),
+        T(a_new_password_counts_from_the_next_connection_on),
+        T(who_may_not_load_the_library_waits_for_it),
         cmocka_unit_test(an_address_that_is_none_is_named),
         T(a_force_that_would_break_keys_is_refused),
     };
