@@ -169,13 +169,9 @@ int document_child(struct document *self, int mapping, const char *key)
                     yaml_document_add_mapping(&self->yaml, NULL, YAML_ANY_MAPPING_STYLE));
 }
 
-int document_override(struct document *self, int mapping, const char *key, const char *value,
-                      const char *variable, struct error *err)
+static int put_override(struct document *self, int mapping, const char *key, int node,
+                        const char *variable, struct error *err)
 {
-    if (self->overrides_count == DOCUMENT_OVERRIDES_MAX)
-        return error_set(err, ERROR_CONFIG, "%s: more than %d keys set from the environment",
-                         variable, DOCUMENT_OVERRIDES_MAX);
-    int node = add_scalar(self, value); /* fails on text that is not UTF-8, too */
     if (!node)
         return error_set(err, ERROR_CONFIG, "%s: is not UTF-8 text", variable);
     yaml_node_pair_t *pair = find_pair(self, mapping, key);
@@ -183,9 +179,49 @@ int document_override(struct document *self, int mapping, const char *key, const
         pair->value = node;
     else if (!add_pair(self, mapping, key, node))
         return error_set(err, ERROR_SYSTEM, "%s: no memory to read it", self->path);
+    return 0;
+}
+
+static int remember_override(struct document *self, int node, const char *variable,
+                             struct error *err)
+{
+    if (self->overrides_count == DOCUMENT_OVERRIDES_MAX)
+        return error_set(err, ERROR_CONFIG, "%s: more than %d values set from the environment",
+                         variable, DOCUMENT_OVERRIDES_MAX);
     struct document_override *made = &self->overrides[self->overrides_count++];
     made->node = node;
     (void)snprintf(made->variable, sizeof made->variable, "%s", variable);
+    return 0;
+}
+
+int document_override(struct document *self, int mapping, const char *key, const char *value,
+                      const char *variable, struct error *err)
+{
+    int node = add_scalar(self, value); /* fails on text that is not UTF-8, too */
+    if (put_override(self, mapping, key, node, variable, err) != 0)
+        return -1;
+    return remember_override(self, node, variable, err);
+}
+
+int document_override_list(struct document *self, int mapping, const char *key, const char *values,
+                           const char *variable, struct error *err)
+{
+    int list = yaml_document_add_sequence(&self->yaml, NULL, YAML_FLOW_SEQUENCE_STYLE);
+    if (put_override(self, mapping, key, list, variable, err) != 0 ||
+        remember_override(self, list, variable, err) != 0)
+        return -1;
+    static const char between[] = ", \t\n";
+    for (const char *at = values + strspn(values, between); *at; at += strspn(at, between)) {
+        size_t length = strcspn(at, between);
+        char *value = strndup(at, length);
+        int node = value ? add_scalar(self, value) : 0;
+        free(value);
+        if (!node || !yaml_document_append_sequence_item(&self->yaml, list, node))
+            return error_set(err, ERROR_CONFIG, "%s: is not UTF-8 text", variable);
+        if (remember_override(self, node, variable, err) != 0)
+            return -1;
+        at += length;
+    }
     return 0;
 }
 

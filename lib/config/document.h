@@ -48,6 +48,10 @@ int document_child(struct document *self, int mapping, const char *key);
 int document_override(struct document *self, int mapping, const char *key, const char *value,
                       const char *variable, struct error *err) MUST_USE;
 
+/* The same with a list: values stand between commas or white space. */
+int document_override_list(struct document *self, int mapping, const char *key, const char *values,
+                           const char *variable, struct error *err) MUST_USE;
+
 /* Drops all of the root's keys but these two. */
 void document_keep(struct document *self, const char *first, const char *second);
 

@@ -18,6 +18,11 @@ static bool is_single(enum cyaml_type type)
            type == CYAML_ENUM || type == CYAML_STRING;
 }
 
+static bool is_list_of_single(const cyaml_schema_value_t *value)
+{
+    return value->type == CYAML_SEQUENCE && is_single(value->sequence.entry->type);
+}
+
 /* prefix_KEY in capitals into out; false if it does not fit. */
 static bool name_variable(const char *prefix, const char *key, char out[static VARIABLE_BYTES])
 {
@@ -31,7 +36,7 @@ static bool name_variable(const char *prefix, const char *key, char out[static V
     return length > 0 && length < VARIABLE_BYTES;
 }
 
-static int set(struct document *document, const struct way *way, const char *key,
+static int set(struct document *document, const struct way *way, const cyaml_schema_field_t *field,
                const char *variable, const char *value, struct error *err)
 {
     int mapping = document_root(document);
@@ -42,7 +47,9 @@ static int set(struct document *document, const struct way *way, const char *key
                              "%s: cannot be set, because %s: is not a group of keys in %s",
                              variable, way->keys[i], document->path);
     }
-    return document_override(document, mapping, key, value, variable, err);
+    return is_single(field->value.type)
+               ? document_override(document, mapping, field->key, value, variable, err)
+               : document_override_list(document, mapping, field->key, value, variable, err);
 }
 
 static int override_group(struct document *document, const struct way *way, const char *prefix,
@@ -62,12 +69,12 @@ static int override_group(struct document *document, const struct way *way, cons
         const char *value = getenv(variable); /* once, at start, before there are threads */
         if (!value)
             continue;
-        if (!is_single(fields->value.type))
+        if (!is_single(fields->value.type) && !is_list_of_single(&fields->value))
             return error_set(err, ERROR_CONFIG,
-                             "%s: is a list or group: write it in %s; only single values can be "
-                             "set from the environment",
+                             "%s: is a list of groups: write it in %s; only single values and "
+                             "lists of them can be set from the environment",
                              variable, document->path);
-        if (set(document, way, fields->key, variable, value, err) != 0)
+        if (set(document, way, fields, variable, value, err) != 0)
             return -1;
     }
     return 0;

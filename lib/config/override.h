@@ -1,6 +1,6 @@
 /* override - keys of the configuration set from the environment: DESG_<PART>_<KEY>, keys of nested
  * groups joined with '_', such as DESG_INGEST_JOURNAL_SIZE_MIB for ingest.journal.size_mib. Single
- * values only: lists stay in the file. */
+ * values, and lists of them with commas between; lists of groups stay in the file. */
 #ifndef DESG_CONFIG_OVERRIDE_H
 #define DESG_CONFIG_OVERRIDE_H
 

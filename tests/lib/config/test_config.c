@@ -405,6 +405,25 @@ static void the_environment_sets_single_values(void **state)
     config_destroy(&bare);
 }
 
+static void the_environment_sets_lists_of_values(void **state)
+{
+    set_variable("DESG_COMMON_REDIS_ADDRESS", "desg");
+    set_variable("DESG_COMMON_REDIS_SENTINELS", " a:1,b:2\n c:3, ");
+    struct config *config = load_or_fail(*state, ROUTE);
+    set_variable("DESG_COMMON_REDIS_SENTINELS", "");
+    struct config *without = load_or_fail(*state, ROUTE);
+    set_variable("DESG_COMMON_REDIS_SENTINELS", NULL);
+    set_variable("DESG_COMMON_REDIS_ADDRESS", NULL);
+    const struct config_redis *redis = &config->common.redis;
+    assert_int_equal(redis->sentinels_count, 3);
+    assert_string_equal(redis->sentinels[0], "a:1");
+    assert_string_equal(redis->sentinels[1], "b:2");
+    assert_string_equal(redis->sentinels[2], "c:3");
+    assert_int_equal(without->common.redis.sentinels_count, 0);
+    config_destroy(&config);
+    config_destroy(&without);
+}
+
 static void a_bad_variable_is_named(void **state)
 {
     struct fixture *f = *state;
@@ -419,7 +438,10 @@ static void a_bad_variable_is_named(void **state)
         { "DESG_ROUTE_IS_STRICT", "maybe", "DESG_ROUTE_IS_STRICT: route.is_strict 'maybe' is" },
         { "DESG_ROUTE_LISTEN", "", "DESG_ROUTE_LISTEN: route.listen is empty" },
         { "DESG_ROUTE_LISTEN", "\xff", "DESG_ROUTE_LISTEN: is not UTF-8 text" },
-        { "DESG_ROUTE_CHANNELS", "a", "DESG_ROUTE_CHANNELS: is a list or group: write it in " },
+        { "DESG_ROUTE_CHANNELS", "a", "DESG_ROUTE_CHANNELS: is a list of groups: write it in " },
+        { "DESG_COMMON_REDIS_SENTINELS", "a:1,\xff", "DESG_COMMON_REDIS_SENTINELS: is not UTF-8" },
+        { "DESG_COMMON_REDIS_SENTINELS", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17",
+          "DESG_COMMON_REDIS_SENTINELS: common.redis.sentinels" },
         { "DESG_ROUTE_JOURNAL_SIZE_MIB", "x",
           "DESG_ROUTE_JOURNAL_SIZE_MIB: route.journal.size_mib 'x' is not a whole number: write "
           "mebibytes" },
@@ -489,6 +511,7 @@ int main(void)
         with_folder(a_mistake_in_anothers_part_is_anothers),
         with_folder(refuses_what_is_no_readable_file),
         with_folder(the_environment_sets_single_values),
+        with_folder(the_environment_sets_lists_of_values),
         with_folder(a_bad_variable_is_named),
         with_folder(a_folder_of_passwords_names_the_programs_own_user),
         cmocka_unit_test(ranges_and_defaults),
