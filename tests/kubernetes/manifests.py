@@ -140,8 +140,7 @@ def documented_secrets(top):
 def secret_keys(secrets, name):
     for pattern, keys in secrets.items():
         if re.fullmatch(pattern.replace("CHANNEL", "[a-z0-9-]+").replace("SERVICE", "(ingest|classify|route|notify)"), name):
-            service = name.removeprefix("curve-")
-            return [key.replace("SERVICE", service) for key in keys]
+            return keys
     return None
 
 
@@ -477,13 +476,17 @@ def check_resources(overlay):
 
 def check_redis_memory(overlay, workload, container):
     name = workload.volumes["config"]["configMap"]["name"]
-    settings = dict(line.split(None, 1) for line in overlay.maps.get(name, {}).get("redis.conf", "").splitlines() if " " in line)
+    settings = redis_settings(overlay.maps.get(name, {}).get("redis.conf", ""))
     if 2 * bytes_of(settings.get("maxmemory", "0")) > bytes_of(container["resources"]["limits"]["memory"]) or "maxmemory" not in settings:
         overlay.fault(workload.where, "its limit has no room for a copy of maxmemory")
-    wanted = {"maxmemory-policy": "noeviction", "appendonly": "yes", "slowlog-log-slower-than": "-1", "crash-log-enabled": "no"}
-    for key, value in wanted.items():
-        if settings.get(key) != value:
-            overlay.fault(workload.where, f"redis.conf: {key} has to be {value}")
+    for file in ["redis.conf"] + (["replicas.conf"] if workload.replicas > 1 else []):
+        for key, value in redis_settings((overlay.top / "deploy/redis" / file).read_text("utf-8")).items():
+            if key not in ("aclfile", "dir", "include") and settings.get(key) != value:
+                overlay.fault(workload.where, f"redis.conf: {key} has to be {value}, as in deploy/redis/{file}")
+
+
+def redis_settings(text):
+    return dict(line.split(None, 1) for line in text.splitlines() if line and not line.startswith("#"))
 
 
 def check_budgets(overlay):
@@ -530,7 +533,7 @@ def walk(configuration, component, environment):
         elif isinstance(value, str) and value.startswith("/") and re.search(r"(_file|_files|directory|model)$", name):
             yield name, value
     for name, value in environment.items():
-        if name.startswith("DESG_") and value.startswith("/"):
+        if name.startswith("DESG_") and value.startswith("/") and (component in USE_REDIS or "REDIS" not in name):
             yield name, value
 
 
