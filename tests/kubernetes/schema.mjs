@@ -70,7 +70,7 @@ const custom = {
     advanced: { horizontalPodAutoscalerConfig: { behavior: { scaleUp: rules, scaleDown: rules } } },
     triggers: [{ type: null, metricType: null, metadata: { serverAddress: null, query: null, threshold: null } }],
   },
-  PodMonitor: { selector: null, podTargetLabels: null, podMetricsEndpoints: [endpoint] },
+  PodMonitor: { jobLabel: null, selector: null, podTargetLabels: null, podMetricsEndpoints: [endpoint] },
   PrometheusRule: {
     groups: [{ name: null, interval: null, rules: [{ alert: null, record: null, expr: null, for: null, labels: null, annotations: null, keep_firing_for: null }] }],
   },
