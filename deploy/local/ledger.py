@@ -70,7 +70,7 @@ class Held:
 
 
 def dispatch_ledger(suite):
-    connection = http.client.HTTPConnection("127.0.0.1", suite.ports["dispatch"], timeout=5)
+    connection = http.client.HTTPConnection(suite.dispatch_host, suite.ports["dispatch"], timeout=5)
     connection.request("GET", "/ledger")
     ledger = json.loads(connection.getresponse().read())
     connection.close()
@@ -93,7 +93,7 @@ def is_settled(suite):
             if not dispatch or dispatch["done_through"] < status["detail"]["journal"]["newest_sequence"] or any(
                     dispatch[key] for key in ("unloaded_records", "held_events", "deferred_records", "provisional_records")):
                 return False
-        elif name == "notify":
+        elif name.startswith("notify"):
             status = suite.status(name)
             if not status or status["detail"].get("alerts_unaccepted", 0):
                 return False

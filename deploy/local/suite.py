@@ -180,6 +180,7 @@ class Suite:
         self.short_directory = None
         self.lock = None
         self.ports = {}
+        self.dispatch_host = "127.0.0.1"
 
     # --- places ---
 
