@@ -162,9 +162,14 @@ def user_line(user, calls, parts, names):
     return f"user {user} on sanitize-payload resetchannels {keys} -@all " + " ".join(f"+{command}" for command in sorted(commands))
 
 
+# Nobody is the default user: it is off and has no password. But Redis reads its append-only file as this user, and up to 8.2 checks the
+# rights at each EXEC: without them it drops whatever a function wrote, and starts without saying so but in its log.
+DEFAULT_USER = "user default off resetpass sanitize-payload ~* &* +@all"
+
+
 def acl(calls):
     parts, names = lua_parts(), registered()
-    lines = ["user default off sanitize-payload resetchannels -@all"]
+    lines = [DEFAULT_USER]
     lines += [user_line(user, calls[user], parts, names) for user in PROJECTS]
     lines += [f"user {name} on{' ' + word if word else ''} sanitize-payload {'' if 'allchannels' in rights else 'resetchannels '}"
               + (f"-@all {rights}" if "allchannels" not in rights else f"allchannels -@all {rights.replace('allchannels ', '')}")
