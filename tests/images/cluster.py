@@ -22,6 +22,7 @@ from podman import Failed  # noqa: E402
 
 USER = 10001
 JOURNAL_MIB = 64  # the manifests' own would fill a small machine
+RESTARTS_MAX = 5  # in the whole test
 ORACLE = "oracle"  # the tests' own user of Redis
 
 
@@ -191,8 +192,9 @@ class Cluster(system_desk.Desk):
         if directory.exists():
             return directory
         if mount.kind == "claim":
-            directory.mkdir(mode=0o770)
-            os.chown(directory, 0, USER)  # fsGroup
+            directory.mkdir()
+            os.chown(directory, 0, USER)  # what fsGroup makes of an empty volume
+            directory.chmod(0o2775)
         elif mount.kind == "configmap":
             self._write_files(directory, self.manifests.config_maps[mount.source]["data"], mount.items)
         elif mount.source in self.secret_files:
@@ -303,7 +305,7 @@ class Cluster(system_desk.Desk):
         deadline = time.monotonic() + seconds
         container = self.processes[name]
         while not self._is_ready(name):
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or container.restarts() > RESTARTS_MAX:
                 raise suite.DidNotStart(f"{name} was not ready within {seconds:g} s:\n{container.tail()}")
             time.sleep(0.1)
 
