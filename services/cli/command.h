@@ -111,6 +111,7 @@ int command_unknown(const struct command_line *line);
 int command_tasks(const struct command_line *line);
 int command_places(const struct command_line *line);
 int command_replay(const struct command_line *line);
+int command_drain(const struct command_line *line);
 int command_adopt(const struct command_line *line);
 int command_verify(const struct command_line *line);
 int command_triage(const struct command_line *line);

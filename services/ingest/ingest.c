@@ -10,6 +10,7 @@
 
 #include "clock/clock.h"
 #include "ingest/adoption.h"
+#include "ingest/answer_json.h"
 #include "ingest/archive_import.h"
 #include "ingest/degraded.h"
 #include "ingest/deliveries.h"
@@ -260,12 +261,27 @@ static void on_drained(void *arg, const struct admin_request *request, struct ad
     drained_answer(&status, is_idle, request, answer);
 }
 
+static void drain(void *arg);
+
+/* No more webhooks; all else goes on until somebody stops the process. Only a restart undoes it. */
+static void on_drain(void *arg, const struct admin_request *request, struct admin_answer *answer)
+{
+    struct ingest *self = arg;
+    if (!answer_only(answer, request, "POST"))
+        return;
+    if (!atomic_load(&self->is_draining))
+        log_info("intake_ended");
+    drain(self);
+    answer_json(answer, 200, json_pack("{s:b}", "draining", 1));
+}
+
 static void register_paths(struct ingest *self)
 {
     struct admin *admin = service_admin(self->service);
     admin_handle(admin, "/deliveries", ADMIN_CONTROL, on_deliveries, self);
     admin_handle(admin, "/retry", ADMIN_CONTROL, on_retry, self);
     admin_handle(admin, "/replay", ADMIN_CONTROL, on_replay, self);
+    admin_handle(admin, "/drain", ADMIN_CONTROL, on_drain, self);
     admin_handle(admin, "/drained", ADMIN_PUBLIC, on_drained, self);
 }
 

@@ -12,7 +12,7 @@ import platforms
 import suite
 from desk import CALM_TEXT, SEED, URGENT_TEXT, make_plan, wait_until
 
-AWAY, CONFIG = 75, 78
+REFUSED, AWAY, CONFIG = 65, 75, 78
 SETTLES_S = 60
 
 
@@ -48,6 +48,44 @@ def test_drained_only_when_all_is_applied_and_marked(make_desk):
     connection = http.client.HTTPConnection(host, timeout=5)
     assert suite.http_get(connection, "/drained")[0] == 200, "for probes, too"
     desk.settle(player)
+
+
+def drain(desk, name, *arguments, timeout=90):
+    return subprocess.run([desk.build / "bin" / "desg", "--config", desk.config_path(1), "drain", name, *arguments],
+                          capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def test_drain_ends_the_intake_and_waits_until_nothing_is_left(make_desk):
+    desk = make_desk(workers=1, ingests=2)
+    first = player_of(desk, 1)
+    second = player_of(desk, 2)
+    desk.processes["redis"].kill9()
+    desk.post(second, *[desk.item(CALM_TEXT, person=f"p{n}") for n in range(5)])
+    early = drain(desk, "ingest-2", "--for", "3")
+    assert early.returncode == AWAY and "5 records are not applied and marked yet; waits for" in early.stderr
+    ready, _ = suite.http_get(suite.UnixConnection(desk.processes["ingest-2"].control), "/readyz")
+    assert ready == 503, "a Service sends no webhooks there any more"
+    healthy, _ = suite.http_get(suite.UnixConnection(desk.processes["ingest-2"].control), "/healthz")
+    assert healthy == 200, "and nobody restarts it"
+    connection = http.client.HTTPConnection("127.0.0.1", desk.ports["ingest-2"], timeout=5)
+    connection.request("POST", "/hooks/facebook", body=b"{}", headers={"Content-Type": "application/json"})
+    assert connection.getresponse().status == 503
+    desk.restart("redis")
+    desk.post(first, desk.item(CALM_TEXT, person="p10"))
+    done = drain(desk, "ingest-2", "--for", "60")
+    assert done.returncode == 0 and "ingest-2 is drained" in done.stdout, done.stderr
+    assert desk.processes.pop("ingest-2").stop() == 0
+    first.accepted.update(second.accepted)
+    assert desk.settle(first)["accepted"] == 6
+
+
+def test_drain_is_for_an_ingest_that_runs(make_desk):
+    desk = make_desk(workers=1)
+    assert drain(desk, "route").returncode == REFUSED, "it takes no webhooks"
+    assert drain(desk, "nobody").returncode == AWAY
+    assert drain(desk, "ingest-1", "--for", "soon").returncode == 64
+    ready, _ = suite.http_get(suite.UnixConnection(desk.processes["ingest-1"].control), "/readyz")
+    assert ready == 200, "and none of these ended its intake"
 
 
 def test_adopts_what_a_scaled_in_ingest_left(make_desk):
