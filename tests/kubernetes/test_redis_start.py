@@ -4,29 +4,17 @@ import pathlib
 import shutil
 import signal
 import subprocess
-import time
 
 import pytest
 
 import manifests
+from pods import Network, run, wait_until
 
 OVERLAY = manifests.TOP / "deploy/kubernetes/overlays/force"
-DEADLINE_S = 60
 NUMBERS = range(3)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("ip") or not shutil.which("redis-server"),
                                 reason="needs root, iproute2 and redis-server")
-
-
-def run(*words, check=True):
-    return subprocess.run([str(each) for each in words], capture_output=True, text=True, timeout=30, check=check).stdout.strip()
-
-
-def wait_until(holds, what):
-    until = time.monotonic() + DEADLINE_S
-    while not holds():
-        assert time.monotonic() < until, f"not within {DEADLINE_S} s: {what}"
-        time.sleep(0.1)
 
 
 class Cluster:
@@ -34,30 +22,22 @@ class Cluster:
 
     def __init__(self, folder):
         self.folder = folder
-        self.spaces = [f"desg{os.getpid()}-{i}" for i in NUMBERS]
-        self.bridge = f"desg{os.getpid()}"
+        self.network = Network(77)
         self.running = {}
         objects = manifests.render(OVERLAY)
         self.data = next(each["data"] for each in objects if each["kind"] == "ConfigMap" and each["metadata"]["name"].startswith("redis-config"))
         run(manifests.TOP / "deploy/kubernetes/new-secrets", folder / "secrets", "web")
 
-    def address(self, number):
-        return f"10.213.77.{10 + number}"
-
     def build(self):
-        run("ip", "netns", "add", self.bridge)
-        inside = ("ip", "netns", "exec", self.bridge)
-        run(*inside, "ip", "link", "add", "hub", "type", "bridge")
-        run(*inside, "ip", "link", "set", "hub", "up")
-        (self.folder / "hosts").write_text("127.0.0.1 localhost\n" + "".join(f"{self.address(i)} redis-{i}\n" for i in NUMBERS), "utf-8")
+        self.network.build()
+        self.addresses = [self.network.add(f"redis-{i}") for i in NUMBERS]
+        hosts = [f"{address} redis-{i}\n" for i, address in enumerate(self.addresses)]
+        (self.folder / "hosts").write_text("127.0.0.1 localhost\n" + "".join(hosts), "utf-8")
         for i in NUMBERS:
-            run("ip", "netns", "add", self.spaces[i])
-            run("ip", "-n", self.bridge, "link", "add", f"to{i}", "type", "veth", "peer", "name", "net0", "netns", self.spaces[i])
-            run("ip", "-n", self.bridge, "link", "set", f"to{i}", "master", "hub", "up")
-            run("ip", "-n", self.spaces[i], "addr", "add", f"{self.address(i)}/24", "dev", "net0")
-            run("ip", "-n", self.spaces[i], "link", "set", "net0", "up")
-            run("ip", "-n", self.spaces[i], "link", "set", "lo", "up")
             self.mount(i)
+
+    def inside(self, number, *words):
+        return run("ip", "netns", "exec", self.network.space(f"redis-{number}"), *words, check=False)
 
     def mount(self, number):
         pod = self.folder / f"redis-{number}"
@@ -75,7 +55,7 @@ class Cluster:
         pod = self.folder / f"redis-{number}"
         inside = f"mount --bind {self.folder}/hosts /etc/hosts && exec sh {pod}/etc/config/{script}"
         with open(self.folder / f"{script}-{number}.log", "ab") as log:
-            self.running[number, script] = subprocess.Popen(["ip", "netns", "exec", self.spaces[number], "unshare", "-m", "sh", "-c", inside],
+            self.running[number, script] = subprocess.Popen(["ip", "netns", "exec", self.network.space(f"redis-{number}"), "unshare", "-m", "sh", "-c", inside],
                                                             env={**os.environ, "POD_NAME": f"redis-{number}"}, stdout=log, stderr=log)
 
     def start_all(self):
@@ -93,12 +73,11 @@ class Cluster:
     def destroy(self):
         for i in NUMBERS:
             self.stop(i)
-        for name in (*self.spaces, self.bridge):
-            run("ip", "netns", "del", name, check=False)
+        self.network.destroy()
 
     def redis(self, number, *words):
         password = (self.folder / "secrets/redis-passwords/route").read_text("utf-8").strip()
-        return run("ip", "netns", "exec", self.spaces[number], "redis-cli", "--user", "route", "--pass", password, "--no-auth-warning", *words, check=False)
+        return self.inside(number, "redis-cli", "--user", "route", "--pass", password, "--no-auth-warning", *words)
 
     def role(self, number):
         return (self.redis(number, "role").splitlines() or ["away"])[0]
@@ -109,15 +88,13 @@ class Cluster:
     def in_step(self, master, replicas):
         """It has so many replicas, and every Sentinel that runs names it and knows the others."""
         return self.masters() == [master] and f"connected_slaves:{replicas}" in self.redis(master, "info", "replication") and all(
-            self.sentinel(i) == self.address(master) for i in NUMBERS if (i, "start-sentinel") in self.running)
+            self.sentinel(i) == self.addresses[master] for i in NUMBERS if (i, "start-sentinel") in self.running)
 
     def sentinel(self, number):
-        return run("ip", "netns", "exec", self.spaces[number], "redis-cli", "-p", "26379", "sentinel", "get-master-addr-by-name", "desg",
-                   check=False).split("\n")[0]
+        return self.inside(number, "redis-cli", "-p", "26379", "sentinel", "get-master-addr-by-name", "desg").split("\n")[0]
 
     def know_each_other(self):
-        return all("num-other-sentinels\n2" in run("ip", "netns", "exec", self.spaces[i], "redis-cli", "-p", "26379", "sentinel", "master", "desg",
-                                                  check=False) for i in NUMBERS)
+        return all("num-other-sentinels\n2" in self.inside(i, "redis-cli", "-p", "26379", "sentinel", "master", "desg") for i in NUMBERS)
 
 
 @pytest.fixture

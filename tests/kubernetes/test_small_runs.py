@@ -1,0 +1,97 @@
+"""The overlay `small`, pod by pod, as processes with what their manifests give them: it comes up, takes a message to the desk, and drains."""
+import hashlib
+import hmac
+import json
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+
+import manifests
+from pods import Pods, wait_until
+
+SMALL = manifests.TOP / "deploy/kubernetes/overlays/small"
+PROGRAMS = manifests.TOP / "build/ci/bin"
+UP_S = 120
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not all(map(shutil.which, ("ip", "redis-server", "curl", "setpriv"))),
+                                reason="needs root, iproute2, redis-server and curl")
+
+
+@pytest.fixture
+def small(tmp_path):
+    made = Pods(tmp_path, manifests.render(SMALL), ["facebook", "web"], PROGRAMS)
+    try:
+        try:
+            made.build()
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"no network namespaces here: {error.stderr.strip()}")
+        yield made
+    finally:
+        made.destroy()
+
+
+def is_ready(pods, pod):
+    assert pod.process.poll() is None, f"{pod.name} ended:\n{pods.text(pod)[-3000:]}"
+    return pod.workload.component == "redis" or pods.ask(pod, "/readyz")[0] == 200
+
+
+def write_in(pods, pod, text, number):
+    """A signed message into the web form of that pod; the status."""
+    secret = (pods.secrets / "webhook-web/secret").read_bytes().strip()
+    body = json.dumps({"id": f"try-{number}", "text": text})
+    at = str(int(time.time()))
+    signature = hmac.new(secret, f"{at}.{body}".encode(), hashlib.sha256).hexdigest()
+    return pods.curl("-d", body, "-H", "Content-Type: application/json", "-H", f"X-Desk-Timestamp: {at}", "-H", f"X-Desk-Signature-256: sha256={signature}",
+                     f"http://{pod.address}:8080/v1/intake/web")[0]
+
+
+def waiting(pods):
+    """Conversations in all queues, as the desk tells a person."""
+    text = pods.desg("--json", "queue")
+    return sum(each.get("depth", 0) for each in json.loads(text)) if text.startswith("[") else -1
+
+
+def check_peers(pods):
+    """Each finds all pods behind the names in its configuration."""
+    for channel in ("facebook", "web"):
+        for pod in pods.of("classify", channel):
+            for link in ("ingest", "route-urgent", "route-bulk", "notify"):
+                wait_until(lambda: pods.metric(pod, f'desg_link_peers{{link="{link}"}}') == 2, f"{pod.name} sees two of {link}")
+        for pod in pods.of("ingest", channel):
+            wait_until(lambda: pods.metric(pod, "desg_ingest_workers") == 2, f"{pod.name} has two workers")
+    for pod in pods.of("route"):
+        wait_until(lambda: pods.metric(pod, "desg_route_redis_state") == 0, f"{pod.name} has Redis")
+
+
+def test_it_comes_up_takes_messages_to_the_desk_and_drains(small):
+    for pod in small.pods:
+        small.start(pod)
+    wait_until(lambda: all(is_ready(small, pod) for pod in small.pods), "all are ready", UP_S)
+    check_peers(small)
+    for number in range(6):
+        assert write_in(small, small.of("ingest", "web")[number % 2], "when is the station open on saturday", number) == 200
+    assert write_in(small, small.of("ingest", "web")[0], "there is a man with a knife in the house, help", 9) == 200
+    wait_until(lambda: waiting(small) == 7, "the desk has all seven")
+    wait_until(lambda: sum(small.metric(pod, "desg_notify_alerts_open") for pod in small.of("notify")) >= 1, "the urgent one is an alert")
+    for pod in small.pods:
+        if pod.workload.desg:
+            limit = manifests.bytes_of(pod.workload.desg["resources"]["limits"]["memory"])
+            assert small.metric(pod, "process_resident_memory_bytes") < limit / 2, f"{pod.name} is near its limit at rest"
+    for pod in reversed(small.pods):
+        assert small.stop(pod) == 0, f"{pod.name} did not drain:\n{small.text(pod)[-2000:]}"
+
+
+def test_what_is_missing_stops_its_own_pod_alone_with_a_line_that_says_what_to_do(small):
+    web = small.of("ingest", "web")[0]
+    del small.data["webhook-web"]["secret"]
+    small.data["desk"]["tokens"] = small.data["id-key"]["id-key"]
+    started = [web, small.of("desk")[0], small.of("ingest", "facebook")[0], small.of("classify", "facebook")[0]]
+    for pod in started:
+        small.start(pod)
+    assert web.process.wait(timeout=60) == 78 and "/etc/desg/webhook/secret" in small.text(web)
+    assert started[1].process.wait(timeout=60) == 78 and "tokens" in small.text(started[1])
+    for pod in started[2:]:
+        wait_until(lambda: is_ready(small, pod), f"{pod.name} goes on", UP_S)
