@@ -35,12 +35,14 @@ static const cyaml_schema_field_t redis_fields[] = {
 };
 
 static const cyaml_schema_field_t curve_fields[] = {
-    CYAML_FIELD_STRING_PTR("public_key_file", CYAML_FLAG_POINTER, struct config_curve,
-                           public_key_file, 1, PATH_MAX),
-    CYAML_FIELD_STRING_PTR("secret_key_file", CYAML_FLAG_POINTER, struct config_curve,
-                           secret_key_file, 1, PATH_MAX),
-    CYAML_FIELD_STRING_PTR("allowed_keys_directory", CYAML_FLAG_POINTER, struct config_curve,
-                           allowed_keys_directory, 1, PATH_MAX),
+    CYAML_FIELD_STRING_PTR("keys_directory", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct config_curve, keys_directory, 1, PATH_MAX),
+    CYAML_FIELD_STRING_PTR("public_key_file", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct config_curve, public_key_file, 1, PATH_MAX),
+    CYAML_FIELD_STRING_PTR("secret_key_file", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct config_curve, secret_key_file, 1, PATH_MAX),
+    CYAML_FIELD_STRING_PTR("allowed_keys_directory", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct config_curve, allowed_keys_directory, 1, PATH_MAX),
     CYAML_FIELD_END
 };
 
@@ -219,6 +221,35 @@ static int complete_redis(struct config_redis *redis, const char *path, const ch
     return 0;
 }
 
+/* keys_directory/program/file */
+static int set_key_path(char **path, const struct config_curve *curve, const char *service,
+                        const char *file)
+{
+    char text[PATH_MAX];
+    int length = snprintf(text, sizeof text, "%s/%s/%s", curve->keys_directory, service, file);
+    return length >= 0 && (size_t)length < sizeof text && set_default(path, text) ? 0 : -1;
+}
+
+static int complete_curve(struct config_curve *curve, const char *path, const char *service,
+                          struct error *err)
+{
+    bool has_any =
+        curve->public_key_file || curve->secret_key_file || curve->allowed_keys_directory;
+    bool has_all =
+        curve->public_key_file && curve->secret_key_file && curve->allowed_keys_directory;
+    if (curve->keys_directory ? has_any : !has_all)
+        return error_set(err, ERROR_CONFIG,
+                         "%s: common.curve: write either keys_directory, or all of "
+                         "public_key_file, secret_key_file and allowed_keys_directory",
+                         path);
+    if (curve->keys_directory &&
+        (set_key_path(&curve->public_key_file, curve, service, "own") != 0 ||
+         set_key_path(&curve->secret_key_file, curve, service, "own_secret") != 0 ||
+         set_key_path(&curve->allowed_keys_directory, curve, service, "allowed") != 0))
+        return error_set(err, ERROR_CONFIG, "%s: common.curve.keys_directory is too long", path);
+    return 0;
+}
+
 static int complete_common(struct config *config, const char *path, const char *service,
                            struct error *err)
 {
@@ -243,6 +274,8 @@ static int complete_common(struct config *config, const char *path, const char *
         config_check_range("common.redis.timeout_ms", common->redis.timeout_ms, 10, 60000, err) !=
             0)
         return error_wrap(err, "%s", path);
+    if (common->curve && complete_curve(common->curve, path, service, err) != 0)
+        return -1;
     return complete_redis(&common->redis, path, service, err);
 }
 

@@ -14,7 +14,9 @@
 
 #include "error/error.h"
 
-struct config_curve {      /* CURVE on every ZeroMQ socket off one machine; all three or none */
+struct config_curve {      /* CURVE on every ZeroMQ socket off one machine */
+    char *keys_directory;  /* of desg keys make; then the other three follow from the program: own,
+                              own_secret and allowed in the folder of its name */
     char *public_key_file; /* this process's certificate, public half (czmq zcert text) */
     char *secret_key_file; /* this process's certificate, secret half */
     char *allowed_keys_directory; /* public certificates of the peers let in */

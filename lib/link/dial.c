@@ -11,7 +11,7 @@
 #include "link/socket.h"
 #include "log/log.h"
 
-enum { CONNECTIONS_MAX = PEERS_MAX };
+enum { CONNECTIONS_MAX = PEERS_MAX, OTHER_KEY_AFTER_MS = 100, SAY_AGAIN_MS = 60000 };
 
 /* One DEALER to one address, watched, and built anew when libzmq has given it up. */
 struct connection {
@@ -30,6 +30,11 @@ struct connection {
     bool was_open;            /* at any time: the next opening is a reconnection */
     bool is_wanted;           /* false: its address is gone from DNS */
     bool is_parked;
+    bool has_other_key; /* the listener's pair is being renewed: two keys may be its own */
+    unsigned key_turn;  /* which of the two */
+    bool is_turned;     /* the next socket takes the other */
+    bool is_unwelcome;  /* the listener refuses our key */
+    int64_t unwelcome_said_at_ms; /* 0: not yet */
 };
 
 struct name {
@@ -74,6 +79,28 @@ static void say_ready(struct connection *self)
         self->ready_said_at_ms = now_of(self);
 }
 
+static void set_unwelcome(struct connection *self, bool is_unwelcome)
+{
+    if (self->is_unwelcome == is_unwelcome)
+        return;
+    self->is_unwelcome = is_unwelcome;
+    security_count_unwelcome(self->dialer->link->options.security, is_unwelcome ? 1 : -1);
+}
+
+/* The listener let nobody with our key in. Only somebody there can change that. */
+static void hear_unwelcome(struct connection *self)
+{
+    const struct link *link = self->dialer->link;
+    set_unwelcome(self, true);
+    if (self->unwelcome_said_at_ms != 0 && now_of(self) - self->unwelcome_said_at_ms < SAY_AGAIN_MS)
+        return;
+    self->unwelcome_said_at_ms = now_of(self);
+    log_error("key_unwelcome", KV("link", link->options.label), KV("address", self->address),
+              KV("public_key", security_own_key(link->options.security)),
+              KV("remedy", "put this process's public certificate into the listener's allowed "
+                           "folder, or give this process the pair that is allowed there"));
+}
+
 /* ---- one connection's socket ---- */
 
 static void close_socket(struct connection *self)
@@ -89,6 +116,7 @@ static void close_socket(struct connection *self)
     }
     self->socket = NULL;
     self->is_open = false;
+    self->is_turned = false;
     self->ready_said_at_ms = 0;
     self->rebuild_at_ms = 0;
 }
@@ -106,13 +134,25 @@ static void hear_opened(struct connection *self)
         counter_add(self->dialer->link->counters.reconnects, 1);
     self->was_open = true;
     self->is_open = true;
+    set_unwelcome(self, false);
     self->rebuild_at_ms = 0; /* libzmq has not given up: it has all its time to answer */
     expect_answer(self, "no_answer");
     say_ready(self);
 }
 
+/* A handshake that fails may mean that the listener has its new pair already, or still its old. */
+static void try_other_key(struct connection *self)
+{
+    if (!self->has_other_key || self->is_turned)
+        return;
+    self->is_turned = true; /* one failure is told of twice */
+    self->key_turn++;
+    self->rebuild_at_ms = now_of(self) + OTHER_KEY_AFTER_MS;
+}
+
 static void hear_closed(struct connection *self)
 {
+    bool was_open = self->is_open;
     struct link *link = self->dialer->link;
     const struct place place = place_of(self);
     struct peer *peer = peer_table_at(link->peers, &place);
@@ -121,6 +161,8 @@ static void hear_closed(struct connection *self)
     if (peer)
         protocol_peer_down(link, peer, "disconnected");
     expect_answer(self, "closed");
+    if (!was_open)
+        try_other_key(self);
 }
 
 static void hear_monitor(struct connection *self, enum monitor_event event)
@@ -135,11 +177,16 @@ static void hear_monitor(struct connection *self, enum monitor_event event)
     case MONITOR_CLOSED:
         hear_closed(self);
         break;
-    case MONITOR_REFUSED_PROTOCOL:
     case MONITOR_REFUSED_KEY:
+        hear_unwelcome(self);
+        counter_add(self->dialer->link->counters.refused[REFUSAL_KEY], 1);
+        expect_answer(self, monitor_event_name(event));
+        break;
+    case MONITOR_REFUSED_PROTOCOL:
     case MONITOR_REFUSED:
         counter_add(self->dialer->link->counters.refused[REFUSAL_HANDSHAKE], 1);
         expect_answer(self, monitor_event_name(event));
+        try_other_key(self);
         break;
     case MONITOR_NONE:
         break;
@@ -202,7 +249,8 @@ static int secure(struct connection *self, struct error *err)
     char key[SECURITY_KEY_TEXT_BYTES];
     if (!security || self->endpoint->kind == ENDPOINT_IPC)
         return 0;
-    if (security_listener_key(security, self->endpoint->certificate, key, err) != 0)
+    if (security_listener_key(security, self->endpoint->certificate, self->key_turn, key,
+                              &self->has_other_key, err) != 0)
         return -1;
     return security_apply_caller(security, self->socket, key, err);
 }
@@ -329,6 +377,7 @@ static void forget(struct dialer *self, size_t index)
     log_info("connection_forgotten", KV("link", self->link->options.label),
              KV("address", connection->address));
     close_socket(connection);
+    set_unwelcome(connection, false);
     free(connection);
     self->connections[index] = self->connections[--self->connection_count];
 }
@@ -399,10 +448,12 @@ void dialer_describe(const struct dialer *self, json_t *peers)
         const struct connection *connection = self->connections[i];
         if (connection->is_answered)
             continue;
-        json_t *entry =
-            json_pack("{s:s, s:s, s:s, s:i, s:i, s:i}", "service", "", "name", connection->address,
-                      "state", connection->is_parked ? "parked" : "connecting", "credit", 0,
-                      "outstanding", 0, "silent_ms", 0);
+        json_t *entry = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i}", "service", "", "name",
+                                  connection->address, "state",
+                                  connection->is_parked      ? "parked"
+                                  : connection->is_unwelcome ? "key_refused"
+                                                             : "connecting",
+                                  "credit", 0, "outstanding", 0, "silent_ms", 0);
         if (entry)
             (void)json_array_append_new(peers, entry); /* no memory: a shorter status */
     }
@@ -434,13 +485,14 @@ static int parse_all(struct dialer *self, const char *const *endpoints, struct e
 {
     const struct link_security *security = self->link->options.security;
     char key[SECURITY_KEY_TEXT_BYTES];
+    bool has_another = false;
     for (size_t i = 0; i < self->endpoint_count; i++) {
         struct endpoint *endpoint = &self->endpoints[i];
         if (endpoint_parse(endpoints[i], endpoint, err) != 0 ||
             endpoint_check_connect(endpoint, err) != 0)
             return -1;
         if (security && endpoint->kind != ENDPOINT_IPC &&
-            security_listener_key(security, endpoint->certificate, key, err) != 0)
+            security_listener_key(security, endpoint->certificate, 0, key, &has_another, err) != 0)
             return -1;
     }
     return 0;
@@ -496,6 +548,7 @@ void dialer_destroy(struct dialer **self_p)
     while (self->connections && self->connection_count > 0) {
         struct connection *last = self->connections[--self->connection_count];
         close_socket(last);
+        set_unwelcome(last, false);
         free(last);
     }
     free(self->connections);

@@ -125,14 +125,19 @@ Desg__V1__Packet link_packet_alerted(Desg__V1__Alerted *alerted);
 /* Loads certificates, starts the ZAP handler (once a process) and tests that an unknown key is
  * refused. Files are czmq zcert texts; allowed_directory holds one public certificate per peer
  * allowed. Whoever connects must know whom it speaks to: endpoint tcp://host:port#ingest is the
- * owner of allowed_directory/ingest.pub, without a name of server.pub. Unix sockets stay plain.
+ * owner of allowed_directory/ingest.pub (or of ingest.new.pub, while that is there too), without a
+ * name of server.pub. Unix sockets stay plain.
  * Call it before other threads start and before any bind; destroy it after the links. */
 struct link_security *link_security_new(void *context, const char *public_file,
                                         const char *secret_file, const char *allowed_directory,
                                         struct error *err) MUST_USE;
-/* The same from the configuration's common.curve: NULL means plain sockets, *out stays NULL. */
-int link_security_open(void *context, const struct config_curve *curve, struct link_security **out,
-                       struct error *err) MUST_USE;
+/* The same from the configuration's common.curve: NULL means plain sockets, *out stays NULL.
+ * metrics: desg_curve_refused_total, desg_curve_unwelcome_connections; may be NULL. */
+int link_security_open(void *context, const struct config_curve *curve, struct metrics *metrics,
+                       struct link_security **out, struct error *err) MUST_USE;
+/* Whether a listener that we call refuses our key now: somebody has to let it in there. Any thread;
+ * false for NULL. */
+bool link_security_is_unwelcome(const struct link_security *self);
 void link_security_destroy(struct link_security **self_p);
 
 #endif

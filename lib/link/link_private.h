@@ -28,7 +28,8 @@ enum refusal {
     REFUSAL_READY,        /* a Ready without what it must hold */
     REFUSAL_SHAPE,        /* not one frame, or from a peer that chose its own routing id */
     REFUSAL_FULL,         /* more peers than a link takes */
-    REFUSAL_HANDSHAKE,    /* a connection: no ZeroMQ, the wrong kind of socket, or an unknown key */
+    REFUSAL_HANDSHAKE,    /* a connection: no ZeroMQ, the wrong kind of socket, plain speech */
+    REFUSAL_KEY,          /* a connection: its CURVE key is not allowed */
     REFUSAL_COUNT
 };
 

@@ -88,8 +88,10 @@ static int on_monitor(zloop_t *loop, zmq_pollitem_t *item, void *arg)
     for (enum monitor_event event; (event = monitor_next(self->monitor)) != MONITOR_NONE;) {
         if (event == MONITOR_CLOSED && self->probe_timer < 0)
             self->probe_timer = zloop_timer(loop, 20, 1, on_probe, self);
-        else if (event == MONITOR_REFUSED_PROTOCOL || event == MONITOR_REFUSED_KEY)
+        else if (event == MONITOR_REFUSED_PROTOCOL)
             protocol_refuse(self->link, REFUSAL_HANDSHAKE, 0);
+        else if (event == MONITOR_REFUSED_KEY)
+            counter_add(self->link->counters.refused[REFUSAL_KEY], 1); /* key_refused is logged */
     }
     return 0;
 }

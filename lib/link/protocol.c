@@ -11,7 +11,7 @@ const char *protocol_refusal_name(enum refusal refusal)
 {
     static const char *const names[REFUSAL_COUNT] = { "undecodable", "unknown_kind", "stranger",
                                                       "ready",       "shape",        "full",
-                                                      "handshake" };
+                                                      "handshake",   "key" };
     return names[refusal];
 }
 

@@ -1,39 +1,30 @@
 #include "link/security.h"
 
 #include <assert.h>
-#include <pthread.h>
-#include <signal.h>
+#include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "config/config.h"
 #include "link/monitor.h"
+#include "link/zap.h"
 #include "log/log.h"
 
 enum { KEY_BYTES = 32, SELF_TEST_MS = 3000 };
 
-static const char zap_endpoint[] = "inproc://zeromq.zap.01";
 static const char zap_domain[] = "desg";
-
-/* libzmq asks the ZAP handler of the socket's own context; zauth answers in czmq's. Where these are
- * two, a thread passes questions and answers on. */
-struct relay {
-    void *questions; /* ROUTER in the links' context */
-    void *answers;   /* DEALER in czmq's */
-    void *control;   /* PAIR: the thread's end of the way to stop it */
-    void *stop;
-    pthread_t thread;
-    bool is_running;
-};
 
 struct link_security {
     void *context;
     char *directory;
     zcert_t *own;
-    zactor_t *auth;
-    struct relay relay;
+    struct zap *zap;
+    struct gauge *unwelcome_gauge; /* NULL: nobody counts */
+    atomic_uint unwelcome;         /* connections whose listener refuses our key */
 };
 
 static zcert_t *load_certificate(const char *path, const char *what, struct error *err)
@@ -42,9 +33,20 @@ static zcert_t *load_certificate(const char *path, const char *what, struct erro
     if (!certificate)
         (void)error_set(err, ERROR_CONFIG,
                         "cannot read the %s certificate '%s': it must be a czmq certificate "
-                        "(zcert); make one with zcertutil",
+                        "(zcert); desg keys make makes them",
                         what, path);
     return certificate;
+}
+
+/* The same is asked of every other secret: nobody else may read it. */
+static int check_guarded(const char *secret_file, struct error *err)
+{
+    char *text = config_read_secret("common.curve.secret_key_file", secret_file, err);
+    if (!text)
+        return -1;
+    explicit_bzero(text, strlen(text));
+    free(text);
+    return 0;
 }
 
 static zcert_t *load_own(const char *public_file, const char *secret_file, struct error *err)
@@ -60,6 +62,8 @@ static zcert_t *load_own(const char *public_file, const char *secret_file, struc
                         secret_file);
         return NULL;
     }
+    if (check_guarded(secret_file, err) != 0)
+        return NULL;
     if (memcmp(zcert_public_key(own), zcert_public_key(public_half), KEY_BYTES) != 0) {
         (void)error_set(err, ERROR_CONFIG, "'%s' and '%s' are halves of two different pairs",
                         public_file, secret_file);
@@ -68,117 +72,6 @@ static zcert_t *load_own(const char *public_file, const char *secret_file, struc
     zcert_t *result = own;
     own = NULL;
     return result;
-}
-
-/* ---- ZAP handler ---- */
-
-/* zauth crashes where it cannot bind, so look first. */
-static int check_free(void *context, struct error *err)
-{
-    void *probe = zmq_socket(context, ZMQ_REP);
-    if (!probe)
-        return error_set(err, ERROR_SYSTEM, "cannot make a socket: %s", zmq_strerror(zmq_errno()));
-    bool is_free = zmq_bind(probe, zap_endpoint) == 0;
-    if (is_free)
-        (void)zmq_unbind(probe, zap_endpoint); /* at once, where zmq_close takes its time */
-    (void)zmq_close(probe);
-    if (!is_free)
-        return error_set(err, ERROR_CONFIG,
-                         "this process has a ZAP handler already: one "
-                         "link_security serves all its links");
-    return 0;
-}
-
-/* Threads have names for debuggers, and for tests that stop one of them. */
-static void run_auth(zsock_t *pipe, void *arg)
-{
-    (void)pthread_setname_np(pthread_self(), "zap");
-    zauth(pipe, arg);
-}
-
-static void *run_relay(void *arg)
-{
-    struct relay *relay = arg;
-    (void)pthread_setname_np(pthread_self(), "zap-relay");
-    (void)zmq_proxy_steerable(relay->questions, relay->answers, NULL, relay->control);
-    return NULL;
-}
-
-static int start_thread(struct relay *relay)
-{
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all); /* signals are the service's */
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    relay->is_running = pthread_create(&relay->thread, NULL, run_relay, relay) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return relay->is_running ? 0 : -1;
-}
-
-static const char control_endpoint[] = "inproc://link-zap-control";
-
-static int start_relay(struct link_security *self, void *auth_context, struct error *err)
-{
-    struct relay *relay = &self->relay;
-    relay->questions = zmq_socket(self->context, ZMQ_ROUTER);
-    relay->answers = zmq_socket(auth_context, ZMQ_DEALER);
-    relay->control = zmq_socket(self->context, ZMQ_PAIR);
-    relay->stop = zmq_socket(self->context, ZMQ_PAIR);
-    if (relay->questions && relay->answers && relay->control && relay->stop &&
-        zmq_connect(relay->answers, zap_endpoint) == 0 &&
-        zmq_bind(relay->control, control_endpoint) == 0 &&
-        zmq_connect(relay->stop, control_endpoint) == 0 &&
-        zmq_bind(relay->questions, zap_endpoint) == 0 && start_thread(relay) == 0)
-        return 0;
-    return error_set(err, ERROR_SYSTEM, "cannot start the ZAP relay: %s",
-                     zmq_strerror(zmq_errno()));
-}
-
-static void close_now(void **socket_p)
-{
-    const int linger_ms = 0;
-    if (!*socket_p)
-        return;
-    (void)zmq_setsockopt(*socket_p, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
-    (void)zmq_close(*socket_p); /* fails only for what is no socket */
-    *socket_p = NULL;
-}
-
-static void stop_relay(struct relay *relay)
-{
-    if (relay->is_running) {
-        (void)zmq_send(relay->stop, "TERMINATE", 9, 0);
-        (void)pthread_join(relay->thread, NULL);
-    }
-    /* A closed socket gives its inproc names back only when libzmq's reaper comes round: the next
-     * relay wants them now. */
-    if (relay->questions)
-        (void)zmq_unbind(relay->questions, zap_endpoint);
-    if (relay->control)
-        (void)zmq_unbind(relay->control, control_endpoint);
-    close_now(&relay->questions);
-    close_now(&relay->answers);
-    close_now(&relay->control);
-    close_now(&relay->stop);
-}
-
-static int start_handler(struct link_security *self, struct error *err)
-{
-    sigset_t all;
-    sigset_t before;
-    zsys_handler_set(NULL); /* before czmq starts: signals are the service's */
-    void *auth_context = zsys_init();
-    if (check_free(self->context, err) != 0 ||
-        (auth_context != self->context && check_free(auth_context, err) != 0))
-        return -1;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    self->auth = zactor_new(run_auth, NULL);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!self->auth || zstr_sendx(self->auth, "CURVE", self->directory, NULL) != 0 ||
-        zsock_wait(self->auth) != 0)
-        return error_set(err, ERROR_SYSTEM, "cannot start the ZAP handler");
-    return auth_context == self->context ? 0 : start_relay(self, auth_context, err);
 }
 
 /* ---- self-test: CURVE without a working ZAP handler lets any key in ---- */
@@ -238,6 +131,16 @@ static int test_refusal(const struct link_security *self, void *listener, void *
     return rc;
 }
 
+static void close_now(void **socket_p)
+{
+    const int linger_ms = 0;
+    if (!*socket_p)
+        return;
+    (void)zmq_setsockopt(*socket_p, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
+    (void)zmq_close(*socket_p); /* fails only for what is no socket */
+    *socket_p = NULL;
+}
+
 static int self_test(const struct link_security *self, struct error *err)
 {
     AUTO(close_now) void *listener = zmq_socket(self->context, ZMQ_ROUTER);
@@ -260,9 +163,14 @@ static int start(struct link_security *self, const char *public_file, const char
                          "there is no folder '%s': it must hold the public certificate of each "
                          "peer allowed",
                          self->directory);
-    if (!(self->own = load_own(public_file, secret_file, err)) || start_handler(self, err) != 0)
+    if (!(self->own = load_own(public_file, secret_file, err)) ||
+        !(self->zap = zap_new(self->context, zap_domain, self->directory, err)))
         return -1;
-    return self_test(self, err);
+    zap_set_quiet(self->zap, true);
+    if (self_test(self, err) != 0)
+        return -1;
+    zap_set_quiet(self->zap, false);
+    return 0;
 }
 
 struct link_security *link_security_new(void *context, const char *public_file,
@@ -275,6 +183,7 @@ struct link_security *link_security_new(void *context, const char *public_file,
         (void)error_set(err, ERROR_SYSTEM, "no memory for CURVE");
         return NULL;
     }
+    zsys_handler_set(NULL); /* before czmq starts: signals are the service's */
     self->context = context;
     self->directory = strdup(allowed_directory);
     if (start(self, public_file, secret_file, err) != 0)
@@ -285,13 +194,24 @@ struct link_security *link_security_new(void *context, const char *public_file,
     return self;
 }
 
-int link_security_open(void *context, const struct config_curve *curve, struct link_security **out,
-                       struct error *err)
+static void count(struct link_security *self, struct metrics *metrics)
+{
+    self->unwelcome_gauge =
+        metrics_gauge(metrics, "desg_curve_unwelcome_connections", "",
+                      "Connections of ours whose listener refuses our CURVE key");
+    zap_count(self->zap, metrics_counter(metrics, "desg_curve_refused_total", "",
+                                         "Callers refused because their CURVE key is not allowed"));
+}
+
+int link_security_open(void *context, const struct config_curve *curve, struct metrics *metrics,
+                       struct link_security **out, struct error *err)
 {
     if (!curve)
         return 0;
     *out = link_security_new(context, curve->public_key_file, curve->secret_key_file,
                              curve->allowed_keys_directory, err);
+    if (*out && metrics)
+        count(*out, metrics);
     return *out ? 0 : -1;
 }
 
@@ -300,27 +220,59 @@ void link_security_destroy(struct link_security **self_p)
     if (!self_p || !*self_p)
         return;
     struct link_security *self = *self_p;
-    stop_relay(&self->relay);
-    zactor_destroy(&self->auth);
+    zap_destroy(&self->zap);
     zcert_destroy(&self->own);
     free(self->directory);
     free(self);
     *self_p = NULL;
 }
 
-int security_listener_key(const struct link_security *self, const char *name,
-                          char out[static SECURITY_KEY_TEXT_BYTES], struct error *err)
+/* A listener whose pair is being renewed has two public halves: NAME.pub, and NAME.new.pub. */
+static int certificate_path(const struct link_security *self, const char *name, const char *end,
+                            char out[static PATH_MAX], struct error *err)
+{
+    int length =
+        snprintf(out, PATH_MAX, "%s/%s%s", self->directory, name[0] != '\0' ? name : "server", end);
+    if (length >= 0 && length < PATH_MAX)
+        return 0;
+    return error_set(err, ERROR_CONFIG, "the path of certificate '%s' is too long", name);
+}
+
+int security_listener_key(const struct link_security *self, const char *name, unsigned turn,
+                          char out[static SECURITY_KEY_TEXT_BYTES], bool *has_another,
+                          struct error *err)
 {
     char path[PATH_MAX];
-    int length = snprintf(path, sizeof path, "%s/%s.pub", self->directory,
-                          name[0] != '\0' ? name : "server");
-    if (length < 0 || (size_t)length >= sizeof path)
-        return error_set(err, ERROR_CONFIG, "the path of certificate '%s' is too long", name);
-    AUTO(zcert_destroy) zcert_t *certificate = load_certificate(path, "listener's", err);
+    char renewed[PATH_MAX];
+    if (certificate_path(self, name, ".pub", path, err) != 0 ||
+        certificate_path(self, name, ".new.pub", renewed, err) != 0)
+        return -1;
+    *has_another = access(renewed, R_OK) == 0;
+    bool is_renewed = *has_another && turn % 2 == 1;
+    AUTO(zcert_destroy)
+    zcert_t *certificate = load_certificate(is_renewed ? renewed : path, "listener's", err);
     if (!certificate)
         return -1;
     memcpy(out, zcert_public_txt(certificate), SECURITY_KEY_TEXT_BYTES);
     return 0;
+}
+
+void security_count_unwelcome(const struct link_security *self, int change)
+{
+    struct link_security *mutable_self = (struct link_security *)self; /* a count, atomic */
+    unsigned now = atomic_fetch_add(&mutable_self->unwelcome, (unsigned)change) + (unsigned)change;
+    if (self->unwelcome_gauge)
+        gauge_set(self->unwelcome_gauge, (int64_t)now);
+}
+
+const char *security_own_key(const struct link_security *self)
+{
+    return zcert_public_txt(self->own);
+}
+
+bool link_security_is_unwelcome(const struct link_security *self)
+{
+    return self && atomic_load(&self->unwelcome) > 0;
 }
 
 int security_apply_listener(const struct link_security *self, void *socket, struct error *err)

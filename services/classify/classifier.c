@@ -326,8 +326,8 @@ static int start(struct classifier *self, struct error *err)
     self->loader = rule_loader_new(&self->source, err);
     self->rules_stamp = triage_source_stamp(&self->source);
     if (!self->tally || !self->loader ||
-        link_security_open(self->context, service_common(self->service)->curve, &self->security,
-                           err) != 0 ||
+        link_security_open(self->context, service_common(self->service)->curve,
+                           service_metrics(self->service), &self->security, err) != 0 ||
         open_shadow(self, err) != 0 || open_worker(self, err) != 0)
         return -1;
     take_status(self);
@@ -405,6 +405,11 @@ void classifier_reload(struct classifier *self)
 {
     atomic_store(&self->is_reload_asked, true);
     wake(self);
+}
+
+bool classifier_is_ready(const struct classifier *self)
+{
+    return !link_security_is_unwelcome(self->security);
 }
 
 void classifier_describe(struct classifier *self, json_t *detail)

@@ -28,6 +28,9 @@ bool classifier_is_drained(const struct classifier *self);
 /* Loads the rules anew; a bad edition is logged and the old one stays. */
 void classifier_reload(struct classifier *self);
 
+/* Whether every listener that it calls lets its key in. Any thread. */
+bool classifier_is_ready(const struct classifier *self);
+
 /* Rules, peers, held and in flight, for /status. */
 void classifier_describe(struct classifier *self, json_t *detail);
 

@@ -45,6 +45,12 @@ static void reload(void *self)
     classifier_reload(self);
 }
 
+static bool is_ready(void *arg)
+{
+    const struct classifier *self = arg;
+    return classifier_is_ready(self);
+}
+
 int main(int argc, char **argv)
 {
     static const struct service_spec spec = {
@@ -58,6 +64,7 @@ int main(int argc, char **argv)
         .start = start,
         .drain = drain,
         .is_drained = is_drained,
+        .is_ready = is_ready,
         .stop = stop,
         .describe = describe,
         .reload = reload,

@@ -59,7 +59,7 @@ struct command_line {
     const char *archive;       /* --archive */
     const char *into;          /* --into */
     const char *name;          /* --name */
-    const char *limit_seconds; /* --for */
+    const char *limit_seconds; /* --for; keys: for whom */
     const char *event;         /* --event */
     const char *minutes;       /* --minutes */
     const char *state;         /* --state */
@@ -116,6 +116,7 @@ int command_adopt(const struct command_line *line);
 int command_verify(const struct command_line *line);
 int command_triage(const struct command_line *line);
 int command_redis_acl(const struct command_line *line);
+int command_keys(const struct command_line *line);
 /* desg replay --archive: imports what was stored since then into line->into and adopts that. */
 int command_adopt_archive(const struct command_line *line, int64_t since_ms, int64_t until_ms);
 

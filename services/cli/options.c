@@ -62,7 +62,7 @@ static const struct rule rules[] = {
     TEXT("archive", archive, " replay "),
     TEXT("into", into, " replay "),
     TEXT("name", name, " replay adopt "),
-    TEXT("for", limit_seconds, " replay adopt drain "),
+    TEXT("for", limit_seconds, " replay adopt drain keys "),
     TEXT("secret-file", secret_file, " verify "),
     TEXT("timestamp", timestamp, " verify "),
     TEXT("signature", signature, " verify "),

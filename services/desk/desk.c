@@ -101,8 +101,8 @@ static int open_links(struct desk *self, struct error *err)
     self->context = zmq_ctx_new();
     if (!self->context)
         return error_set(err, ERROR_SYSTEM, "cannot start ZeroMQ: %s", zmq_strerror(zmq_errno()));
-    return link_security_open(self->context, service_common(self->service)->curve, &self->security,
-                              err);
+    return link_security_open(self->context, service_common(self->service)->curve,
+                              service_metrics(self->service), &self->security, err);
 }
 
 static int open_journal(struct desk *self, struct error *err)

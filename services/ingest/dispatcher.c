@@ -499,8 +499,8 @@ static int open_links(struct dispatcher *self, struct error *err)
     self->loop = zloop_new();
     if (!self->context || !self->loop)
         return error_set(err, ERROR_SYSTEM, "cannot make a ZeroMQ context");
-    if (link_security_open(self->context, service_common(self->service)->curve, &self->security,
-                           err) != 0)
+    if (link_security_open(self->context, service_common(self->service)->curve,
+                           service_metrics(self->service), &self->security, err) != 0)
         return -1;
     struct link_options options = {
         .service = "ingest",

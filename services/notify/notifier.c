@@ -522,7 +522,8 @@ static int open_security(struct notifier *self, struct error *err)
     self->context = zmq_ctx_new();
     if (!self->context)
         return error_set(err, ERROR_SYSTEM, "cannot start ZeroMQ: %s", zmq_strerror(zmq_errno()));
-    return link_security_open(self->context, curve, &self->security, err);
+    return link_security_open(self->context, curve, service_metrics(self->service), &self->security,
+                              err);
 }
 
 static void handle_alerts(void *arg, const struct admin_request *request,

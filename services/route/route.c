@@ -28,12 +28,13 @@ static struct heartbeat *heartbeat_of(const struct route_options *options, const
     return options->service ? service_heartbeat_new(options->service, loop) : NULL;
 }
 
-static int open_context(struct route *self, const struct config_common *common, struct error *err)
+static int open_context(struct route *self, const struct route_options *options, struct error *err)
 {
     self->context = zmq_ctx_new();
     if (!self->context)
         return error_set(err, ERROR_SYSTEM, "cannot make a ZeroMQ context");
-    return link_security_open(self->context, common->curve, &self->security, err);
+    return link_security_open(self->context, options->common->curve, options->metrics,
+                              &self->security, err);
 }
 
 static struct lane *open_lane(struct route *self, const struct route_options *options,
@@ -84,7 +85,7 @@ static int set_receipts(struct route *self, const struct outward_config *outward
 static int open_all(struct route *self, const struct route_options *options, struct error *err)
 {
     zsys_init(); /* before any thread: czmq sets itself up on first use */
-    if (open_context(self, options->common, err) != 0)
+    if (open_context(self, options, err) != 0)
         return -1;
     self->watch = watch_new(options->common, &self->config, options->metrics,
                             heartbeat_of(options, "watch"), err);
@@ -141,7 +142,7 @@ bool route_is_drained(struct route *self)
 
 bool route_is_ready(struct route *self)
 {
-    return !atomic_load(&self->is_draining);
+    return !atomic_load(&self->is_draining) && !link_security_is_unwelcome(self->security);
 }
 
 void route_describe(struct route *self, json_t *detail)

@@ -28,7 +28,8 @@ void route_destroy(struct route **self_p);
 
 void route_drain(struct route *self);
 bool route_is_drained(struct route *self);
-bool route_is_ready(struct route *self); /* listening and not draining; never a word about Redis */
+bool route_is_ready(struct route *self); /* listening, not draining, and let in where it calls;
+                                            never a word about Redis */
 void route_describe(struct route *self, json_t *detail);
 
 #endif

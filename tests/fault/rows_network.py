@@ -266,23 +266,20 @@ BROKEN_ZAP = r"""
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
-extern int zsock_signal(void *, unsigned char);
-extern void zsock_flush(void *);
-extern char *zstr_recv(void *);
+#include <sys/prctl.h>
+#include <unistd.h>
 static int is(const char *kind)
 {
     const char *broken = getenv("SHIM_ZAP");
     return broken && strcmp(broken, kind) == 0;
 }
-void zauth(void *pipe, void *arg)
+char *zmq_z85_encode(char *text, const unsigned char *key, size_t size)
 {
-    if (!is("dead")) {
-        ((void (*)(void *, void *))dlsym(RTLD_NEXT, "zauth"))(pipe, arg);
-        return;
-    }
-    zsock_signal(pipe, 0);
-    for (char *command; (command = zstr_recv(pipe)) && strcmp(command, "$TERM") != 0; zsock_signal(pipe, 0))
-        zsock_flush(pipe);
+    static int has_slept;
+    char thread[16] = "";
+    if (is("dead") && !has_slept && prctl(PR_GET_NAME, thread) == 0 && strcmp(thread, "zap") == 0)
+        sleep(has_slept = 5); /* a self-test waits 3 s */
+    return ((char *(*)(char *, const unsigned char *, size_t))dlsym(RTLD_NEXT, "zmq_z85_encode"))(text, key, size);
 }
 int zmq_bind(void *socket, const char *address)
 {
@@ -323,16 +320,17 @@ def unknown_key(fault):
     with fault.desk(kind=NetworkDesk, network=network) as desk:
         load = fault.load(desk, per_second=15, seconds=20)
         wait_for_workers(desk, *WORKERS)
-        turned_away = lambda: desk.metric_sum("ingest-1", "desg_link_refused_packets_total", 'reason="handshake"')
+        turned_away = lambda: desk.metric_sum("ingest-1", "desg_link_refused_packets_total", 'reason="key"')
+        spoken_plainly = lambda: desk.metric_sum("ingest-1", "desg_link_refused_packets_total", 'reason="handshake"')
         strange = stranger(desk)
         before = turned_away()
         name = desk.add_worker(strange)
         wait_until(lambda: turned_away() >= before + 2, 20, "the stranger turned away, and again")
         assert name not in workers_up(desk), "the stranger was let in"
         desk.processes.pop(name).stop()
-        before = turned_away()
+        before = spoken_plainly()
         assert knock(desk.place("ingest-1").address, PORTS["ingest"], b"NULL"), "a caller without CURVE was let in"
-        wait_until(lambda: turned_away() > before, 20, "a caller without CURVE counted")
+        wait_until(lambda: spoken_plainly() > before, 20, "a caller without CURVE counted")
 
         # Nobody can be asked about keys any more: nobody new comes in, known or not; who is there goes on.
         pid = desk.processes["ingest-1"].pid

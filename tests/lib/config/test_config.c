@@ -324,7 +324,7 @@ static void says_where_what_and_what_to_write(void **state)
         { "common: { force: g }\nroute: { listen: a }\n", ":1:9: common.redis is missing" },
         { "common: { force: g, redis: { address: a }, curve: { public_key_file: p } }\n"
           "route: { listen: a }\n",
-          ":1:51: common.curve.secret_key_file is missing" },
+          ": common.curve: write either keys_directory, or all of public_key_file" },
         { "common: { force: g, redis: { address: a, password: hunter2 } }\nroute: { listen: a }\n",
           ":1:42: common.redis has no key 'password': write one of address, sentinels" },
     };
@@ -483,6 +483,26 @@ static void a_folder_of_passwords_names_the_programs_own_user(void **state)
     assert_non_null(strstr(err.text, "take username and password_file out"));
 }
 
+static void a_folder_of_keys_names_the_programs_own(void **state)
+{
+    static const char start[] = "common: { force: g, redis: { address: 'r:1' }, curve: ";
+    char text[256];
+    (void)snprintf(text, sizeof text, "%s{ keys_directory: /keys } }\nroute: { listen: a }\n",
+                   start);
+    struct config *config = load_or_fail(*state, text);
+    assert_string_equal(config->common.curve->public_key_file, "/keys/route/own");
+    assert_string_equal(config->common.curve->secret_key_file, "/keys/route/own_secret");
+    assert_string_equal(config->common.curve->allowed_keys_directory, "/keys/route/allowed");
+    config_destroy(&config);
+    (void)snprintf(text, sizeof text,
+                   "%s{ keys_directory: /keys, public_key_file: p } }\nroute: { listen: a }\n",
+                   start);
+    struct error err = { 0 };
+    assert_null(load(*state, text, &err));
+    assert_int_equal(err.kind, ERROR_CONFIG);
+    assert_non_null(strstr(err.text, "write either keys_directory"));
+}
+
 static void ranges_and_defaults(void **state)
 {
     (void)state;
@@ -514,6 +534,7 @@ int main(void)
         with_folder(the_environment_sets_lists_of_values),
         with_folder(a_bad_variable_is_named),
         with_folder(a_folder_of_passwords_names_the_programs_own_user),
+        with_folder(a_folder_of_keys_names_the_programs_own),
         cmocka_unit_test(ranges_and_defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

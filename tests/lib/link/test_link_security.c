@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -159,6 +160,11 @@ static bool has_refused_a_connection(void *arg)
     return node_refused(arg, "handshake") > 0;
 }
 
+static bool has_refused_a_key(void *arg)
+{
+    return node_refused(arg, "key") > 0;
+}
+
 static void an_unknown_key_is_refused(void **state)
 {
     struct keys *keys = *state;
@@ -172,7 +178,7 @@ static void an_unknown_key_is_refused(void **state)
     assert_int_equal(zmq_setsockopt(raw, ZMQ_CURVE_SERVERKEY, zcert_public_key(own), 32), 0);
     assert_int_equal(zmq_connect(raw, link_endpoint(bound.link)), 0);
     raw_say_ready(raw, 7, 1);
-    assert_true(run_until(keys->f->loop, has_refused_a_connection, &bound, SOON_MS));
+    assert_true(run_until(keys->f->loop, has_refused_a_key, &bound, SOON_MS));
     run_for(keys->f->loop, 200);
     assert_int_equal(bound.up_count, 0);
     assert_int_equal(zmq_close(raw), 0);
@@ -243,6 +249,78 @@ static void there_is_one_handler_a_process(void **state)
     meet(keys, "");
 }
 
+static bool is_unwelcome(void *arg)
+{
+    return link_security_is_unwelcome(arg);
+}
+
+static bool is_welcome(void *arg)
+{
+    return !link_security_is_unwelcome(arg);
+}
+
+/* One process's key, allowed or not: here caller and listener are the same process. */
+static void who_is_refused_knows_it_until_it_is_let_in(void **state)
+{
+    struct keys *keys = *state;
+    struct node bound;
+    struct node caller;
+    struct error err = { 0 };
+    char path[NODE_PATH_BYTES * 2];
+    start_security(keys);
+    bind_secured(keys, &bound);
+    zcert_t *own = zcert_load(keys->own);
+    /* The caller needs the file when it starts, the handler only when it is asked. */
+    (void)snprintf(path, sizeof path, "%s/server.pub", keys->allowed);
+    assert_non_null(connect_secured(keys, &caller, link_endpoint(bound.link), "", &err));
+    assert_int_equal(unlink(path), 0);
+    assert_true(run_until(keys->f->loop, is_unwelcome, keys->security, SOON_MS));
+    assert_true(node_is_alone(&caller));
+    assert_true(node_refused(&caller, "key") > 0);
+    save_public(own, keys->allowed, "server.pub");
+    assert_true(run_until(keys->f->loop, is_welcome, keys->security, 2 * SOON_MS));
+    assert_true(run_until(keys->f->loop, node_is_up, &caller, SOON_MS));
+    zcert_destroy(&own);
+    node_clear(&caller);
+    node_clear(&bound);
+    assert_false(link_security_is_unwelcome(keys->security));
+}
+
+/* While a listener's pair is renewed its callers hold both public halves, and find the right one.
+ */
+static void of_two_public_halves_the_listeners_own_is_found(void **state)
+{
+    struct keys *keys = *state;
+    struct node bound;
+    struct node caller;
+    struct error err = { 0 };
+    zcert_t *other = zcert_new();
+    zcert_t *own = zcert_load(keys->own);
+    save_public(other, keys->allowed, "ingest.pub");
+    save_public(own, keys->allowed, "ingest.new.pub");
+    start_security(keys);
+    bind_secured(keys, &bound);
+    assert_non_null(connect_secured(keys, &caller, link_endpoint(bound.link), "#ingest", &err));
+    assert_true(run_until(keys->f->loop, node_is_up, &caller, SOON_MS));
+    node_clear(&caller);
+    save_public(own, keys->allowed, "ingest.pub"); /* and the other way round */
+    save_public(other, keys->allowed, "ingest.new.pub");
+    assert_non_null(connect_secured(keys, &caller, link_endpoint(bound.link), "#ingest", &err));
+    assert_true(run_until(keys->f->loop, node_is_up, &caller, SOON_MS));
+    zcert_destroy(&other);
+    zcert_destroy(&own);
+    node_clear(&caller);
+    node_clear(&bound);
+}
+
+static void a_secret_that_others_may_read_is_refused(void **state)
+{
+    struct keys *keys = *state;
+    assert_int_equal(chmod(keys->secret, 0644), 0);
+    expect_refused(keys, keys->own, keys->secret, keys->allowed, "chmod o-rwx");
+    assert_int_equal(chmod(keys->secret, 0600), 0);
+}
+
 static void wrong_files_are_refused_with_a_remedy(void **state)
 {
     struct keys *keys = *state;
@@ -273,6 +351,9 @@ int main(void)
         CURVE_TEST(unix_sockets_stay_plain),
         CURVE_TEST(works_in_the_context_of_czmq_too),
         CURVE_TEST(there_is_one_handler_a_process),
+        CURVE_TEST(who_is_refused_knows_it_until_it_is_let_in),
+        CURVE_TEST(of_two_public_halves_the_listeners_own_is_found),
+        CURVE_TEST(a_secret_that_others_may_read_is_refused),
         CURVE_TEST(wrong_files_are_refused_with_a_remedy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
