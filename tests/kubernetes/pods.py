@@ -132,6 +132,9 @@ class Pods:
             data = {key: base64.b64decode(value) for key, value in data.items()}
             items = [(each["key"], each["path"]) for each in volume["secret"].get("items", [])] or [(key, key) for key in data]
             return self.project(pod, name, data, items)
+        if "persistentVolumeClaim" in volume:  # a Job on the claim of a pod that is gone
+            claim, _, owner = volume["persistentVolumeClaim"]["claimName"].partition("-")
+            place = self.folder / "pods" / owner / "volumes" / claim
         place.mkdir(parents=True, exist_ok=True)  # a claim or an emptyDir: fsGroup gives it to the group
         os.chown(place, 0, USER)
         place.chmod(0o2775)

@@ -1,4 +1,5 @@
 """The overlay `small`, pod by pod, as processes with what their manifests give them: it comes up, takes a message to the desk, and drains."""
+import ctypes
 import hashlib
 import hmac
 import json
@@ -10,7 +11,7 @@ import time
 import pytest
 
 import manifests
-from pods import Pods, wait_until
+from pods import Pods, run, wait_until
 
 SMALL = manifests.TOP / "deploy/kubernetes/overlays/small"
 PROGRAMS = manifests.TOP / "build/ci/bin"
@@ -20,9 +21,12 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not all(map(shutil.which, (
                                 reason="needs root, iproute2, redis-server and curl")
 
 
-@pytest.fixture
-def small(tmp_path):
-    made = Pods(tmp_path, manifests.render(SMALL), ["facebook", "web"], PROGRAMS)
+NEIGHBOURS = {"ingest": ("classify", "route"), "classify": ("ingest", "route", "notify"), "route": ("ingest", "classify", "notify"),
+              "notify": ("classify", "route"), "desk": ()}
+
+
+def running(tmp_path, objects, prepare=None):
+    made = Pods(tmp_path, objects, ["facebook", "web"], PROGRAMS, prepare)
     try:
         try:
             made.build()
@@ -31,6 +35,44 @@ def small(tmp_path):
         yield made
     finally:
         made.destroy()
+
+
+@pytest.fixture
+def small(tmp_path):
+    yield from running(tmp_path, manifests.render(SMALL))
+
+
+def make_curve(secrets):
+    """Pairs for all, as `desg keys` lays them out."""
+    czmq = ctypes.CDLL("libczmq.so.4")
+    czmq.zcert_new.restype = ctypes.c_void_p
+    czmq.zcert_save.argtypes = czmq.zcert_save_public.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    pairs = {service: czmq.zcert_new() for service in NEIGHBOURS}
+    for service, neighbours in NEIGHBOURS.items():
+        (secrets / f"curve/{service}/allowed").mkdir(parents=True)
+        assert czmq.zcert_save(pairs[service], str(secrets / f"curve/{service}/own").encode()) == 0
+        for each in neighbours:
+            assert czmq.zcert_save_public(pairs[each], str(secrets / f"curve/{service}/allowed/{each}.pub").encode()) == 0
+
+
+@pytest.fixture
+def small_with_curve(tmp_path):
+    shutil.copytree(SMALL.parents[1], tmp_path / "kubernetes")
+    folder = tmp_path / "kubernetes/overlays/curve"
+    folder.mkdir()
+    (folder / "kustomization.yaml").write_text("resources: [ ../small ]\ncomponents: [ ../../components/curve ]\n", "utf-8")
+    yield from running(tmp_path, manifests.render(folder), make_curve)
+
+
+@pytest.fixture
+def small_with_adopt(tmp_path):
+    """The overlay as it runs, and the Job that adopt writes once ingest-web has one replica less."""
+    shutil.copytree(SMALL.parents[1], tmp_path / "kubernetes")
+    folder = tmp_path / "kubernetes/overlays/less"
+    folder.mkdir()
+    (folder / "kustomization.yaml").write_text("resources: [ ../small ]\nreplicas: [ { name: ingest-web, count: 1 } ]\n", "utf-8")
+    job = json.loads(run(tmp_path / "kubernetes/adopt", "ingest-web-1", "--overlay", folder))
+    yield from running(tmp_path, manifests.render(SMALL) + [job])
 
 
 def is_ready(pods, pod):
@@ -82,6 +124,42 @@ def test_it_comes_up_takes_messages_to_the_desk_and_drains(small):
             assert small.metric(pod, "process_resident_memory_bytes") < limit / 2, f"{pod.name} is near its limit at rest"
     for pod in reversed(small.pods):
         assert small.stop(pod) == 0, f"{pod.name} did not drain:\n{small.text(pod)[-2000:]}"
+
+
+def test_with_curve_each_finds_its_neighbours_and_a_stranger_nobody(small_with_curve):
+    pods = small_with_curve
+    for pod in pods.pods:
+        pods.start(pod)
+    wait_until(lambda: all(is_ready(pods, pod) for pod in pods.pods), "all are ready", UP_S)
+    check_peers(pods)
+    assert write_in(pods, pods.of("ingest", "web")[0], "when is the station open on saturday", 1) == 200
+    wait_until(lambda: waiting(pods) == 1, "the desk has it")
+    assert all("link_unprotected" not in pods.text(pod) for pod in pods.pods)
+
+    stranger = pods.of("classify", "web")[0]
+    pods.stop(stranger)
+    pods.data["curve-classify"] = {"own": pods.data["curve-desk"]["own"], "own_secret": pods.data["curve-desk"]["own_secret"]}
+    pods.start(stranger)
+    wait_until(lambda: "handshake" in pods.text(pods.of("ingest", "web")[0]) or "key_refused" in pods.text(pods.of("ingest", "web")[0]),
+               "ingest refuses a key it was not given")
+    assert pods.metric(pods.of("ingest", "web")[0], "desg_ingest_workers") == 1
+
+
+def test_the_job_of_adopt_hands_on_what_an_ingest_that_was_scaled_in_left(small_with_adopt):
+    pods = small_with_adopt
+    job = next(pod for pod in pods.pods if pod.workload.kind == "Job")
+    redis, gone = pods.of("redis")[0], pods.of("ingest", "web")[1]
+    others = [pod for pod in pods.pods if pod not in (job, redis)]
+    for pod in others:
+        pods.start(pod)
+    wait_until(lambda: all(is_ready(pods, pod) for pod in others), "all are ready, without Redis", UP_S)
+    for number in range(5):
+        assert write_in(pods, gone, "when is the station open on saturday", number) == 200, "journalled, though Redis is away"
+    assert pods.stop(gone) == 0
+    pods.start(redis)
+    pods.start(job)
+    assert job.process.wait(timeout=120) == 0, pods.text(job)[-2000:]
+    assert waiting(pods) == 5
 
 
 def test_what_is_missing_stops_its_own_pod_alone_with_a_line_that_says_what_to_do(small):
