@@ -352,6 +352,19 @@ int alert_render_digest(const Desg__V1__AlertDigest *digest, const Desg__V1__Ale
     return 0;
 }
 
+struct trace alert_trace(const Desg__V1__Alert *alert)
+{
+    struct trace trace = { 0 };
+    Desg__V1__Event *event =
+        unpack_or_end(&desg__v1__event__descriptor, alert->event.data, alert->event.len);
+    if (event)
+        trace = (struct trace){ event->trace_high, event->trace_low };
+    desg__v1__event__free_unpacked(event, NULL);
+    return trace_is_set(trace) || alert->alert_id.len != ID_BYTES
+               ? trace
+               : trace_of_id(alert->alert_id.data);
+}
+
 void alert_order_init(Desg__V1__Alert *order, struct id *id_out,
                       const uint8_t event_id[static ID_BYTES], const uint8_t *event,
                       size_t event_length, const uint8_t *verdict, size_t verdict_length)

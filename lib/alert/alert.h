@@ -13,6 +13,7 @@
 #include "desg/v1/verdict.pb-c.h"
 #include "error/error.h"
 #include "ids/ids.h"
+#include "ids/trace.h"
 
 enum { ALERT_RENDER_VERSION = 1, ALERT_KEY_BYTES = 64 };
 
@@ -42,6 +43,9 @@ int alert_render(enum alert_body body, const Desg__V1__Alert *alert, const char 
 int alert_render_digest(const Desg__V1__AlertDigest *digest, const Desg__V1__Alert *const *members,
                         const char *source, char **out, size_t *out_length,
                         char key[static ALERT_KEY_BYTES], struct error *err) MUST_USE;
+
+/* The trace of the event's delivery; of an alert without one, the trace that has the alert's id. */
+struct trace alert_trace(const Desg__V1__Alert *alert);
 
 /* Makes the order for an event and verdict, as route, classify and the tests need it. Borrowed
  * pointers, no copies; id_out receives the alert id the order points to. */

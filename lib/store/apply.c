@@ -180,6 +180,8 @@ static size_t write_receipt(uint8_t *out, size_t room, const struct store_plan *
     receipt.received_at_ms = event->received_at_ms;
     receipt.written_at_ms = event->platform_time_ms;
     receipt.contact = event->contact;
+    receipt.trace_high = event->trace_high;
+    receipt.trace_low = event->trace_low;
     Desg__V1__OutboxItem item = DESG__V1__OUTBOX_ITEM__INIT;
     item.id = (ProtobufCBinaryData){ ID_BYTES, id.bytes };
     item.place = place;

@@ -148,6 +148,8 @@ static int decide_reply(struct store *self, const Desg__V1__Fact *fact,
     reply.person = event->person;
     reply.object_id = event->object_id;
     reply.contact = event->contact;
+    reply.trace_high = event->trace_high;
+    reply.trace_low = event->trace_low;
     reply.agent = fact->agent;
     reply.fence = fact->fence;
     reply.is_urgent = severity >= DESG__V1__SEVERITY__SEVERITY_URGENT;

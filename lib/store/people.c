@@ -6,16 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ids/trace.h"
 #include "store/describe.h"
 #include "store/internal.h"
 #include "store/outward_facts.h"
 #include "store/plan.h"
+#include "unpack/unpack.h"
 
 enum { NUMBER_BYTES = 24 };
 
 static void json_free(json_t **json_p)
 {
     json_decref(*json_p);
+}
+
+static void event_free(Desg__V1__Event **event_p)
+{
+    desg__v1__event__free_unpacked(*event_p, NULL);
 }
 
 static int parse(struct store *self, const redisReply *text, json_t **out, struct error *err)
@@ -475,6 +482,25 @@ int store_quarantine_show(struct store *self, const struct id *event, json_t **o
     return 0;
 }
 
+/* The rows about an event that is known get the trace of its delivery. */
+static void add_trace(json_t *rows, const redisReply *event_bytes)
+{
+    AUTO(event_free)
+    Desg__V1__Event *event =
+        unpack_or_end(&desg__v1__event__descriptor, event_bytes->str, event_bytes->len);
+    char text[ID_TEXT_BYTES], trace[TRACE_TEXT_BYTES] = "";
+    if (!event || event->id.len != ID_BYTES)
+        return;
+    id_text(event->id.data, text);
+    trace_text((struct trace){ event->trace_high, event->trace_low }, trace);
+    for (size_t i = 0; trace[0] != '\0' && i < json_array_size(rows); i++) {
+        json_t *row = json_array_get(rows, i);
+        const char *about = json_string_value(json_object_get(row, "event"));
+        if (about && strcmp(about, text) == 0)
+            (void)json_object_set_new(row, "trace", json_string(trace));
+    }
+}
+
 int store_trace(struct store *self, const struct id *any, json_t **out, struct error *err)
 {
     assert(self && any && out);
@@ -482,5 +508,13 @@ int store_trace(struct store *self, const struct id *any, json_t **out, struct e
     id_text(any->bytes, text);
     struct id alert = id_of_alert(any->bytes);
     id_text(alert.bytes, alert_text);
-    return ask(self, "trace", (const char *[]){ text, alert_text }, 2, out, err);
+    AUTO(store_reply_free)
+    redisReply *reply =
+        store_call(self, "trace", (const char *[]){ text, alert_text }, 2, 2, NULL, err);
+    if (!reply || parse(self, reply->element[1], out, err) != 0)
+        return -1;
+    if (reply->elements > 2 && reply->element[2]->type == REDIS_REPLY_STRING &&
+        reply->element[2]->len > 0)
+        add_trace(*out, reply->element[2]);
+    return 0;
 }

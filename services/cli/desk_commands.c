@@ -49,7 +49,8 @@ static const struct column trace_columns[] = {
     { "at_ms", "TIME", COLUMN_TIME },  { "where", "WHERE", COLUMN_TEXT },
     { "what", "WHAT", COLUMN_TEXT },   { "event", "EVENT", COLUMN_TEXT },
     { "alert", "ALERT", COLUMN_TEXT }, { "state", "STATE", COLUMN_TEXT },
-    { "agent", "AGENT", COLUMN_TEXT }, { NULL, NULL, COLUMN_TEXT },
+    { "agent", "AGENT", COLUMN_TEXT }, { "trace", "TRACE", COLUMN_TEXT },
+    { NULL, NULL, COLUMN_TEXT },
 };
 
 /* Prints what a query gave: JSON, or a table, or that there is nothing. */

@@ -32,6 +32,7 @@ struct builder {
     const char *channel;
     const char *account;
     int64_t received_at_ms;
+    struct trace trace;
     struct split_event *events;
     size_t count, room;
     uint64_t skipped[NON_EVENT_COUNT];
@@ -93,6 +94,11 @@ const char *builder_text(struct builder *self, const char *format, ...)
     const char *kept = keep(self, text, (size_t)length);
     free(text);
     return kept;
+}
+
+void builder_trace(struct builder *self, struct trace trace)
+{
+    self->trace = trace;
 }
 
 void builder_account(struct builder *self, const char *channel, const char *account)
@@ -254,6 +260,8 @@ static void finish_event(struct builder *self, struct draft *draft)
     event->id = (ProtobufCBinaryData){ .len = ID_BYTES, .data = id.bytes };
     event->conversation_id = (ProtobufCBinaryData){ .len = ID_BYTES, .data = conversation.bytes };
     event->received_at_ms = self->received_at_ms;
+    event->trace_high = self->trace.high;
+    event->trace_low = self->trace.low;
 
     size_t length = desg__v1__event__get_packed_size(event);
     uint8_t *bytes = (uint8_t *)builder_memory(self, length);

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "ids/trace.h"
 #include "ingest/split.h"
 
 /* What a platform tells that opens no work and that no agent needs to see. */
@@ -58,6 +59,8 @@ struct draft {
 };
 
 struct builder *builder_new(const struct id_key *key, int64_t received_at_ms);
+/* What the delivery is known by from hop to hop; later events carry it. */
+void builder_trace(struct builder *self, struct trace trace);
 /* Hands the events over to out and frees the builder. */
 void builder_finish(struct builder **self_p, struct split *out);
 

@@ -154,6 +154,7 @@ struct http_intake *http_intake_start(const struct http_intake_options *options,
     self->store = options->store;
     self->tick = options->tick;
     self->tick_arg = options->tick_arg;
+    trace_maker_start(&self->traces);
     pthread_condattr_t monotonic;
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -8,6 +8,7 @@
 
 #include <microhttpd.h>
 
+#include "ids/trace.h"
 #include "ingest/channel.h"
 #include "ingest/http_answer.h"
 #include "ingest/http_clients.h"
@@ -34,6 +35,7 @@ struct http_intake {
     struct waiting *waiting;
     struct MHD_Daemon *daemon;
     uint16_t port;
+    struct trace_maker traces;
     atomic_bool is_draining;
     _Atomic uint64_t buffered_bytes;
     atomic_size_t outstanding; /* records the store has not answered for */

@@ -274,6 +274,17 @@ static enum answer verify(struct request *request)
     return answer_of_check(channel->adapter->verify(channel, &view, request->submission_id));
 }
 
+/* The sender's, if the request names one properly; else a new one. */
+static struct trace trace_of(const struct request *request)
+{
+    bool is_repeated = false;
+    struct trace trace;
+    const char *parent = header_value(request->waiter.connection, "traceparent", &is_repeated);
+    return parent && !is_repeated && trace_parse(parent, &trace)
+               ? trace
+               : trace_make(&request->intake->traces);
+}
+
 /* The journal record: the body as it came, and what splitting needs beside it. */
 static uint8_t *pack_delivery(const struct request *request, size_t *length)
 {
@@ -288,6 +299,9 @@ static uint8_t *pack_delivery(const struct request *request, size_t *length)
     delivery.body = (ProtobufCBinaryData){ .len = request->length, .data = request->body };
     delivery.content_type = TEXT_FIELD(content_type ? content_type : "");
     delivery.submission_id = TEXT_FIELD(request->submission_id);
+    struct trace trace = trace_of(request);
+    delivery.trace_high = trace.high;
+    delivery.trace_low = trace.low;
     *length = desg__v1__delivery__get_packed_size(&delivery);
     uint8_t *record = malloc(*length);
     if (record)

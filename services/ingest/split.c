@@ -148,6 +148,7 @@ void splitter_split(const struct splitter *self, const uint8_t *record, size_t l
         unpack_or_end(&desg__v1__delivery__descriptor, record ? record : nothing, length);
     struct builder *builder = builder_new(self->key, delivery ? delivery->received_at_ms : 0);
     if (delivery) {
+        builder_trace(builder, (struct trace){ delivery->trace_high, delivery->trace_low });
         split_delivery(delivery, builder);
     } else {
         builder_account(builder, "other", "");

@@ -170,7 +170,9 @@ static void take_new(struct alert_flow *self, const struct alert_entry *entry,
     id_text(entry->id.bytes, id);
     counter_add(self->metrics.alerts[path_in], 1);
     counter_add(self->metrics.digest_members, entry->kind == ALERT_MEMBER);
-    log_info("alert_opened", KV("alert", id),
+    char trace[TRACE_TEXT_BYTES];
+    trace_text(alert_trace(entry->alert), trace);
+    log_info("alert_opened", KV("alert", id), KV("trace", trace),
              KV("path", path_in == PATH_IN_STREAM ? "stream" : "provisional"),
              KV("digest_member", entry->kind == ALERT_MEMBER),
              KV("life_at_risk", entry->is_life_at_risk),

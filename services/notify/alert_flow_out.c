@@ -91,6 +91,13 @@ static int render(struct alert_flow *self, const struct alert_post *post, char *
 
 /* --- what came of a post --- */
 
+/* As every log has it that names the same delivery. */
+static const char *traced(const struct flow_post *post, char text[static TRACE_TEXT_BYTES])
+{
+    trace_text(post->post.trace, text);
+    return text;
+}
+
 static bool is_worth_telling(uint32_t attempt)
 {
     return attempt <= ATTEMPTS_TOLD || (attempt & (attempt - 1)) == 0; /* then 4, 8, 16 … */
@@ -153,10 +160,12 @@ static void note_failure(struct alert_flow *self, const struct flow_post *post, 
         (void)snprintf(state->last_error, sizeof state->last_error, "%s", post->post.error);
     if (answer_needs_person(answer))
         alarm_path(self, post, answer, now_ms);
+    char trace[TRACE_TEXT_BYTES];
     if (is_worth_telling(post->attempt))
-        log_warn("post_failed", KV("key", post->post.key), KV("path", alert_path_name(path)),
-                 KV("attempt", post->attempt), KV("answer", answer_name(answer)),
-                 KV("error", state->last_error), KV("retry_after_ms", post->post.retry_after_ms),
+        log_warn("post_failed", KV("key", post->post.key), KV("trace", traced(post, trace)),
+                 KV("path", alert_path_name(path)), KV("attempt", post->attempt),
+                 KV("answer", answer_name(answer)), KV("error", state->last_error),
+                 KV("retry_after_ms", post->post.retry_after_ms),
                  KV("took_ms", post->post.took_ms));
 }
 
@@ -164,7 +173,8 @@ static void note_accepted(struct alert_flow *self, const struct flow_post *post,
                           const struct alert_outcome *outcome, int64_t now_ms)
 {
     const struct alert_entry *entry = outcome->entry;
-    log_info("post_accepted", KV("key", post->post.key),
+    char trace[TRACE_TEXT_BYTES];
+    log_info("post_accepted", KV("key", post->post.key), KV("trace", traced(post, trace)),
              KV("path", alert_path_name(alert_path_of(post->body))), KV("attempt", post->attempt),
              KV("status", post->post.http_status), KV("took_ms", post->post.took_ms));
     if (entry->kind == ALERT_STANDING_TEST)
@@ -230,6 +240,8 @@ static void send(struct alert_flow *self, const struct alert_post *due)
     post->post.content_type = CONTENT_TYPE;
     post->post.done = on_answered;
     post->post.arg = post;
+    post->post.trace = due->entry->alert ? alert_trace(due->entry->alert)
+                                         : trace_of_id(due->entry->id.bytes); /* a digest */
     char key[ALERT_KEY_BYTES] = "";
     if (render(self, due, &post->post.body, &post->post.length, key, &err) == 0) {
         (void)snprintf(post->post.key, sizeof post->post.key, "%s", key);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "error/error.h"
+#include "ids/trace.h"
 #include "service/service.h"
 
 enum {
@@ -105,6 +106,7 @@ struct outbound_post {
     void *arg;
     char key[OUTBOUND_KEY_BYTES]; /* Idempotency-Key; "" for none */
     unsigned target;
+    struct trace trace; /* passed on as traceparent */
     /* The answer. */
     unsigned http_status;                 /* 0: no whole answer */
     char error[OUTBOUND_ERROR_BYTES];     /* why not, such as timeout; "" with a status */

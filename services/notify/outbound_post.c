@@ -116,6 +116,11 @@ static void prepare_post(struct outbound_call *call)
     add_line(post, "Content-Type: %s", post->content_type);
     if (post->key[0] != '\0')
         add_line(post, "Idempotency-Key: %s%s%s", quote, post->key, quote);
+    if (trace_is_set(post->trace)) {
+        char parent[TRACE_PARENT_BYTES];
+        trace_parent(post->trace, parent);
+        add_line(post, "traceparent: %s", parent);
+    }
     if (target->token)
         add_line(post, "Authorization: Bearer %s", target->token);
     if (!target->signature_secret)

@@ -202,6 +202,29 @@ static void on_called(void *arg, struct outbound_call *call)
     inbox_post(job->flow->options.inbox, &job->item_in);
 }
 
+/* Of the event answered; what answers none has its own id for it. */
+static struct trace trace_of(const struct outbox_item *item)
+{
+    const Desg__V1__OutboxItem *what = item->what;
+    struct trace trace = { 0 };
+    if (what && what->what_case == DESG__V1__OUTBOX_ITEM__WHAT_REPLY)
+        trace = (struct trace){ what->reply->trace_high, what->reply->trace_low };
+    if (what && what->what_case == DESG__V1__OUTBOX_ITEM__WHAT_RECEIPT)
+        trace = (struct trace){ what->receipt->trace_high, what->receipt->trace_low };
+    return trace_is_set(trace) ? trace : trace_of_id(item->id.bytes);
+}
+
+static void add_trace(struct outbox_job *job)
+{
+    struct outbound_call *call = &job->call;
+    char parent[TRACE_PARENT_BYTES];
+    if (!job->item || call->header_count == OUTBOUND_HEADERS_MAX)
+        return;
+    trace_parent(trace_of(job->item), parent);
+    (void)snprintf(job->traceparent, sizeof job->traceparent, "traceparent: %s", parent);
+    call->headers[call->header_count++] = job->traceparent;
+}
+
 static void start(struct outbox_flow *self, struct outbox_job *job, bool is_repeatable)
 {
     const struct outbox_way *way = outflow_way(self, job->place);
@@ -211,6 +234,7 @@ static void start(struct outbox_flow *self, struct outbox_job *job, bool is_repe
     for (size_t i = 0; i < job->request.header_count; i++)
         call->headers[i] = job->request.headers[i];
     call->header_count = job->request.header_count;
+    add_trace(job);
     call->body = job->request.body;
     call->length = job->request.length;
     call->ca_file = way->account ? way->account->ca_file : way->outlet->ca_file;

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "ids/trace.h"
 #include "notify/carries.h"
 #include "notify/outbox_book.h"
 #include "notify/outbox_flow.h"
@@ -64,6 +65,7 @@ struct outbox_job {
     struct platform_request request;
     struct outbound_call call;
     const char *lines[PLATFORM_HEADERS_MAX];
+    char traceparent[sizeof "traceparent: " + TRACE_PARENT_BYTES];
     enum journal_outcome outcome; /* WRITE */
 };
 void outbox_job_free(struct outbox_job *job);

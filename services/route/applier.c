@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "ids/trace.h"
 #include "log/log.h"
 
 enum { OUTCOMES = STORE_ERROR + 1 };
@@ -115,9 +116,11 @@ static int apply_once(struct applier *self, const struct held *events, size_t co
 static void log_poison(const struct applier *self, const struct held *event, const char *fault)
 {
     char id[ID_TEXT_BYTES];
+    char trace[TRACE_TEXT_BYTES];
     id_text(event->event->id.data, id);
+    trace_text((struct trace){ event->event->trace_high, event->event->trace_low }, trace);
     log_error("event_quarantined", KV("lane", self->options.lane), KV("event", id),
-              KV("sequence", event->from.sequence), KV("fault", fault));
+              KV("trace", trace), KV("sequence", event->from.sequence), KV("fault", fault));
 }
 
 static void give_up(struct applier *self, const struct held *event)

@@ -41,7 +41,7 @@ class Ledger:
                 entry = json.loads(line)
                 self.entries[entry["path"], entry["key"]] = entry
 
-    def accept(self, path, key, body):
+    def accept(self, path, key, body, trace=""):
         """(status, entry, is_new)"""
         digest = hashlib.sha256(body).hexdigest()
         with self.lock:
@@ -54,7 +54,7 @@ class Ledger:
                 return 202, known, False
             envelope = json.loads(body)
             entry = {"path": path, "key": key, "sha256": digest, "at": time.time(), "type": envelope.get("type", ""),
-                     "receipt": f"D{len(self.entries) + 1:06d}", "alerts": alert_ids(envelope), "bytes": len(body)}
+                     "receipt": f"D{len(self.entries) + 1:06d}", "alerts": alert_ids(envelope), "bytes": len(body), "trace": trace}
             self.entries[path, key] = entry
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entry) + "\n")
@@ -177,7 +177,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 retry = [("Retry-After", str(options["retry_after"]))] if options["retry_after"] != "" else []
                 self._answer(options["refuse_status"], {"error": "refused as told"}, retry)
                 return
-        status, entry, is_new = self.server.ledger.accept(self.path, key, body)
+        status, entry, is_new = self.server.ledger.accept(self.path, key, body, self.headers.get("traceparent", ""))
         if self.path == "/alerts" and status == 202:
             if is_new and ".u" not in key:
                 self.server.acknowledger.acknowledge(entry)

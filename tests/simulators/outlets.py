@@ -66,8 +66,10 @@ class Ledger:
         self.lock = threading.Lock()
         self.entries = [json.loads(line) for line in self.path.read_text("utf-8").splitlines()] if self.path.exists() else []
         self.file = self.path.open("a", encoding="utf-8")
+        self.request = threading.local()  # trace: the traceparent of what this thread serves
 
     def add(self, entry):
+        entry = {**entry, "trace": getattr(self.request, "trace", "")}
         with self.lock:
             self.entries.append(entry)
             self.file.write(json.dumps(entry) + "\n")
@@ -363,6 +365,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if not place:
             self._answer(self.server.about(self.command, url, body))
             return
+        self.server.ledger.request.trace = self.headers.get("traceparent", "")
         try:
             request = apis.Request(self.command, f"http://{self.headers.get('Host', '')}{self.path}", self.headers, body)
             answer = place.handle(request, urllib.parse.unquote(rest))

@@ -54,6 +54,7 @@ class Delivery:
         self.expected = expected
         self.content_type = content_type
         self.submission = submission
+        self.trace = ""  # traceparent sent along
 
     def headers(self, secrets, is_forged=False):
         spoil = (lambda mac: bytes([mac[0] ^ 1]) + mac[1:]) if is_forged else (lambda mac: mac)
@@ -71,6 +72,8 @@ class Delivery:
             headers["X-Desk-Signature-256"] = "sha256=" + mac.hex()
             if self.submission:
                 headers["Idempotency-Key"] = f'"{self.submission}"'
+        if self.trace:
+            headers["traceparent"] = self.trace
         return headers
 
 

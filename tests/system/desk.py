@@ -92,8 +92,8 @@ class Desk(suite.Suite):
         return {"id": f"s{self.sent:05d}", "at": clock, "channel": channel, "kind": kind, "person": person, "text": text,
                 "lang": "en", "urgent": False, **more}
 
-    def post(self, player, *items):
-        """Posts items, each in a body of its own, until they are answered 200."""
+    def post(self, player, *items, trace=""):
+        """Posts items, each in a body of its own, until they are answered 200; trace: a traceparent sent along."""
         midnight_ms = int(time.time()) // 86400 * 86400000
         writer = platforms.Writer(secrets.token_hex(4), midnight_ms)
         pool = {}
@@ -101,6 +101,7 @@ class Desk(suite.Suite):
             channel = item["channel"]
             delivery = (writer.web(item, False) if channel == "web" else writer.x(item, False) if channel == "x" else
                         writer.whatsapp([item]) if channel == "whatsapp" else writer.meta([item]))
+            delivery.trace = trace
             assert player.post(pool, 0, delivery), player.faults
         for connection in pool.values():
             connection.close()

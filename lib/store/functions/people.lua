@@ -169,6 +169,7 @@ local function trace_actions(prefix, conversation, rows)
 end
 
 -- ARGV: an id of an event, alert, conversation or item of the outbox; the alert id it would have if it is an event's.
+-- Answers the rows, and the event's bytes, which name the trace, if it is about one.
 local function desg_trace(keys, args)
   local prefix, rows = keys[1], {}
   local event, conversation = trace_alert(prefix, args[1], rows)
@@ -193,5 +194,6 @@ local function desg_trace(keys, args)
     trace_actions(prefix, conversation, rows)
   end
   table.sort(rows, function(a, b) return a.at_ms < b.at_ms end)
-  return { history(), encode_list(rows) }
+  event = event or args[1]
+  return { history(), encode_list(rows), conversation and redis.call('HGET', prefix .. 'conv:' .. conversation, 'e:' .. event) or '' }
 end
