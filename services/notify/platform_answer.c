@@ -300,7 +300,7 @@ enum platform_found platform_find(const struct platform_listing *listing,
                                   const struct platform_message *message, int64_t since_ms,
                                   char object_id[static PLATFORM_OBJECT_BYTES])
 {
-    bool is_whole = !listing->has_more;
+    bool is_whole = !listing->has_more && json_array_size(listing->rows) < listing->asked;
     bool is_doubtful = !json_is_array(listing->rows) || !message->text;
     size_t i;
     json_t *row;

@@ -71,7 +71,8 @@ void platform_result_wait(struct platform_result *out, const struct platform_ans
 struct platform_listing {
     const json_t *rows;
     const char *id, *text, *time; /* names of members */
-    bool has_more;                /* older ones exist that were not listed */
+    size_t asked;                 /* for so many rows: a full list may not be all there is */
+    bool has_more;                /* the platform says: there are older ones */
     const char *short_link;       /* what the platform puts in the place of links; NULL: nothing */
     /* May be ours at all? NULL: all are. */
     bool (*is_candidate)(const json_t *row, const struct platform_message *message);

@@ -5,7 +5,7 @@
 #include "notify/platform_request.h"
 
 /* Together at most OUTBOUND_ANSWER_MAX_BYTES with any texts of ours. */
-static const char LISTED[] = "20";
+enum { LISTED = 20 };
 
 static int post_text(const struct platform_self *self, const char *const *segments,
                      const struct platform_message *message, struct platform_request *out,
@@ -68,7 +68,7 @@ static int page_look_up(const struct platform_self *self, const struct platform_
     if (platform_meta_request(self, "GET", message->is_reply ? comments : feed, NULL, out, err) !=
             0 ||
         platform_request_query(out, "fields", "id,message,created_time", err) != 0 ||
-        platform_request_query(out, "limit", LISTED, err) != 0)
+        platform_request_count(out, "limit", LISTED, err) != 0)
         return platform_request_drop(out);
     return 0;
 }
@@ -85,6 +85,7 @@ static enum platform_found page_looked_up(const struct platform_answer *answer,
         .id = "id",
         .text = "message",
         .time = "created_time",
+        .asked = LISTED,
         .has_more = json_object_get(json_object_get(body, "paging"), "next") != NULL,
     };
     enum platform_found found = platform_find(&listing, message, since_ms, object_id);

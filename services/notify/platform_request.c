@@ -77,6 +77,14 @@ int platform_request_query(struct platform_request *out, const char *name, const
                : too_long(err);
 }
 
+int platform_request_count(struct platform_request *out, const char *name, unsigned value,
+                           struct error *err)
+{
+    char text[sizeof "4294967295"];
+    (void)snprintf(text, sizeof text, "%u", value);
+    return platform_request_query(out, name, text, err);
+}
+
 int platform_request_header(struct platform_request *out, struct error *err, const char *format,
                             ...)
 {

@@ -12,6 +12,8 @@
  * segment that is empty or a dot segment: no id looks so. */
 int platform_request_start(struct platform_request *out, const char *method, const char *base_url,
                            const char *const *segments, struct error *err) MUST_USE;
+int platform_request_count(struct platform_request *out, const char *name, unsigned value,
+                           struct error *err) MUST_USE;
 int platform_request_query(struct platform_request *out, const char *name, const char *value,
                            struct error *err) MUST_USE;
 int platform_request_header(struct platform_request *out, struct error *err, const char *format,

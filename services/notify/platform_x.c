@@ -1,14 +1,12 @@
 /* X private messages. Sources: openapi.json 2.167 (createDirectMessagesByParticipantId,
- * getDirectMessagesEvents), docs.x.com "Direct Messages" (Aug 2026). No idempotency key and no mark
- * of ours: our own messages are read, by text and time. */
+ * getDirectMessagesEventsByParticipantId), docs.x.com "Direct Messages" (Aug 2026). No idempotency
+ * key and no mark of ours: our own messages to this person are read, by text and time. The list of
+ * all persons' would end too soon when many are written to. */
 #include <string.h>
 
 #include "notify/platform_channels.h"
 #include "notify/platform_request.h"
 #include "notify/platform_x_api.h"
-
-/* Of some 600 bytes each: together at most OUTBOUND_ANSWER_MAX_BYTES. */
-static const char LISTED[] = "50";
 
 static int x_send(const struct platform_self *self, const struct platform_message *message,
                   struct platform_request *out, struct error *err)
@@ -29,13 +27,17 @@ static int x_send(const struct platform_self *self, const struct platform_messag
 static int x_look_up(const struct platform_self *self, const struct platform_message *message,
                      struct platform_request *out, struct error *err)
 {
-    static const char *const segments[] = { "2", "dm_events", NULL };
+    *out = (struct platform_request){ 0 };
+    if (platform_need(message->person, "a person", err) != 0)
+        return -1;
+    const char *const segments[] = { "2", "dm_conversations", "with", message->person, "dm_events",
+                                     NULL };
     if (platform_request_start(out, "GET", self->base_url, segments, err) != 0 ||
         platform_request_query(out, "dm_event.fields",
                                "id,text,event_type,created_at,dm_conversation_id,sender_id",
                                err) != 0 ||
         platform_request_query(out, "event_types", "MessageCreate", err) != 0 ||
-        platform_request_query(out, "max_results", LISTED, err) != 0 ||
+        platform_request_count(out, "max_results", PLATFORM_X_LISTED, err) != 0 ||
         platform_x_sign(self, message->at_ms, message->nonce, out, err) != 0)
         return platform_request_drop(out);
     return 0;

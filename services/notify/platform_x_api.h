@@ -4,6 +4,10 @@
 
 #include "notify/platform_answer.h"
 
+/* How many messages or posts are asked for: of some 600 bytes each, together at most
+ * OUTBOUND_ANSWER_MAX_BYTES. */
+enum { PLATFORM_X_LISTED = 50 };
+
 /* The rows of the error table, for tests. */
 const struct platform_fault *platform_x_faults(size_t *count);
 

@@ -6,8 +6,6 @@
 #include "notify/platform_request.h"
 #include "notify/platform_x_api.h"
 
-static const char LISTED[] = "50";
-
 static json_t *post_of(const struct platform_message *message)
 {
     if (!message->is_reply)
@@ -52,7 +50,7 @@ static int x_post_look_up(const struct platform_self *self, const struct platfor
         return -1;
     const char *const segments[] = { "2", "users", self->account, "tweets", NULL };
     if (platform_request_start(out, "GET", self->base_url, segments, err) != 0 ||
-        platform_request_query(out, "max_results", LISTED, err) != 0 ||
+        platform_request_count(out, "max_results", PLATFORM_X_LISTED, err) != 0 ||
         platform_request_query(out, "tweet.fields", "created_at", err) != 0 ||
         platform_x_sign(self, message->at_ms, message->nonce, out, err) != 0)
         return platform_request_drop(out);

@@ -66,8 +66,9 @@ static void signs_every_request_with_its_query(void **state)
                   "https://api.x.example/2/dm_conversations/with/4002/messages",
                   "{\"text\":\"Diolch d\xc5\xb5r\"}");
     assert_signed(platform_x.look_up, &message, "GET",
-                  "https://api.x.example/2/dm_events?dm_event.fields=id%2Ctext%2Cevent_type%2C"
-                  "created_at%2Cdm_conversation_id%2Csender_id&event_types=MessageCreate"
+                  "https://api.x.example/2/dm_conversations/with/4002/dm_events?dm_event.fields="
+                  "id%2Ctext%2Cevent_type%2Ccreated_at%2Cdm_conversation_id%2Csender_id"
+                  "&event_types=MessageCreate"
                   "&max_results=50",
                   NULL);
     assert_signed(platform_x_post.send, &message, "POST", "https://api.x.example/2/tweets",
@@ -302,6 +303,25 @@ static void finds_a_message_by_person_text_and_time(void **state)
 #undef ROW
 }
 
+/* Fifty were asked for: whatever the platform says or leaves out, there may be more. */
+static void a_full_list_that_ends_too_soon_says_nothing(void **state)
+{
+    (void)state;
+    const struct platform_message said = { .person = "4002", .text = "ours" };
+    char body[8192];
+    for (size_t rows = 49; rows <= 51; rows++) {
+        size_t used = (size_t)snprintf(body, sizeof body, "{" META0 ",\"data\":[");
+        for (size_t i = 0; i < rows; i++)
+            used += (size_t)snprintf(body + used, sizeof body - used,
+                                     "%s{\"id\":\"%zu\",\"text\":\"another\"," AT "}",
+                                     i > 0 ? "," : "", i);
+        (void)snprintf(body + used, sizeof body - used, "]}");
+        const char *told = rows < 50 ? "not" : "cannot say";
+        assert_found(&platform_x, &said, body, told);
+        assert_found(&platform_x_post, &said, body, told);
+    }
+}
+
 static void finds_a_post_whose_links_were_shortened(void **state)
 {
     (void)state;
@@ -339,6 +359,7 @@ int main(void)
         cmocka_unit_test(judges_problems_and_statuses),
         cmocka_unit_test(reads_limits),
         cmocka_unit_test(finds_a_message_by_person_text_and_time),
+        cmocka_unit_test(a_full_list_that_ends_too_soon_says_nothing),
         cmocka_unit_test(finds_a_post_whose_links_were_shortened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -182,8 +182,8 @@ def page_posts(place, request, account):
     meta_account(place, account)
     headers = meta_allow(place, request)
     rows = [{"id": made["object_id"], "message": made["text"], "created_time": stamp(made["at_ms"], "+0000")}
-            for made in place.newest("post", limit_of(request, "limit", 25))]
-    return Answer(200, {"data": rows, "paging": {}}, headers)
+            for made in place.newest("post")]
+    return page_of(request, rows, headers)
 
 
 @route(META_KINDS, "GET", META + r"(?P<account>\w+)/conversations")
@@ -221,8 +221,15 @@ def page_comment(place, request, post):
 def page_comments(place, request, post):
     headers = meta_allow(place, request)
     rows = [{"id": made["object_id"], "message": made["text"], "created_time": stamp(made["at_ms"], "+0000")}
-            for made in place.newest("comment", LATEST_MAX) if made["parent"] == post]
-    return Answer(200, {"data": rows[:limit_of(request, "limit", 25)], "paging": {}}, headers)
+            for made in place.newest("comment") if made["parent"] == post]
+    return page_of(request, rows, headers)
+
+
+def page_of(request, rows, headers):
+    """The newest of them, and whether there are more."""
+    limit = limit_of(request, "limit", 25)
+    paging = {"next": f"{request.url}?after={limit}"} if len(rows) > limit else {}
+    return Answer(200, {"data": rows[:limit], "paging": paging}, headers)
 
 
 @route(META_KINDS, "POST", META + r"(?P<post>\d+_\w+)")
@@ -362,8 +369,15 @@ def x_posts(place, request, user):
     if user != place.account:
         raise x_refusal(404, 34, "Not found")
     rows = [{"id": made["object_id"], "text": made["text"], "created_at": stamp(made["at_ms"], ".000Z")}
-            for made in place.newest("post", limit_of(request, "max_results", 10))]
-    return Answer(200, {"data": rows, "meta": {"result_count": len(rows)}}, headers)
+            for made in place.newest("post")]
+    return x_page_of(request, rows, headers, 10)
+
+
+def x_page_of(request, rows, headers, default):
+    """The newest of them, and whether there are more; an empty list is not there at all."""
+    limit = limit_of(request, "max_results", default)
+    meta = {"result_count": len(rows[:limit])} | ({"next_token": f"t{limit}"} if len(rows) > limit else {})
+    return Answer(200, ({"data": rows[:limit]} if rows else {}) | {"meta": meta}, headers)
 
 
 @route(("x",), "GET", r"2/users/me")
@@ -393,9 +407,8 @@ def x_messages(place, request, person=None):
     rows = [{"id": made["object_id"], "text": made["text"], "event_type": "MessageCreate", "sender_id": place.account,
              "created_at": stamp(made["at_ms"], ".000Z"),
              "dm_conversation_id": "-".join(sorted((place.account, made["person"]), key=int))}
-            for made in place.newest("message", LATEST_MAX) if person in (None, made["person"])]
-    rows = rows[:limit_of(request, "max_results", LATEST_MAX)]
-    return Answer(200, {"data": rows, "meta": {"result_count": len(rows)}} if rows else {"meta": {"result_count": 0}}, headers)
+            for made in place.newest("message") if person in (None, made["person"])]
+    return x_page_of(request, rows, headers, LATEST_MAX)
 
 
 # --- Mastodon ---
@@ -531,7 +544,7 @@ def mail(place, request):
 def mails(place, request):
     if place.options["token_dead"] or not is_same(request.bearer(), place.secret("token")):
         raise Refusal(401, {"error": "token"})
-    rows = [{"id": made["object_id"], "reference": made["ref"], "to": made["person"]} for made in place.newest("message", LATEST_MAX)
+    rows = [{"id": made["object_id"], "reference": made["ref"], "to": made["person"]} for made in place.newest("message")
             if request.get("reference") in (None, made["ref"])]
     return Answer(200, {"messages": rows})
 

@@ -154,7 +154,7 @@ class Place:
         """Of what stands there, newest first."""
         return [made["text"] for made in self.newest(kind, len(self.objects))]
 
-    def newest(self, kind, limit):
+    def newest(self, kind, limit=None):
         with self.lock:
             return [made for made in reversed(self.objects.values()) if made["kind"] == kind][:limit]
 
