@@ -1,93 +1,112 @@
 #include "triage/forms.h"
 
-#include <assert.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 void forms_clear(struct forms *self)
 {
-    for (size_t i = 0; i < self->count; i++)
-        free(self->texts[i]);
-    free(self->texts);
+    free(self->text);
     *self = (struct forms){ 0 };
 }
 
-static int make_room(struct forms *self, size_t count)
+static int make_room(struct forms *self, size_t bytes)
 {
-    if (count <= self->room)
+    if (bytes <= self->room)
         return 0;
-    size_t room = self->room * 2 > count ? self->room * 2 : count;
-    char **texts = realloc(self->texts, room * sizeof *texts);
-    if (!texts)
+    size_t room = self->room * 2 > bytes ? self->room * 2 : bytes;
+    char *text = realloc(self->text, room);
+    if (!text)
         return -1;
-    self->texts = texts;
+    self->text = text;
     self->room = room;
     return 0;
 }
 
+/* More of a form that has been begun; there is room. */
+static void put(struct forms *self, const char *text, size_t length)
+{
+    if (length > 0)
+        memcpy(self->text + self->bytes, text, length);
+    self->bytes += length;
+}
+
+static void end_form(struct forms *self)
+{
+    self->text[self->bytes++] = '\0';
+    self->count++;
+}
+
 int forms_add(struct forms *self, const char *text, size_t length)
 {
-    char *copy = make_room(self, self->count + 1) == 0 ? strndup(text, length) : NULL;
-    if (!copy)
+    if (make_room(self, self->bytes + length + 1) != 0)
         return -1;
-    self->texts[self->count++] = copy;
+    put(self, text, length);
+    end_form(self);
     return 0;
+}
+
+const char *forms_next(const struct forms *self, const char *form)
+{
+    const char *next = form ? form + strlen(form) + 1 : self->text;
+    return next && next < self->text + self->bytes ? next : NULL;
 }
 
 int forms_unite(struct forms *self, struct forms *more)
 {
-    if (make_room(self, self->count + more->count) != 0)
+    if (make_room(self, self->bytes + more->bytes) != 0)
         return -1;
-    if (more->count > 0)
-        memcpy(self->texts + self->count, more->texts, more->count * sizeof *more->texts);
+    put(self, more->text, more->bytes);
     self->count += more->count;
-    more->count = 0;
     forms_clear(more);
     return 0;
 }
 
-static char *joined(const char *left, const char *right, const char *between)
+int forms_append(struct forms *self, const char *text, size_t length)
 {
-    char *text = NULL;
-    bool is_between = left[0] != '\0' && right[0] != '\0';
-    if (asprintf(&text, "%s%s%s", left, is_between ? between : "", right) < 0)
-        return NULL;
-    return text;
+    struct forms all = { 0 };
+    if (self->count > 0 && make_room(&all, self->bytes + self->count * length) != 0)
+        return -1;
+    for (const char *form = NULL; (form = forms_next(self, form));) {
+        put(&all, form, strlen(form));
+        put(&all, text, length);
+        end_form(&all);
+    }
+    forms_clear(self);
+    *self = all;
+    return 0;
+}
+
+/* left followed by each of next. */
+static void follow_one(struct forms *all, const char *left, const struct forms *next,
+                       const char *between)
+{
+    size_t left_bytes = strlen(left);
+    for (const char *right = NULL; (right = forms_next(next, right));) {
+        put(all, left, left_bytes);
+        if (left_bytes > 0 && right[0] != '\0')
+            put(all, between, strlen(between));
+        put(all, right, strlen(right));
+        end_form(all);
+    }
 }
 
 int forms_follow(struct forms *self, struct forms *next, const char *between, size_t most)
 {
     struct forms all = { 0 };
-    if (self->count == 0 || next->count == 0) { /* nothing follows nothing */
-        forms_clear(self);
-        forms_clear(next);
-        return 0;
-    }
-    if (self->count * next->count > most || make_room(&all, self->count * next->count) != 0) {
+    size_t count = self->count * next->count;
+    if (count > most ||
+        (count > 0 && make_room(&all, self->bytes * next->count + next->bytes * self->count +
+                                          count * strlen(between)) != 0)) {
         forms_clear(next);
         return -1;
     }
-    assert(all.texts);
-    int rc = 0;
-    for (size_t i = 0; i < self->count && rc == 0; i++) {
-        for (size_t j = 0; j < next->count && rc == 0; j++) {
-            all.texts[all.count] = joined(self->texts[i], next->texts[j], between);
-            if (all.texts[all.count])
-                all.count++;
-            else
-                rc = -1;
-        }
-    }
+    for (const char *left = NULL; (left = forms_next(self, left));)
+        follow_one(&all, left, next, between);
     forms_clear(next);
-    if (rc == 0) {
-        forms_clear(self);
-        *self = all;
-    } else {
-        forms_clear(&all);
-    }
-    return rc;
+    forms_clear(self);
+    *self = all;
+    return 0;
 }
 
 static void tidy_spaces(char *text)
@@ -108,23 +127,41 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* Where each form stands, tidied and sorted. */
+static char **sorted_forms(struct forms *self)
+{
+    char **sorted = malloc(self->count * sizeof *sorted);
+    char *form = self->text;
+    for (size_t i = 0; sorted && i < self->count; i++) {
+        size_t bytes = strlen(form) + 1;
+        sorted[i] = form;
+        tidy_spaces(form);
+        form += bytes;
+    }
+    if (sorted)
+        qsort(sorted, self->count, sizeof *sorted, by_text);
+    return sorted;
+}
+
 int forms_tidy(struct forms *self)
 {
-    for (size_t i = 0; i < self->count; i++)
-        tidy_spaces(self->texts[i]);
-    if (self->count > 1)
-        qsort(self->texts, self->count, sizeof *self->texts, by_text);
-    size_t kept = 0;
-    bool had_empty = false;
-    for (size_t i = 0; i < self->count; i++) {
-        bool is_empty = self->texts[i][0] == '\0';
-        bool is_again = kept > 0 && strcmp(self->texts[kept - 1], self->texts[i]) == 0;
-        had_empty |= is_empty;
-        if (is_empty || is_again)
-            free(self->texts[i]);
-        else
-            self->texts[kept++] = self->texts[i];
+    struct forms kept = { 0 };
+    if (self->count == 0)
+        return 0;
+    char **sorted = sorted_forms(self);
+    if (!sorted || make_room(&kept, self->bytes) != 0) {
+        free(sorted);
+        return -1;
     }
-    self->count = kept;
-    return had_empty;
+    for (size_t i = 0; i < self->count; i++) {
+        bool is_again = i > 0 && strcmp(sorted[i - 1], sorted[i]) == 0;
+        if (sorted[i][0] == '\0' || is_again)
+            continue;
+        put(&kept, sorted[i], strlen(sorted[i]));
+        end_form(&kept);
+    }
+    free(sorted);
+    forms_clear(self);
+    *self = kept;
+    return 0;
 }

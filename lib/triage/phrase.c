@@ -38,11 +38,7 @@ static int refuse_for_memory(struct parser *self)
 /* The forms so far, each followed by this text. */
 static int follow_text(struct parser *self, struct forms *forms, const char *text)
 {
-    struct forms next = { 0 };
-    if (forms_add(&next, text, strlen(text)) == 0 &&
-        forms_follow(forms, &next, "", PHRASE_FORMS_MAX) == 0)
-        return 0;
-    return refuse_for_memory(self);
+    return forms_append(forms, text, strlen(text)) == 0 ? 0 : refuse_for_memory(self);
 }
 
 /* … each followed by each of next, which is emptied. */
@@ -85,6 +81,12 @@ static bool is_gap_sign(const struct parser *self)
 static size_t read_letter(const struct parser *self,
                           char folded[static NORMALISE_CODEPOINT_BYTES + 3])
 {
+    unsigned char first = (unsigned char)peek(self, 0);
+    if (first < 0x80) { /* as below, but quickly: most letters are such */
+        size_t bytes = normalise_codepoint(first, folded);
+        folded[bytes] = '\0';
+        return bytes > 0 && folded[0] != ' ';
+    }
     utf8proc_int32_t codepoint = 0;
     utf8proc_ssize_t step =
         utf8proc_iterate((const utf8proc_uint8_t *)self->phrase + self->at,
@@ -335,15 +337,13 @@ static int parse_term(struct parser *self, struct forms *out, bool *is_optional)
     if (flush_letters(self, &run, out) != 0)
         return -1;
     bool is_lone_group = self->phrase[start] == '(' && self->phrase[self->at - 1] == '?';
-    bool has_text = false;
-    for (size_t i = 0; i < out->count; i++)
-        has_text |= out->texts[i][0] != '\0';
+    bool has_text = out->bytes > out->count;
     if (!has_text)
         return refuse(self, "an apostrophe or hyphen alone is no word: write a letter or digit "
                             "with it");
     *is_optional = false;
-    for (size_t i = 0; i < out->count; i++)
-        *is_optional |= strspn(out->texts[i], " ") == strlen(out->texts[i]);
+    for (const char *form = NULL; (form = forms_next(out, form));)
+        *is_optional |= form[strspn(form, " ")] == '\0';
     return *is_optional && !is_lone_group
                ? refuse(self, "nothing of this word must be there: write (word)? for what may be "
                               "missing")
@@ -456,23 +456,21 @@ static int add_term(struct parser *self, void *arg, unsigned gap_words, struct f
     *term = (struct phrase_term){ .gap_words = gap_words, .is_optional = is_optional };
     if (gap_words > 0)
         return 0;
-    (void)forms_tidy(forms);
-    for (size_t i = 0; i < forms->count; i++) {
-        if (check_stems(self, forms->texts[i]) != 0)
+    if (forms_tidy(forms) != 0)
+        return refuse_for_memory(self);
+    for (const char *form = NULL; (form = forms_next(forms, form));) {
+        if (check_stems(self, form) != 0)
             return -1;
     }
-    term->forms = forms->texts;
-    term->form_count = forms->count;
+    term->forms = *forms;
     *forms = (struct forms){ 0 };
     return 0;
 }
 
 void phrase_clear(struct phrase *self)
 {
-    for (size_t i = 0; i < self->term_count; i++) {
-        struct forms forms = { self->terms[i].forms, self->terms[i].form_count, 0 };
-        forms_clear(&forms);
-    }
+    for (size_t i = 0; i < self->term_count; i++)
+        forms_clear(&self->terms[i].forms);
     self->term_count = 0;
 }
 

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "error/error.h"
+#include "triage/forms.h"
 
 enum {
     PHRASE_MAX_BYTES = 300,
@@ -23,8 +24,7 @@ enum {
 struct phrase_term {
     unsigned gap_words; /* 0: no gap, the forms count */
     bool is_optional;
-    char **forms; /* normalised words with one space between them; none is empty */
-    size_t form_count;
+    struct forms forms; /* normalised words with one space between them; none is empty; sorted */
 };
 
 struct phrase {

@@ -5,71 +5,47 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    FIRST_ROOM = 256,
-    NEEDS = 2,          /* terms, beside the one a phrase waits at, that are looked for first … */
-    NEED_WORDS_MAX = 12 /* … if so many words say whether they may be there */
-};
+#include "triage/list.h"
+#include "triage/phrase_terms.h"
+#include "triage/term_places.h"
 
-/* Ways on from a place in the forms of a term: by which word to where. */
-struct edge {
-    uint32_t word;
-    uint32_t node;
-};
+#define NO_TERM UINT32_MAX
 
-/* A place in the forms of a term: a tree of words. */
-struct node {
-    uint32_t first_edge; /* sorted by word */
-    uint16_t edge_count;
-    bool is_end; /* a form may end here */
-    bool has_any;
-    uint64_t kinds; /* words_kind of the edges' words; all of them with "any word" */
-};
-
-/* A term as it is looked for. */
+/* A term or a gap as it is looked for. */
 struct step {
-    uint8_t gap_words; /* 0: forms */
+    uint32_t term;
+    uint16_t least; /* words between the phrase's start and it */
+    uint16_t most;
+    uint8_t gap_words; /* 0: a term */
     bool is_optional;
-    uint32_t node;
-};
-
-/* Words of which one must stand near for a phrase to be there. */
-struct need {
-    uint32_t first;
-    uint32_t count; /* 0: no such need */
 };
 
 struct entry {
     uint32_t first_step;
     uint32_t step_count;
-    struct need needs[NEEDS];
 };
 
-/* A phrase that waits at a word, which stands so many words behind the phrase's start. */
+/* A phrase that waits at a word, which stands so many words behind the phrase's start. Most are
+ * ruled out by the one term they need beside it. */
 struct anchor {
     uint32_t phrase;
+    struct entry steps;
     uint16_t before_least;
     uint16_t before_most;
-    uint64_t first_kinds; /* words_kind of the words the phrase may begin with */
-};
-
-struct list { /* grows */
-    void *items;
-    size_t count;
-    size_t room;
+    uint32_t needed; /* the term; NO_TERM: none */
+    int16_t least;   /* words behind the one where the phrase waits */
+    int16_t most;
 };
 
 struct phrase_book {
     struct vocabulary *vocabulary;
-    struct list phrases; /* struct phrase, until sealed */
+    struct phrase_terms *terms;
     struct list entries;
     struct list steps;
-    struct list nodes;
-    struct list edges;
-    struct list needed;     /* numbers of words */
     struct list waiting;    /* struct waiting, until sealed */
     struct anchor *anchors; /* grouped by word */
     uint32_t *first_anchor; /* by word, and one past the last */
+    struct term_index *index;
 };
 
 /* An anchor before they are grouped. */
@@ -78,45 +54,17 @@ struct waiting {
     struct anchor anchor;
 };
 
-/* Room for count more items of size bytes at the end; NULL without memory. */
-static void *append(struct list *list, size_t count, size_t size)
-{
-    if (list->count + count > list->room) {
-        size_t room = list->room * 2 + FIRST_ROOM + count;
-        void *items = realloc(list->items, room * size);
-        if (!items)
-            return NULL;
-        list->items = items;
-        list->room = room;
-    }
-    void *first = (char *)list->items + list->count * size;
-    memset(first, 0, count * size);
-    list->count += count;
-    return first;
-}
-
-static void clear_phrases(struct phrase_book *self)
-{
-    struct phrase *phrases = self->phrases.items;
-    for (size_t i = 0; i < self->phrases.count; i++)
-        phrase_clear(&phrases[i]);
-    free(phrases);
-    self->phrases = (struct list){ 0 };
-}
-
 void phrase_book_destroy(struct phrase_book **self_p)
 {
     struct phrase_book *self = *self_p;
     if (!self)
         return;
-    clear_phrases(self);
+    term_index_destroy(&self->index);
+    phrase_terms_destroy(&self->terms);
     vocabulary_destroy(&self->vocabulary);
-    free(self->entries.items);
-    free(self->steps.items);
-    free(self->nodes.items);
-    free(self->edges.items);
-    free(self->needed.items);
-    free(self->waiting.items);
+    list_clear(&self->entries);
+    list_clear(&self->steps);
+    list_clear(&self->waiting);
     free(self->anchors);
     free(self->first_anchor);
     free(self);
@@ -128,11 +76,13 @@ struct phrase_book *phrase_book_new(struct error *err)
     struct phrase_book *self = calloc(1, sizeof *self);
     if (self)
         self->vocabulary = vocabulary_new(err);
-    else
-        (void)error_set(err, ERROR_SYSTEM, "no memory for the phrases");
-    if (self && !self->vocabulary)
-        phrase_book_destroy(&self);
-    return self;
+    if (self && self->vocabulary)
+        self->terms = phrase_terms_new(self->vocabulary);
+    if (self && self->terms)
+        return self;
+    phrase_book_destroy(&self);
+    (void)error_set(err, ERROR_SYSTEM, "no memory for the phrases");
+    return NULL;
 }
 
 const struct vocabulary *phrase_book_vocabulary(const struct phrase_book *self)
@@ -152,132 +102,91 @@ int phrase_book_add_variant(struct phrase_book *self, const char *variant, const
 
 /* --- making --- */
 
-/* The word of a form behind `at` bytes of it, which end with a word; empty at the form's end. */
-static const char *word_behind(const char *form, size_t at, size_t *length)
+static const struct step *steps_of(const struct phrase_book *self, const struct entry *entry)
 {
-    const char *word = form + at + (form[at] == ' ');
-    *length = strcspn(word, " ");
-    return word;
+    return (const struct step *)self->steps.items + entry->first_step;
 }
 
-static size_t end_of_word(const char *form, size_t at)
+/* How many words a step takes at least and at most. */
+struct extent {
+    unsigned least;
+    unsigned most;
+};
+
+static struct extent extent_of(const struct phrase_book *self, const struct step *step)
 {
-    size_t length = 0;
-    const char *word = word_behind(form, at, &length);
-    return (size_t)(word - form) + length;
+    if (step->gap_words > 0)
+        return (struct extent){ 0, step->gap_words };
+    const struct term *term = phrase_terms_get(self->terms, step->term);
+    return (struct extent){ step->is_optional ? 0 : term->least_words, term->most_words };
 }
 
-static int word_id(struct phrase_book *self, const char *form, size_t at, uint32_t *id)
+/* *before: of the steps so far. */
+static int add_step(struct phrase_book *self, struct phrase_term *term, struct extent *before,
+                    struct entry *entry)
 {
-    size_t length = 0;
-    const char *word = word_behind(form, at, &length);
-    return vocabulary_add(self->vocabulary, word, length, id);
-}
-
-static bool goes_on_alike(const char *a, const char *b, size_t at)
-{
-    size_t a_length = 0;
-    size_t b_length = 0;
-    const char *a_word = word_behind(a, at, &a_length);
-    const char *b_word = word_behind(b, at, &b_length);
-    return a_length == b_length && memcmp(a_word, b_word, a_length) == 0;
-}
-
-static int by_word(const void *a, const void *b)
-{
-    const struct edge *left = a;
-    const struct edge *right = b;
-    return (left->word > right->word) - (left->word < right->word);
-}
-
-/* Counts the different words with which forms[0..count) go on at `at`. */
-static size_t count_edges(char **forms, size_t count, size_t at)
-{
-    size_t edges = 0;
-    for (size_t i = 0; i < count; i++)
-        edges += forms[i][at] != '\0' &&
-                 (i == 0 || forms[i - 1][at] == '\0' || !goes_on_alike(forms[i - 1], forms[i], at));
-    return edges;
-}
-
-/* The tree of forms[0..count), sorted, that are alike before `at`. */
-static int make_node(struct phrase_book *self, char **forms, size_t count, size_t at, uint32_t node)
-{
-    size_t edge_count = count_edges(forms, count, at);
-    uint32_t first_edge = (uint32_t)self->edges.count;
-    if (edge_count > UINT16_MAX ||
-        (edge_count > 0 && !append(&self->edges, edge_count, sizeof(struct edge))))
+    struct step made = { .least = (uint16_t)before->least,
+                         .most = (uint16_t)before->most,
+                         .gap_words = (uint8_t)term->gap_words,
+                         .is_optional = term->is_optional };
+    if (term->gap_words == 0 && term->forms.count == 0)
+        return 0; /* of what may be missing nothing was left */
+    if (term->gap_words == 0 && phrase_terms_add(self->terms, &term->forms, &made.term) != 0)
         return -1;
-    struct node made = { .first_edge = first_edge, .edge_count = (uint16_t)edge_count };
-    size_t edge = 0;
-    for (size_t i = 0; i < count;) {
-        if (forms[i][at] == '\0') {
-            made.is_end = true;
-            i++;
-            continue;
-        }
-        size_t alike = 1;
-        while (i + alike < count && goes_on_alike(forms[i], forms[i + alike], at))
-            alike++;
-        struct edge way = { .node = (uint32_t)self->nodes.count };
-        if (word_id(self, forms[i], at, &way.word) != 0 ||
-            !append(&self->nodes, 1, sizeof(struct node)) ||
-            make_node(self, forms + i, alike, end_of_word(forms[i], at), way.node) != 0)
-            return -1;
-        made.has_any |= way.word == VOCABULARY_ANY;
-        made.kinds |= words_kind(way.word);
-        ((struct edge *)self->edges.items)[first_edge + edge++] = way;
-        i += alike;
-    }
-    if (edge_count > 1)
-        qsort((struct edge *)self->edges.items + first_edge, edge_count, sizeof(struct edge),
-              by_word);
-    if (made.has_any)
-        made.kinds = UINT64_MAX;
-    ((struct node *)self->nodes.items)[node] = made;
+    struct step *step = list_append(&self->steps, 1, sizeof *step);
+    if (!step)
+        return -1;
+    *step = made;
+    entry->step_count++;
+    struct extent extent = extent_of(self, step);
+    *before = (struct extent){ before->least + extent.least, before->most + extent.most };
     return 0;
-}
-
-static int make_step(struct phrase_book *self, const struct phrase_term *term, struct step *out)
-{
-    *out = (struct step){ .gap_words = (uint8_t)term->gap_words, .is_optional = term->is_optional };
-    if (term->gap_words > 0)
-        return 0;
-    out->node = (uint32_t)self->nodes.count;
-    if (!append(&self->nodes, 1, sizeof(struct node)))
-        return -1;
-    return make_node(self, term->forms, term->form_count, 0, out->node);
 }
 
 int phrase_book_add(struct phrase_book *self, struct phrase *phrase, uint32_t *number)
 {
     assert(phrase->term_count > 0);
     *number = (uint32_t)self->entries.count;
-    struct entry entry = { .first_step = (uint32_t)self->steps.count,
-                           .step_count = (uint32_t)phrase->term_count };
-    if (!append(&self->steps, phrase->term_count, sizeof(struct step)))
-        return -1;
+    struct entry made = { .first_step = (uint32_t)self->steps.count };
+    struct extent before = { 0, 0 };
     for (size_t i = 0; i < phrase->term_count; i++) {
-        struct step step;
-        if (make_step(self, &phrase->terms[i], &step) != 0)
+        if (add_step(self, &phrase->terms[i], &before, &made) != 0)
             return -1;
-        ((struct step *)self->steps.items)[entry.first_step + i] = step;
     }
-    struct phrase *kept = append(&self->phrases, 1, sizeof *kept);
-    struct entry *made = append(&self->entries, 1, sizeof *made);
-    if (!kept || !made)
+    struct entry *entry = list_append(&self->entries, 1, sizeof *entry);
+    if (!entry)
         return -1;
-    *kept = *phrase;
-    *made = entry;
-    phrase->term_count = 0;
+    *entry = made;
+    phrase_clear(phrase);
     return 0;
 }
 
 /* --- where phrases wait --- */
 
+/* The rarest word of a form. */
+struct rarest {
+    uint32_t id;
+    uint32_t load;   /* how often it stands in the samples */
+    unsigned before; /* words of the form before it */
+};
+
+/* What tells which words are rare, from the samples. */
+struct ranking {
+    uint32_t *loads;       /* by word */
+    struct rarest *rarest; /* by form */
+    uint64_t *costs;       /* by term: of waiting there; UINT64_MAX: one cannot */
+};
+
+static void ranking_clear(struct ranking *self)
+{
+    free(self->loads);
+    free(self->rarest);
+    free(self->costs);
+}
+
 /* Adds to loads, by word, how often it stands in a text. */
 static int count_words(const struct phrase_book *self, const struct phrase_samples *samples,
-                       uint32_t *loads)
+                       struct ranking *ranking)
 {
     struct error err = { 0 };
     struct normalised *text = normalised_new(&err);
@@ -286,7 +195,7 @@ static int count_words(const struct phrase_book *self, const struct phrase_sampl
         (void)normalise(text, samples->texts[i], strlen(samples->texts[i]), 0);
         words_read(words, text);
         for (size_t j = 0; j < words->ids_count; j++)
-            loads[words->ids[j]]++;
+            ranking->loads[words->ids[j]]++;
     }
     int rc = words ? 0 : -1;
     words_destroy(&words);
@@ -294,162 +203,126 @@ static int count_words(const struct phrase_book *self, const struct phrase_sampl
     return rc;
 }
 
-/* The rarest word of a form: its number, its load, and how many words stand before it. */
-struct rarest {
-    uint32_t id;
-    uint32_t load;
-    unsigned before;
-};
-
-static int rarest_word(struct phrase_book *self, const uint32_t *loads, const char *form,
-                       struct rarest *out)
+static struct rarest rarest_word(const struct phrase_book *self, const uint32_t *loads,
+                                 const struct term_form *form)
 {
-    *out = (struct rarest){ VOCABULARY_ANY, UINT32_MAX, 0 };
-    unsigned before = 0;
-    for (size_t at = 0; form[at] != '\0'; at = end_of_word(form, at), before++) {
-        uint32_t id = 0;
-        if (word_id(self, form, at, &id) != 0)
-            return -1;
-        if (id != VOCABULARY_ANY && loads[id] < out->load)
-            *out = (struct rarest){ id, loads[id], before };
+    const uint32_t *words = phrase_terms_words(self->terms, form);
+    struct rarest out = { VOCABULARY_ANY, UINT32_MAX, 0 };
+    for (uint32_t i = 0; i < form->word_count; i++) {
+        if (words[i] != VOCABULARY_ANY && loads[words[i]] < out.load)
+            out = (struct rarest){ words[i], loads[words[i]], i };
     }
+    return out;
+}
+
+static uint64_t cost_of(const struct ranking *ranking, const struct term *term)
+{
+    uint64_t cost = 0;
+    for (uint32_t i = 0; i < term->form_count; i++) {
+        const struct rarest *rarest = &ranking->rarest[term->first_form + i];
+        if (rarest->id == VOCABULARY_ANY)
+            return UINT64_MAX;
+        cost += rarest->load;
+    }
+    return cost;
+}
+
+static int rank(const struct phrase_book *self, const struct phrase_samples *samples,
+                struct ranking *ranking)
+{
+    size_t words = vocabulary_count(self->vocabulary);
+    size_t forms = phrase_terms_form_count(self->terms);
+    size_t terms = phrase_terms_count(self->terms);
+    ranking->loads = calloc(words, sizeof *ranking->loads);
+    ranking->rarest = calloc(forms + 1, sizeof *ranking->rarest);
+    ranking->costs = calloc(terms + 1, sizeof *ranking->costs);
+    if (!ranking->loads || !ranking->rarest || !ranking->costs)
+        return -1;
+    for (size_t i = 0; i < words; i++)
+        ranking->loads[i] = 1; /* no word costs nothing */
+    if (count_words(self, samples, ranking) != 0)
+        return -1;
+    for (size_t i = 0; i < forms; i++)
+        ranking->rarest[i] = rarest_word(self, ranking->loads, phrase_terms_form(self->terms, i));
+    for (uint32_t i = 0; i < terms; i++)
+        ranking->costs[i] = cost_of(ranking, phrase_terms_get(self->terms, i));
     return 0;
 }
 
-static unsigned words_of(const char *form)
+static bool must_be(const struct step *step)
 {
-    unsigned words = 0;
-    for (size_t at = 0; form[at] != '\0'; at = end_of_word(form, at))
-        words++;
-    return words;
+    return step->gap_words == 0 && !step->is_optional;
 }
 
-/* How many words a term takes at least and at most. */
-static void span_of(const struct phrase_term *term, unsigned *least, unsigned *most)
+/* The rarest term: there the phrase waits. */
+static const struct step *choose_step(const struct phrase_book *self, const struct ranking *ranking,
+                                      const struct entry *entry)
 {
-    *least = term->gap_words > 0 || term->is_optional ? 0 : UINT16_MAX;
-    *most = term->gap_words;
-    for (size_t i = 0; i < term->form_count; i++) {
-        unsigned words = words_of(term->forms[i]);
-        *least = words < *least ? words : *least;
-        *most = words > *most ? words : *most;
+    const struct step *steps = steps_of(self, entry);
+    const struct step *chosen = NULL;
+    uint64_t least_cost = UINT64_MAX;
+    for (size_t i = 0; i < entry->step_count; i++) {
+        if (!must_be(&steps[i]) || ranking->costs[steps[i].term] >= least_cost)
+            continue;
+        least_cost = ranking->costs[steps[i].term];
+        chosen = &steps[i];
     }
+    assert(chosen); /* phrase_parse saw to it: a word that must be there */
+    return chosen;
 }
 
-/* What a phrase costs that waits at this term; UINT64_MAX: it cannot. */
-static int cost_of(struct phrase_book *self, const uint32_t *loads, const struct phrase_term *term,
-                   uint64_t *cost)
+/* How often the term stands where it is needed: rare ones rule out most. */
+static uint64_t commonness_of(const struct ranking *ranking, const struct step *step)
 {
-    *cost = term->gap_words > 0 || term->is_optional ? UINT64_MAX : 0;
-    for (size_t i = 0; *cost != UINT64_MAX && i < term->form_count; i++) {
-        struct rarest rarest;
-        if (rarest_word(self, loads, term->forms[i], &rarest) != 0)
-            return -1;
-        *cost = rarest.id == VOCABULARY_ANY ? UINT64_MAX : *cost + rarest.load;
-    }
-    return 0;
+    uint64_t cost = ranking->costs[step->term];
+    uint64_t words = (uint64_t)step->most - step->least + 1;
+    return cost > UINT64_MAX / words ? UINT64_MAX : cost * words;
 }
 
-static uint64_t first_kinds(const struct phrase_book *self, uint32_t number)
+/* Of the terms that tell something where the phrase waits at `chosen`: the rarest. NULL: none. */
+static const struct step *choose_need(const struct phrase_book *self, const struct ranking *ranking,
+                                      const struct entry *entry, const struct step *chosen)
+{
+    const struct step *steps = steps_of(self, entry);
+    const struct step *need = NULL;
+    uint64_t least = UINT64_MAX;
+    for (size_t i = 0; i < entry->step_count; i++) {
+        bool is_there = steps[i].term == chosen->term &&
+                        phrase_terms_get(self->terms, chosen->term)->most_words == 1;
+        if (!must_be(&steps[i]) || is_there || commonness_of(ranking, &steps[i]) >= least)
+            continue;
+        least = commonness_of(ranking, &steps[i]);
+        need = &steps[i];
+    }
+    return need;
+}
+
+static int wait_at(struct phrase_book *self, const struct ranking *ranking, uint32_t number)
 {
     const struct entry *entry = (const struct entry *)self->entries.items + number;
-    const struct step *first = (const struct step *)self->steps.items + entry->first_step;
-    const struct node *node = (const struct node *)self->nodes.items + first->node;
-    return first->is_optional ? UINT64_MAX : node->kinds;
-}
-
-static int wait_at(struct phrase_book *self, const uint32_t *loads, uint32_t number,
-                   const struct phrase_term *term, unsigned least, unsigned most)
-{
-    for (size_t i = 0; i < term->form_count; i++) {
-        struct rarest rarest;
-        struct waiting *waiting = append(&self->waiting, 1, sizeof *waiting);
-        if (!waiting || rarest_word(self, loads, term->forms[i], &rarest) != 0)
+    const struct step *chosen = choose_step(self, ranking, entry);
+    const struct step *need = choose_need(self, ranking, entry, chosen);
+    const struct term *term = phrase_terms_get(self->terms, chosen->term);
+    for (uint32_t i = 0; i < term->form_count; i++) {
+        const struct rarest *rarest = &ranking->rarest[term->first_form + i];
+        struct waiting *waiting = list_append(&self->waiting, 1, sizeof *waiting);
+        if (!waiting)
             return -1;
-        unsigned farthest = most + rarest.before;
-        *waiting = (struct waiting){
-            rarest.id,
-            { number, (uint16_t)(least + rarest.before),
-              (uint16_t)(farthest < PHRASE_REACH_WORDS ? farthest : PHRASE_REACH_WORDS),
-              first_kinds(self, number) }
+        unsigned least = chosen->least + rarest->before;
+        unsigned most = chosen->most + rarest->before;
+        most = most < PHRASE_REACH_WORDS ? most : PHRASE_REACH_WORDS;
+        waiting->word = rarest->id;
+        waiting->anchor = (struct anchor){
+            .phrase = number,
+            .steps = *entry,
+            .before_least = (uint16_t)least,
+            .before_most = (uint16_t)most,
+            .needed = need ? need->term : NO_TERM,
+            .least = (int16_t)(need ? need->least - (int)most : 0),
+            .most = (int16_t)(need ? need->most - (int)least : 0),
         };
     }
     return 0;
-}
-
-/* Each form of the term has a word that must be there. */
-static int add_need(struct phrase_book *self, const uint32_t *loads, const struct phrase_term *term,
-                    struct need *need)
-{
-    uint32_t *words = append(&self->needed, term->form_count, sizeof *words);
-    if (!words)
-        return -1;
-    *need = (struct need){ (uint32_t)(self->needed.count - term->form_count),
-                           (uint32_t)term->form_count };
-    for (size_t i = 0; i < term->form_count; i++) {
-        struct rarest rarest;
-        if (rarest_word(self, loads, term->forms[i], &rarest) != 0)
-            return -1;
-        words[i] = rarest.id;
-    }
-    return 0;
-}
-
-/* The cheapest term that costs more than `above`, or as much and stands behind `behind`. */
-static size_t cheapest_term(const uint64_t *costs, size_t count, uint64_t above, size_t behind)
-{
-    size_t best = count;
-    for (size_t i = 0; i < count; i++) {
-        bool is_next = costs[i] > above || (costs[i] == above && i > behind);
-        if (is_next && (best == count || costs[i] < costs[best]))
-            best = i;
-    }
-    return best;
-}
-
-static int choose_needs(struct phrase_book *self, const uint32_t *loads, uint32_t number,
-                        const uint64_t *costs, size_t anchor)
-{
-    const struct phrase *phrase = (struct phrase *)self->phrases.items + number;
-    size_t term = anchor;
-    for (size_t i = 0; i < NEEDS;) {
-        term = cheapest_term(costs, phrase->term_count, costs[term], term);
-        if (term == phrase->term_count || costs[term] == UINT64_MAX)
-            return 0;
-        struct entry *entry = (struct entry *)self->entries.items + number;
-        if (phrase->terms[term].form_count > NEED_WORDS_MAX)
-            continue;
-        if (add_need(self, loads, &phrase->terms[term], &entry->needs[i]) != 0)
-            return -1;
-        i++;
-    }
-    return 0;
-}
-
-static int choose_anchor(struct phrase_book *self, const uint32_t *loads, uint32_t number)
-{
-    const struct phrase *phrase = (struct phrase *)self->phrases.items + number;
-    uint64_t costs[PHRASE_TERMS_MAX] = { 0 };
-    unsigned least = 0;
-    unsigned most = 0;
-    for (size_t i = 0; i < phrase->term_count; i++) {
-        if (cost_of(self, loads, &phrase->terms[i], &costs[i]) != 0)
-            return -1;
-    }
-    size_t chosen = 0;
-    for (size_t i = 1; i < phrase->term_count; i++)
-        chosen = costs[i] < costs[chosen] ? i : chosen;
-    assert(costs[chosen] != UINT64_MAX); /* phrase_parse saw to it: a word that must be there */
-    for (size_t i = 0; i < chosen; i++) {
-        unsigned term_least = 0;
-        unsigned term_most = 0;
-        span_of(&phrase->terms[i], &term_least, &term_most);
-        least += term_least;
-        most += term_most;
-    }
-    if (choose_needs(self, loads, number, costs, chosen) != 0)
-        return -1;
-    return wait_at(self, loads, number, &phrase->terms[chosen], least, most);
 }
 
 static int group_anchors(struct phrase_book *self)
@@ -466,68 +339,29 @@ static int group_anchors(struct phrase_book *self)
         self->first_anchor[i] += self->first_anchor[i - 1];
     for (size_t i = 0; i < self->waiting.count; i++)
         self->anchors[self->first_anchor[waiting[i].word + 1]++] = waiting[i].anchor;
-    free(self->waiting.items);
-    self->waiting = (struct list){ 0 };
+    list_clear(&self->waiting);
     return 0;
 }
 
 int phrase_book_seal(struct phrase_book *self, const struct phrase_samples *samples)
 {
-    uint32_t *loads = calloc(vocabulary_count(self->vocabulary), sizeof *loads);
-    for (size_t i = 0; loads && i < vocabulary_count(self->vocabulary); i++)
-        loads[i] = 1; /* no word costs nothing */
-    int rc = loads ? vocabulary_seal(self->vocabulary) : -1;
+    struct ranking ranking = { 0 };
+    phrase_terms_seal(self->terms);
+    int rc = vocabulary_seal(self->vocabulary);
     if (rc == 0)
-        rc = count_words(self, samples, loads);
-    for (uint32_t i = 0; rc == 0 && i < self->phrases.count; i++)
-        rc = choose_anchor(self, loads, i);
-    free(loads);
+        rc = rank(self, samples, &ranking);
+    for (uint32_t i = 0; rc == 0 && i < self->entries.count; i++)
+        rc = wait_at(self, &ranking, i);
     if (rc == 0)
         rc = group_anchors(self);
-    clear_phrases(self);
-    return rc;
+    if (rc == 0)
+        self->index =
+            term_index_new(self->terms, ranking.loads, vocabulary_count(self->vocabulary));
+    ranking_clear(&ranking);
+    return self->index ? 0 : -1;
 }
 
 /* --- looking --- */
-
-static const struct edge *find_edge(const struct edge *edges, size_t count, uint32_t word)
-{
-    while (count > 0) {
-        size_t half = count / 2;
-        if (edges[half].word == word)
-            return &edges[half];
-        if (edges[half].word < word) {
-            edges += half + 1;
-            count -= half + 1;
-        } else {
-            count = half;
-        }
-    }
-    return NULL;
-}
-
-/* Bit n: a form from this node ends n words behind `at`. Depth: words of the longest form. */
-static uint64_t ends_from(const struct phrase_book *self, uint32_t number,
-                          const struct words *words, size_t at, unsigned depth)
-{
-    const struct node *node = (const struct node *)self->nodes.items + number;
-    const struct edge *edges = (const struct edge *)self->edges.items + node->first_edge;
-    uint64_t ends = node->is_end ? UINT64_C(1) << depth : 0;
-    if (node->edge_count == 0 || at + depth >= words->count || depth + 1 >= PHRASE_REACH_WORDS)
-        return ends;
-    const struct word *word = &words->list[at + depth];
-    if ((word->kinds & node->kinds) == 0 && !node->has_any)
-        return ends;
-    for (uint32_t i = 0; i < word->id_count; i++) {
-        const struct edge *edge =
-            find_edge(edges, node->edge_count, words->ids[word->first_id + i]);
-        if (edge)
-            ends |= ends_from(self, edge->node, words, at, depth + 1);
-    }
-    if (node->has_any) /* "any word" has the lowest number: it comes first */
-        ends |= ends_from(self, edges[0].node, words, at, depth + 1);
-    return ends;
-}
 
 static uint64_t lowest_bit(uint64_t bits)
 {
@@ -539,17 +373,65 @@ static unsigned bit_number(uint64_t bits)
     return (unsigned)__builtin_ctzll(bits);
 }
 
-/* Whether a form of the step may begin at word `at`: rules out most of what there is. */
-static bool may_begin(const struct phrase_book *self, const struct step *step,
-                      const struct words *words, size_t at)
+/* --- the finder --- */
+
+struct phrase_finder {
+    const struct phrase_book *book;
+    const struct words *words;  /* of the text looked through now */
+    struct term_places *places; /* of the stretch of it looked at now */
+};
+
+void phrase_finder_destroy(struct phrase_finder **self_p)
 {
-    const struct node *node = (const struct node *)self->nodes.items + step->node;
-    return at < words->count && ((words->list[at].kinds & node->kinds) != 0 || node->has_any);
+    if (!*self_p)
+        return;
+    term_places_destroy(&(*self_p)->places);
+    free(*self_p);
+    *self_p = NULL;
+}
+
+struct phrase_finder *phrase_finder_new(const struct phrase_book *book, struct error *err)
+{
+    assert(book->index);
+    struct phrase_finder *self = calloc(1, sizeof *self);
+    if (self) {
+        self->book = book;
+        self->places = term_places_new(book->index);
+    }
+    if (self && self->places)
+        return self;
+    phrase_finder_destroy(&self);
+    (void)error_set(err, ERROR_SYSTEM, "no memory to look for phrases");
+    return NULL;
+}
+
+/* Whether what the phrase needs most may be there. */
+static bool may_have_needed(const struct phrase_finder *self, const struct anchor *anchor,
+                            size_t at)
+{
+    return anchor->needed == NO_TERM ||
+           term_places_may_begin(self->places, anchor->needed, (int64_t)at + anchor->least,
+                                 (int64_t)at + anchor->most);
+}
+
+/* … and all else that must be there. */
+static bool may_have_all(const struct phrase_finder *self, const struct anchor *anchor, size_t at)
+{
+    const struct step *steps = steps_of(self->book, &anchor->steps);
+    for (uint32_t i = 0; i < anchor->steps.step_count; i++) {
+        const struct step *step = &steps[i];
+        if (must_be(step) && step->term != anchor->needed &&
+            !term_places_may_begin(self->places, step->term,
+                                   (int64_t)at - anchor->before_most + step->least,
+                                   (int64_t)at - anchor->before_least + step->most))
+            return false;
+    }
+    return true;
 }
 
 /* Bit n: the steps up to here may end n words behind start. */
-static uint64_t take_step(const struct phrase_book *self, const struct step *step,
-                          const struct words *words, size_t start, uint64_t reached)
+static uint64_t take_step(const struct phrase_finder *self, const struct step *step, size_t start,
+                          uint64_t reached)
 {
     if (step->gap_words > 0) {
         uint64_t all = reached;
@@ -558,76 +440,68 @@ static uint64_t take_step(const struct phrase_book *self, const struct step *ste
         return all;
     }
     uint64_t next = step->is_optional ? reached : 0;
-    for (uint64_t left = reached; left != 0; left &= left - 1) {
-        unsigned words_behind = bit_number(lowest_bit(left));
-        if (may_begin(self, step, words, start + words_behind))
-            next |= ends_from(self, step->node, words, start + words_behind, 0) << words_behind;
+    for (uint64_t left = reached & term_places_from(self->places, step->term, start); left != 0;
+         left &= left - 1) {
+        unsigned words_behind = bit_number(left);
+        next |= phrase_terms_ends(self->book->terms, step->term, self->words, start + words_behind)
+                << words_behind;
     }
     return next;
 }
 
 /* Whether the phrase begins at word start; *last: its last word. */
-static bool is_at(const struct phrase_book *self, uint32_t phrase, const struct words *words,
-                  size_t start, size_t *last)
+static bool is_at(const struct phrase_finder *self, const struct entry *entry, size_t start,
+                  size_t *last)
 {
-    const struct entry *entry = (const struct entry *)self->entries.items + phrase;
-    const struct step *steps = (const struct step *)self->steps.items + entry->first_step;
+    const struct step *steps = steps_of(self->book, entry);
     uint64_t reached = 1;
     for (uint32_t i = 0; i < entry->step_count && reached != 0; i++)
-        reached = take_step(self, &steps[i], words, start, reached);
+        reached = take_step(self, &steps[i], start, reached);
     if (reached <= 1)
         return false;
     *last = start + bit_number(lowest_bit(reached & ~UINT64_C(1))) - 1;
     return true;
 }
 
-/* Whether what else the phrase needs stands in the block of word `at` or beside it: a phrase does
- * not reach farther. */
-static bool may_be_near(const struct phrase_book *self, const struct entry *entry,
-                        const struct words *words, size_t at)
-{
-    _Static_assert((int)PHRASE_REACH_WORDS <= (int)WORDS_BLOCK, "the next block is far enough");
-    unsigned block = (unsigned)(at / WORDS_BLOCK);
-    uint64_t near = (UINT64_C(7) << block) >> 1;
-    for (size_t i = 0; i < NEEDS && entry->needs[i].count > 0; i++) {
-        const uint32_t *needed = (const uint32_t *)self->needed.items + entry->needs[i].first;
-        uint32_t j = 0;
-        while (j < entry->needs[i].count && (words->blocks[needed[j]] & near) == 0)
-            j++;
-        if (j == entry->needs[i].count)
-            return false;
-    }
-    return true;
-}
-
 /* The start that is nearest: the shortest way to say it. */
-static void try_anchor(const struct phrase_book *self, const struct anchor *anchor,
-                       const struct words *words, size_t at, phrase_found *found, void *arg)
+static void try_anchor(const struct phrase_finder *self, const struct anchor *anchor, size_t at,
+                       phrase_found *found, void *arg)
 {
-    const struct entry *entry = (const struct entry *)self->entries.items + anchor->phrase;
-    if (!may_be_near(self, entry, words, at))
-        return;
     for (size_t before = anchor->before_least; before <= anchor->before_most && before <= at;
          before++) {
         size_t last = 0;
-        bool may_be = (words->list[at - before].kinds & anchor->first_kinds) != 0 ||
-                      anchor->first_kinds == UINT64_MAX;
-        if (may_be && is_at(self, anchor->phrase, words, at - before, &last)) {
+        if (is_at(self, &anchor->steps, at - before, &last)) {
             found(arg, anchor->phrase, at - before, last);
             return;
         }
     }
 }
 
-void phrase_book_find(const struct phrase_book *self, const struct words *words,
-                      phrase_found *found, void *arg)
+static void look_around(const struct phrase_finder *self, size_t at, phrase_found *found, void *arg)
 {
-    for (size_t at = 0; at < words->count; at++) {
-        const struct word *word = &words->list[at];
-        for (uint32_t i = 0; i < word->id_count; i++) {
-            uint32_t id = words->ids[word->first_id + i];
-            for (uint32_t j = self->first_anchor[id]; j < self->first_anchor[id + 1]; j++)
-                try_anchor(self, &self->anchors[j], words, at, found, arg);
+    const struct phrase_book *book = self->book;
+    const struct word *word = &self->words->list[at];
+    for (uint32_t i = 0; i < word->id_count; i++) {
+        uint32_t id = self->words->ids[word->first_id + i];
+        for (uint32_t j = book->first_anchor[id]; j < book->first_anchor[id + 1]; j++) {
+            const struct anchor *anchor = &book->anchors[j];
+            if (may_have_needed(self, anchor, at) && may_have_all(self, anchor, at))
+                try_anchor(self, anchor, at, found, arg);
         }
+    }
+}
+
+/* A stretch holds a short text; of a long one its inner half is looked at. */
+void phrase_finder_find(struct phrase_finder *self, const struct words *words, phrase_found *found,
+                        void *arg)
+{
+    enum { INNER = STRETCH_WORDS / 2, MARGIN = INNER / 2 };
+    size_t step = words->count <= STRETCH_WORDS ? STRETCH_WORDS : INNER;
+    self->words = words;
+    for (size_t from = 0; from < words->count; from += step) {
+        size_t to = from + step < words->count ? from + step : words->count;
+        term_places_look_at(self->places, words, from < MARGIN ? 0 : from - MARGIN);
+        for (size_t at = from; at < to; at++)
+            look_around(self, at, found, arg);
     }
 }

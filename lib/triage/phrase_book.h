@@ -12,8 +12,6 @@
 #include "triage/vocabulary.h"
 #include "triage/words.h"
 
-enum { PHRASE_REACH_WORDS = 64 }; /* a phrase with its gaps is found over so many words at most */
-
 struct phrase_book;
 
 struct phrase_book *phrase_book_new(struct error *err) MUST_USE;
@@ -43,7 +41,15 @@ size_t phrase_book_count(const struct phrase_book *self);
  * than once. */
 typedef void phrase_found(void *arg, uint32_t phrase, size_t first, size_t last);
 
-void phrase_book_find(const struct phrase_book *self, const struct words *words,
-                      phrase_found *found, void *arg);
+/* Looks for the phrases of a book in one text after the other. Threads: one at a time. */
+struct phrase_finder;
+
+/* Of a sealed book, which is borrowed. */
+struct phrase_finder *phrase_finder_new(const struct phrase_book *book, struct error *err) MUST_USE;
+void phrase_finder_destroy(struct phrase_finder **self_p);
+
+/* words: of the book's vocabulary. */
+void phrase_finder_find(struct phrase_finder *self, const struct words *words, phrase_found *found,
+                        void *arg);
 
 #endif

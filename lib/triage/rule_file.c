@@ -350,10 +350,11 @@ static int fold_word(const struct check *self, const struct item *item, char *wo
     if (phrase_parse(word, false, &phrase, &err) != 0)
         return refuse(self, item->node, item, err.text);
     const struct phrase_term *term = &phrase.terms[0];
-    bool is_one_word = phrase.term_count == 1 && term->form_count == 1 && !term->is_optional &&
-                       !strpbrk(term->forms[0], " *?") && strlen(term->forms[0]) <= strlen(word);
+    const char *form = forms_next(&term->forms, NULL);
+    bool is_one_word = phrase.term_count == 1 && term->forms.count == 1 && !term->is_optional &&
+                       !strpbrk(form, " *?") && strlen(form) <= strlen(word);
     if (is_one_word)
-        memcpy(word, term->forms[0], strlen(term->forms[0]) + 1);
+        memcpy(word, form, strlen(form) + 1);
     phrase_clear(&phrase);
     return is_one_word ? 0
                        : refuse(self, item->node, item,

@@ -21,6 +21,7 @@ struct scanner {
     const struct rule_set *set;
     struct normalised *window;
     struct words *words;
+    struct phrase_finder *finder;
     struct language_words *language;
     struct sketcher *sketcher;
     uint8_t sketch[SKETCH_MAX_BYTES];
@@ -41,6 +42,7 @@ void scanner_destroy(struct scanner **self_p)
         return;
     normalised_destroy(&self->window);
     words_destroy(&self->words);
+    phrase_finder_destroy(&self->finder);
     language_words_destroy(&self->language);
     sketcher_destroy(&self->sketcher);
     free(self->hits);
@@ -67,6 +69,8 @@ struct scanner *scanner_new(const struct rule_set *set, struct error *err)
     if (self->window)
         self->words = words_new(phrase_book_vocabulary(rule_set_book(set)), err);
     if (self->words)
+        self->finder = phrase_finder_new(rule_set_book(set), err);
+    if (self->finder)
         self->language = language_words_new(err);
     if (self->language)
         self->sketcher = sketcher_new(err);
@@ -179,11 +183,10 @@ static void count_place(struct scanner *self, const struct place *place, const c
 
 static void scan_window(struct scanner *self, const char *text, size_t length)
 {
-    const struct phrase_book *book = rule_set_book(self->set);
     self->place_count = 0;
     self->has_lost_places = false;
     words_read(self->words, self->window);
-    phrase_book_find(book, self->words, on_found, self);
+    phrase_finder_find(self->finder, self->words, on_found, self);
     for (size_t i = 0; i < self->place_count; i++)
         count_place(self, &self->places[i], text, length);
 }

@@ -12,11 +12,10 @@ struct words *words_new(const struct vocabulary *vocabulary, struct error *err)
     struct words *self = calloc(1, sizeof *self);
     if (self) {
         self->vocabulary = vocabulary;
-        self->blocks = calloc(vocabulary_count(vocabulary), sizeof *self->blocks);
         self->list = malloc(WORDS_MAX * sizeof *self->list);
         self->ids = malloc((size_t)WORDS_MAX * VOCABULARY_IDS_MAX * sizeof *self->ids);
     }
-    if (self && self->list && self->ids && self->blocks)
+    if (self && self->list && self->ids)
         return self;
     words_destroy(&self);
     (void)error_set(err, ERROR_SYSTEM, "no memory for the words of a text");
@@ -29,7 +28,6 @@ void words_destroy(struct words **self_p)
         return;
     free((*self_p)->list);
     free((*self_p)->ids);
-    free((*self_p)->blocks);
     free(*self_p);
     *self_p = NULL;
 }
@@ -84,20 +82,14 @@ static void read_word(struct words *self, const struct normalised *text, uint32_
             add_shortened(self, word, text, text->cuts + first_cut,
                           cut_count < CUTS_MAX ? cut_count : CUTS_MAX);
     }
-    uint64_t block = UINT64_C(1) << ((self->count - 1) / WORDS_BLOCK);
-    for (uint32_t i = 0; i < word->id_count; i++) {
-        uint32_t id = self->ids[word->first_id + i];
-        self->blocks[id] |= block;
-        word->kinds |= words_kind(id);
-    }
+    for (uint32_t i = 0; i < word->id_count; i++)
+        word->kinds |= words_kind(self->ids[word->first_id + i]);
     self->ids_count += word->id_count;
 }
 
 void words_read(struct words *self, const struct normalised *text)
 {
     size_t next_cut = 0;
-    for (size_t i = 0; i < self->ids_count; i++)
-        self->blocks[self->ids[i]] = 0;
     self->count = self->ids_count = 0;
     uint32_t at = 1; /* the text starts and ends with a space */
     while (at < text->length && self->count < WORDS_MAX) {

@@ -11,10 +11,7 @@
 #include "triage/normalise.h"
 #include "triage/vocabulary.h"
 
-enum {
-    WORDS_MAX = NORMALISE_WINDOW_BYTES / 2,
-    WORDS_BLOCK = WORDS_MAX / 64 /* words in a block: a window has 64 */
-};
+enum { WORDS_MAX = NORMALISE_WINDOW_BYTES / 2 };
 
 struct word {
     uint32_t from; /* its first byte in the normalised text */
@@ -29,7 +26,6 @@ struct words {
     size_t count;
     uint32_t *ids;
     size_t ids_count;
-    uint64_t *blocks; /* by number: bit n: a word of block n has it */
     const struct vocabulary *vocabulary;
 };
 

@@ -52,9 +52,10 @@ static char *expression_of(const struct phrase *phrase, size_t *from)
     for (; *from < phrase->term_count && phrase->terms[*from].gap_words == 0; (*from)++) {
         const struct phrase_term *term = &phrase->terms[*from];
         (void)fputs("(?:", out);
-        for (size_t i = 0; i < term->form_count; i++) {
-            (void)fputs(i > 0 ? "| " : " ", out);
-            put_form(out, term->forms[i]);
+        const char *before = " ";
+        for (const char *form = NULL; (form = forms_next(&term->forms, form)); before = "| ") {
+            (void)fputs(before, out);
+            put_form(out, form);
         }
         (void)fputs(term->is_optional ? ")?" : ")", out);
     }

@@ -39,6 +39,7 @@ enum { PHRASE_COUNT = sizeof phrase_texts / sizeof phrase_texts[0] };
 struct fixture {
     struct phrase phrases[PHRASE_COUNT]; /* for the plain search */
     struct phrase_book *book;
+    struct phrase_finder *finder;
     struct normalised *text;
     struct words *words;
     bool is_found[PHRASE_COUNT];
@@ -64,7 +65,9 @@ static int setup(void **state)
     }
     assert_int_equal(phrase_book_seal(f->book, &samples), 0);
     f->words = words_new(phrase_book_vocabulary(f->book), &err);
+    f->finder = phrase_finder_new(f->book, &err);
     assert_non_null(f->words);
+    assert_non_null(f->finder);
     *state = f;
     return 0;
 }
@@ -74,6 +77,7 @@ static int teardown(void **state)
     struct fixture *f = *state;
     for (size_t i = 0; i < PHRASE_COUNT; i++)
         phrase_clear(&f->phrases[i]);
+    phrase_finder_destroy(&f->finder);
     phrase_book_destroy(&f->book);
     normalised_destroy(&f->text);
     words_destroy(&f->words);
@@ -121,8 +125,8 @@ static bool is_phrase_at(const struct phrase *phrase, size_t term, const char **
     }
     if (next->is_optional && is_phrase_at(phrase, term + 1, words, count, at))
         return true;
-    for (size_t i = 0; i < next->form_count; i++) {
-        if (is_form_at(phrase, term, next->forms[i], words, count, at))
+    for (const char *form = NULL; (form = forms_next(&next->forms, form));) {
+        if (is_form_at(phrase, term, form, words, count, at))
             return true;
     }
     return false;
@@ -168,7 +172,7 @@ static void finds_what_a_plain_search_finds(void **state)
         memset(f->is_found, 0, sizeof f->is_found);
         (void)normalise(f->text, text, strlen(text), 0);
         words_read(f->words, f->text);
-        phrase_book_find(f->book, f->words, on_found, f);
+        phrase_finder_find(f->finder, f->words, on_found, f);
         for (size_t i = 0; i < PHRASE_COUNT; i++) {
             bool is_expected = is_anywhere(&f->phrases[i], words, count);
             found += is_expected;
