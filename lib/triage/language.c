@@ -176,18 +176,24 @@ struct language_words *language_words_new(struct error *err)
     return NULL;
 }
 
+/* Whether the text at `at` goes on like this. The first letter rules out nearly all. */
+static bool goes_on(const char *at, const char *with)
+{
+    return *at == *with && strncmp(at, with, strlen(with)) == 0;
+}
+
 static bool looks_welsh(const char *word, size_t length)
 {
     enum { LETTERS_MIN = 4 };
     if (length < LETTERS_MIN)
         return false;
     for (size_t i = 0; i < sizeof welsh_starts / sizeof welsh_starts[0]; i++) {
-        if (strncmp(word, welsh_starts[i], strlen(welsh_starts[i])) == 0)
+        if (goes_on(word, welsh_starts[i]))
             return true;
     }
     for (size_t i = 0; i < sizeof welsh_ends / sizeof welsh_ends[0]; i++) {
         size_t end = strlen(welsh_ends[i]);
-        if (strcmp(word + length - end, welsh_ends[i]) == 0)
+        if (goes_on(word + length - end, welsh_ends[i]))
             return true;
     }
     return false;

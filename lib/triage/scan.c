@@ -32,6 +32,8 @@ struct scanner {
     /* Of the window looked at now: */
     struct place places[SCAN_PLACES_MAX];
     size_t place_count;
+    uint16_t guards[SCAN_PLACES_MAX]; /* places of phrases that undo hits */
+    size_t guard_count;
     bool has_lost_places;
 };
 
@@ -158,8 +160,8 @@ static bool is_guarded(const struct scanner *self, uint32_t number, const struct
     const struct rule *rule = rule_set_rule(self->set, number);
     if ((!rule->has_unless && rule->guards == 0) || self->has_lost_places)
         return false;
-    for (size_t i = 0; i < self->place_count; i++) {
-        if (undoes(self, &self->places[i], number, rule, place))
+    for (size_t i = 0; i < self->guard_count; i++) {
+        if (undoes(self, &self->places[self->guards[i]], number, rule, place))
             return true;
     }
     return false;
@@ -181,12 +183,23 @@ static void count_place(struct scanner *self, const struct place *place, const c
     }
 }
 
+static void find_guards(struct scanner *self)
+{
+    self->guard_count = 0;
+    for (size_t i = 0; i < self->place_count; i++) {
+        const struct rule_phrase *phrase = rule_set_phrase(self->set, self->places[i].phrase);
+        if (phrase->guards != 0 || phrase->unless_count > 0)
+            self->guards[self->guard_count++] = (uint16_t)i;
+    }
+}
+
 static void scan_window(struct scanner *self, const char *text, size_t length)
 {
     self->place_count = 0;
     self->has_lost_places = false;
     words_read(self->words, self->window);
     phrase_finder_find(self->finder, self->words, on_found, self);
+    find_guards(self);
     for (size_t i = 0; i < self->place_count; i++)
         count_place(self, &self->places[i], text, length);
 }

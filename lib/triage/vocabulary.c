@@ -25,9 +25,15 @@ struct variant {
     uint32_t next; /* plus one; 0: none */
 };
 
-/* Entries by their text, or stems by their first letters: open addressing, index plus one. */
+/* The hash stands beside the entry, so that most that are another's are passed over unseen. */
+struct slot {
+    uint32_t hash;
+    uint32_t entry; /* index plus one; 0: empty */
+};
+
+/* Entries by their text, or stems by their first letters: open addressing. */
 struct table {
-    uint32_t *slots;
+    struct slot *slots;
     size_t room; /* a power of two */
     size_t count;
 };
@@ -94,18 +100,17 @@ static uint32_t hash_of(const char *text, size_t length)
     return hash ^ (hash >> 15);
 }
 
-static int table_grow(struct table *self, const struct entry *entries, size_t key_bytes)
+static int table_grow(struct table *self)
 {
     struct table next = { .room = self->room > 0 ? self->room * 2 : (size_t)FIRST_ROOM * 2 };
     next.slots = calloc(next.room, sizeof *next.slots);
     if (!next.slots)
         return -1;
     for (size_t i = 0; i < self->room; i++) {
-        if (self->slots[i] == 0)
+        if (self->slots[i].entry == 0)
             continue;
-        const struct entry *entry = &entries[self->slots[i] - 1];
-        size_t at = hash_of(entry->text, key_bytes > 0 ? key_bytes : entry->length);
-        while (next.slots[at & (next.room - 1)] != 0)
+        size_t at = self->slots[i].hash;
+        while (next.slots[at & (next.room - 1)].entry != 0)
             at++;
         next.slots[at & (next.room - 1)] = self->slots[i];
     }
@@ -116,14 +121,17 @@ static int table_grow(struct table *self, const struct entry *entries, size_t ke
 }
 
 /* The slot of a key: its entry's, or the empty one where it belongs. */
-static uint32_t *slot_of(const struct table *table, const struct entry *entries, const char *key,
-                         size_t length, bool is_whole)
+static struct slot *slot_of(const struct table *table, const struct entry *entries, const char *key,
+                            size_t length, bool is_whole)
 {
-    for (size_t at = hash_of(key, length);; at++) {
-        uint32_t *slot = &table->slots[at & (table->room - 1)];
-        if (*slot == 0)
+    uint32_t hash = hash_of(key, length);
+    for (size_t at = hash;; at++) {
+        struct slot *slot = &table->slots[at & (table->room - 1)];
+        if (slot->entry == 0)
             return slot;
-        const struct entry *entry = &entries[*slot - 1];
+        if (slot->hash != hash)
+            continue;
+        const struct entry *entry = &entries[slot->entry - 1];
         if ((!is_whole || entry->length == length) && memcmp(entry->text, key, length) == 0)
             return slot;
     }
@@ -131,14 +139,13 @@ static uint32_t *slot_of(const struct table *table, const struct entry *entries,
 
 static int link_stem(struct vocabulary *self, uint32_t index)
 {
-    if (self->stems.count * 2 >= self->stems.room &&
-        table_grow(&self->stems, self->entries, STEM_KEY_BYTES) != 0)
+    if (self->stems.count * 2 >= self->stems.room && table_grow(&self->stems) != 0)
         return -1;
     struct entry *entry = &self->entries[index];
-    uint32_t *slot = slot_of(&self->stems, self->entries, entry->text, STEM_KEY_BYTES, false);
-    self->stems.count += *slot == 0;
-    entry->next_stem = *slot;
-    *slot = index + 1;
+    struct slot *slot = slot_of(&self->stems, self->entries, entry->text, STEM_KEY_BYTES, false);
+    self->stems.count += slot->entry == 0;
+    entry->next_stem = slot->entry;
+    *slot = (struct slot){ hash_of(entry->text, STEM_KEY_BYTES), index + 1 };
     return 0;
 }
 
@@ -146,13 +153,12 @@ static int link_stem(struct vocabulary *self, uint32_t index)
 static int find_or_add(struct vocabulary *self, const char *text, size_t length, bool is_stem,
                        uint32_t *index)
 {
-    if (self->words.count * 2 >= self->words.room &&
-        table_grow(&self->words, self->entries, 0) != 0)
+    if (self->words.count * 2 >= self->words.room && table_grow(&self->words) != 0)
         return -1;
     if (!is_stem) {
-        uint32_t *slot = slot_of(&self->words, self->entries, text, length, true);
-        if (*slot != 0) {
-            *index = *slot - 1;
+        const struct slot *slot = slot_of(&self->words, self->entries, text, length, true);
+        if (slot->entry != 0) {
+            *index = slot->entry - 1;
             return 0;
         }
     }
@@ -167,7 +173,8 @@ static int find_or_add(struct vocabulary *self, const char *text, size_t length,
         (struct entry){ .text = copy, .length = (uint32_t)length, .is_stem = is_stem };
     if (is_stem)
         return link_stem(self, *index);
-    *slot_of(&self->words, self->entries, text, length, true) = *index + 1;
+    *slot_of(&self->words, self->entries, text, length, true) =
+        (struct slot){ hash_of(text, length), *index + 1 };
     self->words.count++;
     return 0;
 }
@@ -177,7 +184,7 @@ static uint32_t find_stem(const struct vocabulary *self, const char *text, size_
 {
     if (self->stems.room == 0)
         return (uint32_t)self->count;
-    uint32_t next = *slot_of(&self->stems, self->entries, text, STEM_KEY_BYTES, false);
+    uint32_t next = slot_of(&self->stems, self->entries, text, STEM_KEY_BYTES, false)->entry;
     while (next != 0) {
         const struct entry *entry = &self->entries[next - 1];
         if (entry->length == length && memcmp(entry->text, text, length) == 0)
@@ -252,7 +259,7 @@ static void add_stems(const struct vocabulary *self, const char *word, size_t le
 {
     if (length < STEM_KEY_BYTES || self->stems.room == 0)
         return;
-    uint32_t next = *slot_of(&self->stems, self->entries, word, STEM_KEY_BYTES, false);
+    uint32_t next = slot_of(&self->stems, self->entries, word, STEM_KEY_BYTES, false)->entry;
     while (next != 0) {
         const struct entry *stem = &self->entries[next - 1];
         if (is_stem_of(stem, word, length))
@@ -292,7 +299,7 @@ static int seal_entry(struct vocabulary *self, struct entry *entry)
 
 int vocabulary_seal(struct vocabulary *self)
 {
-    if (self->words.room == 0 && table_grow(&self->words, self->entries, 0) != 0)
+    if (self->words.room == 0 && table_grow(&self->words) != 0)
         return -1;
     for (size_t i = 0; i < self->count; i++) {
         if (!self->entries[i].is_stem && seal_entry(self, &self->entries[i]) != 0)
@@ -310,7 +317,7 @@ size_t vocabulary_ids(const struct vocabulary *self, const char *word, size_t le
                       size_t most)
 {
     size_t count = 0;
-    uint32_t known = *slot_of(&self->words, self->entries, word, length, true);
+    uint32_t known = slot_of(&self->words, self->entries, word, length, true)->entry;
     if (known == 0) {
         add_stems(self, word, length, ids, &count, most);
         return count;
