@@ -27,6 +27,7 @@ struct service {
     struct admin *admin;
     struct heartbeats *heartbeats;
     struct signals signals;
+    struct watched *watched;
     void *self; /* the service's own object; set before the admin door's threads start */
     _Atomic int state;
     pthread_mutex_t failure_lock;

@@ -17,8 +17,9 @@
 #include "service/arguments.h"
 #include "service/probe.h"
 #include "service/process.h"
+#include "service/watched.h"
 
-enum { DRAIN_POLL_MS = 20 };
+enum { DRAIN_POLL_MS = 20, LOOK_MS = 1000 /* at watched files */ };
 
 static int exit_code_of(enum error_kind kind)
 {
@@ -176,7 +177,7 @@ static void reload(struct service *self)
 static bool run(struct service *self)
 {
     for (;;) {
-        switch (signals_wait(&self->signals, -1)) {
+        switch (signals_wait(&self->signals, watched_is_empty(self->watched) ? -1 : LOOK_MS)) {
         case SIGNALS_STOP:
             return true;
         case SIGNALS_WOKEN:
@@ -185,6 +186,8 @@ static bool run(struct service *self)
             reload(self);
             break;
         default:
+            if (watched_changed(self->watched))
+                reload(self);
             break;
         }
     }
@@ -256,6 +259,7 @@ static void prepare(struct service *self, const struct service_spec *spec, const
     self->instance = id_random();
     self->metrics = metrics_new();
     self->heartbeats = heartbeats_new();
+    self->watched = watched_new();
     self->signals = (struct signals){ -1, -1 };
     atomic_store(&self->state, SERVICE_STARTING);
     if (pthread_mutex_init(&self->failure_lock, NULL) != 0)
@@ -266,6 +270,7 @@ static void clear(struct service *self)
 {
     signals_close(&self->signals);
     heartbeats_destroy(&self->heartbeats);
+    watched_destroy(&self->watched);
     metrics_destroy(&self->metrics);
     config_destroy(&self->config);
     config_destroy(&self->shared);
@@ -371,4 +376,9 @@ void service_fail(struct service *self, const struct error *err)
     if (is_first)
         log_error("failed", KV("error", err->text));
     signals_wake(&self->signals);
+}
+
+void service_watch(struct service *self, const char *path)
+{
+    watched_add(self->watched, path);
 }

@@ -61,7 +61,7 @@ struct service_spec {
     void (*stop)(void **self_p);  /* joins threads, frees */
     bool (*is_ready)(void *self); /* for /readyz: listening and not draining, nothing else */
     void (*describe)(void *self, json_t *detail); /* adds to /status; any thread */
-    void (*reload)(void *self);                   /* optional: SIGHUP */
+    void (*reload)(void *self);                   /* optional: SIGHUP, or a watched file changed */
     const struct service_option *options;         /* optional, at most 8 */
     const struct service_part *shared;            /* optional */
 };
@@ -79,6 +79,9 @@ struct admin *service_admin(struct service *self); /* register paths inside star
 
 /* What was given for an option of the spec: NULL: it was not given; "": it takes no value. */
 const char *service_option_value(const struct service *self, const char *option);
+
+/* Inside start(): when this file is replaced, reload is called as by SIGHUP, some seconds later. */
+void service_watch(struct service *self, const char *path);
 
 /* Liveness: a loop registers once, then beats at least every second. /healthz answers 503 naming a
  * loop that has not beaten for 10 s. Own loops only, never a peer. */

@@ -215,6 +215,7 @@ static int open_api(struct desk *self, struct error *err)
         .metrics = service_metrics(self->service),
         .workers = self->config->http.workers,
     };
+    service_watch(self->service, self->config->tokens_file);
     self->dispatch = dispatch_new(&options, err);
     return self->dispatch ? 0 : -1;
 }

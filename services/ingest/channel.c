@@ -1,8 +1,10 @@
 #include "ingest/channel.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config/config.h"
 #include "crypto/crypto.h"
@@ -80,6 +82,54 @@ void channel_destroy(struct channel **self_p)
     forget((*self_p)->verify_token);
     free(*self_p);
     *self_p = NULL;
+}
+
+static bool is_same(const struct channel *a, const struct channel *b)
+{
+    bool is_same_token = a->verify_token && b->verify_token
+                             ? strcmp(a->verify_token, b->verify_token) == 0
+                             : a->verify_token == b->verify_token;
+    if (!is_same_token || a->secret_count != b->secret_count)
+        return false;
+    for (size_t i = 0; i < a->secret_count; i++)
+        if (strcmp(a->secrets[i].bytes, b->secrets[i].bytes) != 0)
+            return false;
+    return true;
+}
+
+/* The files of config that are there; all of them, if none is. */
+static void leave_out_gone(struct ingest_channel_config *config,
+                           char *files[static INGEST_SECRETS_MAX])
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < config->secret_files_count && i < INGEST_SECRETS_MAX; i++)
+        if (access(config->secret_files[i], F_OK) == 0 || errno != ENOENT)
+            files[count++] = config->secret_files[i];
+    if (count == 0)
+        return;
+    config->secret_files = files;
+    config->secret_files_count = count;
+}
+
+int channel_reload(struct channel *self, const struct ingest_channel_config *config,
+                   bool *is_changed, struct error *err)
+{
+    struct ingest_channel_config now = *config;
+    char *files[INGEST_SECRETS_MAX];
+    leave_out_gone(&now, files);
+    struct channel *fresh = channel_new(&now, err);
+    if (!fresh)
+        return -1;
+    *is_changed = !is_same(self, fresh);
+    const struct channel former = *self;
+    memcpy(self->secrets, fresh->secrets, sizeof self->secrets);
+    self->secret_count = fresh->secret_count;
+    self->verify_token = fresh->verify_token;
+    memcpy(fresh->secrets, former.secrets, sizeof fresh->secrets);
+    fresh->secret_count = former.secret_count;
+    fresh->verify_token = former.verify_token;
+    channel_destroy(&fresh);
+    return 0;
 }
 
 static void sign(const struct channel_secret *secret, const char *prefix, const uint8_t *body,

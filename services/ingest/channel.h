@@ -90,6 +90,12 @@ struct channel {
 struct channel *channel_new(const struct ingest_channel_config *config, struct error *err) MUST_USE;
 void channel_destroy(struct channel **self_p);
 
+/* Reads the secrets again; *is_changed says whether they are others now. Of two files one may be
+ * gone: then the other alone counts. ERROR_CONFIG: the secrets stay as they were. Nobody may look
+ * at the channel meanwhile. */
+int channel_reload(struct channel *self, const struct ingest_channel_config *config,
+                   bool *is_changed, struct error *err) MUST_USE;
+
 /* HMAC-SHA-256 of prefix and body under every secret, against signature[0..32), in constant time:
  * all secrets are tried whichever fits. */
 bool channel_signature_fits(const struct channel *self, const char *prefix, const uint8_t *body,

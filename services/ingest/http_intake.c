@@ -161,6 +161,7 @@ struct http_intake *http_intake_start(const struct http_intake_options *options,
     (void)pthread_cond_init(&self->stop_signal, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
     (void)pthread_mutex_init(&self->stop_lock, NULL);
+    (void)pthread_rwlock_init(&self->secrets_lock, NULL);
     if (start_parts(self, options->metrics, err) != 0) {
         http_intake_stop(self);
         http_intake_destroy(&self);
@@ -229,6 +230,23 @@ void http_intake_stop(struct http_intake *self)
     self->daemon = NULL;
 }
 
+void http_intake_reload(struct http_intake *self)
+{
+    for (size_t i = 0; i < self->channel_count; i++) {
+        struct error err = { 0 };
+        struct channel *channel = self->channels[i].channel;
+        bool is_changed = false;
+        (void)pthread_rwlock_wrlock(&self->secrets_lock);
+        int rc = channel_reload(channel, &self->config->channels[i], &is_changed, &err);
+        (void)pthread_rwlock_unlock(&self->secrets_lock);
+        if (rc != 0)
+            log_error("secrets_not_reloaded", KV("channel", channel->name), KV("error", err.text));
+        else if (is_changed)
+            log_info("secrets_changed", KV("channel", channel->name),
+                     KV("secrets", channel->secret_count));
+    }
+}
+
 void http_intake_destroy(struct http_intake **self_p)
 {
     struct http_intake *self = *self_p;
@@ -242,6 +260,7 @@ void http_intake_destroy(struct http_intake **self_p)
     http_clients_destroy(&self->clients);
     (void)pthread_cond_destroy(&self->stop_signal);
     (void)pthread_mutex_destroy(&self->stop_lock);
+    (void)pthread_rwlock_destroy(&self->secrets_lock);
     free(self);
     *self_p = NULL;
 }

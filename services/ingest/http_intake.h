@@ -47,6 +47,10 @@ uint16_t http_intake_port(const struct http_intake *self);
 
 /* From now on POSTs get 503; what is suspended still gets its answer. Returns at once. */
 void http_intake_drain(struct http_intake *self);
+/* Reads the channels' secrets and verify tokens again, while requests go on. One that cannot be
+ * read leaves its channel as it was. */
+void http_intake_reload(struct http_intake *self);
+
 /* Draining, and nothing waits for the store. */
 bool http_intake_is_drained(struct http_intake *self);
 

@@ -48,6 +48,7 @@ struct http_intake {
     struct gauge *buffered;
     pthread_t deadline_thread;
     bool has_deadline_thread;
+    pthread_rwlock_t secrets_lock; /* the channels' secrets and tokens */
     pthread_mutex_t stop_lock;
     pthread_cond_t stop_signal;
     bool is_stopping; /* guarded by stop_lock */

@@ -132,7 +132,9 @@ static enum MHD_Result answer_handshake(struct http_intake *self, struct MHD_Con
 {
     struct channel_answer answer = { 0 };
     const struct channel_request request = request_view(connection, NULL, 0);
+    (void)pthread_rwlock_rdlock(&self->secrets_lock); /* fails only for what is no lock */
     channel->adapter->handshake(channel, &request, &answer);
+    (void)pthread_rwlock_unlock(&self->secrets_lock);
     if (answer.status != 200)
         return answer_with(self, connection,
                            answer.status == 403 ? ANSWER_CHALLENGE_REFUSED
@@ -271,7 +273,11 @@ static enum answer verify(struct request *request)
     const struct channel *channel = request->channel->channel;
     const struct channel_request view =
         request_view(request->waiter.connection, request->body, request->length);
-    return answer_of_check(channel->adapter->verify(channel, &view, request->submission_id));
+    (void)pthread_rwlock_rdlock(
+        &request->intake->secrets_lock); /* fails only for what is no lock */
+    enum channel_check check = channel->adapter->verify(channel, &view, request->submission_id);
+    (void)pthread_rwlock_unlock(&request->intake->secrets_lock);
+    return answer_of_check(check);
 }
 
 /* The sender's, if the request names one properly; else a new one. */

@@ -211,6 +211,17 @@ static void make_metrics(struct ingest *self)
     }
 }
 
+static void watch_secrets(const struct ingest *self)
+{
+    for (unsigned i = 0; i < self->config->channels_count; i++) {
+        const struct ingest_channel_config *channel = &self->config->channels[i];
+        for (unsigned j = 0; j < channel->secret_files_count; j++)
+            service_watch(self->service, channel->secret_files[j]);
+        if (channel->verify_token_file)
+            service_watch(self->service, channel->verify_token_file);
+    }
+}
+
 static int start_intake(struct ingest *self, struct error *err)
 {
     self->heartbeat = service_heartbeat_new(self->service, "deadline");
@@ -224,6 +235,7 @@ static int start_intake(struct ingest *self, struct error *err)
     self->intake = http_intake_start(&options, err);
     if (!self->intake)
         return -1;
+    watch_secrets(self);
     log_info("listening", KV("port", http_intake_port(self->intake)),
              KV("channels", self->config->channels_count));
     return 0;
@@ -390,6 +402,13 @@ static bool is_ready(void *arg)
     return !atomic_load(&self->is_draining);
 }
 
+static void reload(void *arg)
+{
+    struct ingest *self = arg;
+    if (self->intake)
+        http_intake_reload(self->intake);
+}
+
 static json_t *describe_journal(struct journal *journal, const struct journal_stats *stats)
 {
     char source[ID_TEXT_BYTES];
@@ -457,5 +476,6 @@ const struct service_spec ingest_service = {
     .stop = stop,
     .is_ready = is_ready,
     .describe = describe,
+    .reload = reload,
     .options = options,
 };

@@ -642,6 +642,8 @@ static void *notifier_start(struct service *service, const void *config, struct 
     self->service = service;
     self->config = config;
     projector_hook_init(&self->hook);
+    for (unsigned i = 0; i < self->config->callback_secret_files_count; i++)
+        service_watch(service, self->config->callback_secret_files[i]);
     if (open_all(self, err) == 0)
         return self;
     void *half = self;
