@@ -18,7 +18,7 @@ def run(*words, check=True, timeout=60):
     return subprocess.run([str(each) for each in words], capture_output=True, text=True, timeout=timeout, check=check).stdout.strip()
 
 
-def wait_until(holds, what, seconds=60):
+def wait_until(holds, what, seconds=180):  # Sentinels that were held up promote nobody for 30 s
     until = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < until, f"not within {seconds} s: {what}"
@@ -66,7 +66,11 @@ class Pod:
         self.name = name
         self.workload = workload
         self.address = address
-        self.process = None
+        self.processes = []  # one a container
+
+    @property
+    def process(self):
+        return self.processes[0] if self.processes else None
 
 
 class Pods:
@@ -94,8 +98,10 @@ class Pods:
         lines = ["127.0.0.1 localhost"]
         for service in self.overlay.services:
             behind = [pod for pod in self.pods if pod.workload in self.overlay.behind(service)]
-            headless = self.overlay.services[service]["spec"].get("clusterIP") == "None"
-            lines += [f"{pod.address} {service}" for pod in (behind if headless else behind[:1])]
+            spec = self.overlay.services[service]["spec"]
+            only = spec["selector"].get("statefulset.kubernetes.io/pod-name")
+            behind = [pod for pod in behind if only in (None, pod.name)]
+            lines += [f"{pod.address} {service}" for pod in (behind if spec.get("clusterIP") == "None" else behind[:1])]
         (self.folder / "hosts").write_text("\n".join(lines) + "\n", "utf-8")
 
     def of(self, component, channel=None):
@@ -106,8 +112,9 @@ class Pods:
     def project(self, pod, name, data, items):
         """A ConfigMap or Secret as kubelet mounts it: links to ..data, group 10001, no rights for others."""
         place = self.folder / "pods" / pod.name / "volumes" / name
-        if place.exists():
-            shutil.rmtree(place)
+        if place.exists() and pod.processes:
+            return place  # of a container that runs
+        shutil.rmtree(place, ignore_errors=True)
         real = place / "..1"
         real.mkdir(parents=True)
         (place / "..data").symlink_to("..1")
@@ -137,11 +144,11 @@ class Pods:
             place = self.folder / "pods" / owner / "volumes" / claim
         place.mkdir(parents=True, exist_ok=True)  # a claim or an emptyDir: fsGroup gives it to the group
         os.chown(place, 0, USER)
-        place.chmod(0o2775)
+        place.chmod(0o2777 if "emptyDir" in volume else 0o2775)
         return place
 
     def script(self, pod, container, root):
-        system = [each for each in ("/bin", "/sbin", "/lib", "/lib64", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64", "/proc", "/dev", "/etc/ssl")
+        system = [each for each in ("/bin", "/sbin", "/lib", "/lib64", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64", "/proc", "/dev", "/etc/ssl", "/etc/alternatives")
                   if os.path.isdir(each)]
         lines = ["set -e", f"mount -t tmpfs tmpfs {root}"]
         for each in system:
@@ -159,16 +166,19 @@ class Pods:
         return "\n".join(lines)
 
     def start(self, pod):
-        container = pod.workload.containers[0]
-        root = self.folder / "pods" / pod.name / "root"
+        pod.processes = []
+        for container in pod.workload.containers:
+            pod.processes.append(self.start_container(pod, container))
+
+    def start_container(self, pod, container):
+        root = self.folder / "pods" / pod.name / container["name"]
         root.mkdir(parents=True, exist_ok=True)
         words = list(container.get("command", [])) or [f"/opt/programs/desg-{pod.workload.component}"]
         words += [each.replace("$(POD_NAME)", pod.name) for each in container.get("args", [])]
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **pod.workload.environment}
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "POD_NAME": pod.name, **pod.workload.environment}
         with open(self.log(pod), "ab") as log:
-            pod.process = subprocess.Popen(["ip", "netns", "exec", self.network.space(pod.name), "unshare", "--mount", "--propagation", "private",
-                                            "bash", "-c", self.script(pod, container, root), "pod", *words],
-                                           env=environment, stdout=log, stderr=log)
+            return subprocess.Popen(["ip", "netns", "exec", self.network.space(pod.name), "unshare", "--mount", "--propagation", "private",
+                                     "bash", "-c", self.script(pod, container, root), "pod", *words], env=environment, stdout=log, stderr=log)
 
     def log(self, pod):
         return self.folder / f"{pod.name}.log"
@@ -192,6 +202,11 @@ class Pods:
         _, text = self.ask(pod, "/metrics")
         return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(start))
 
+    def redis(self, pod, *words):
+        password = (self.secrets / "redis-passwords/route").read_text("utf-8").strip()
+        return run("ip", "netns", "exec", self.network.space(pod.name), "redis-cli", "--user", "route", "--pass", password, "--no-auth-warning", *words,
+                   check=False)
+
     def desg(self, *words):
         """A person's command, against the Service desk."""
         config = self.folder / "client.yaml"
@@ -203,15 +218,18 @@ class Pods:
     def stop(self, pod, with_signal=signal.SIGTERM):
         """Its exit code; None: it took longer than its pod would be given."""
         pause = pod.workload.containers[0].get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-        pod.process.send_signal(with_signal)
+        until = time.monotonic() + pod.workload.pod["terminationGracePeriodSeconds"] - pause
+        for process in pod.processes:
+            process.send_signal(with_signal)
         try:
-            return pod.process.wait(timeout=pod.workload.pod["terminationGracePeriodSeconds"] - pause)
+            return max(process.wait(timeout=until - time.monotonic()) for process in pod.processes)
         except subprocess.TimeoutExpired:
             return None
 
     def destroy(self):
         for pod in self.pods:
-            if pod.process and pod.process.poll() is None:
-                pod.process.kill()
-                pod.process.wait()
+            for process in pod.processes:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
         self.network.destroy()

@@ -92,7 +92,7 @@ def test_what_does_not_render_is_a_fault_with_its_reason(copy):
 
 
 SCHEMA = [("containerPort: 8080", "containerProt: 8080", "containerProt"), ("maxUnavailable: 1", "maxUnavailabel: 1", "maxUnavailabel"),
-          ("cpu: 100m", "cpus: 100m", "cpus"), ("replicas: 2", 'replicas: "2"', "replicas")]
+          ("cpu: 50m", "cpus: 50m", "cpus"), ("replicas: 2", 'replicas: "2"', "replicas")]
 
 
 @pytest.mark.skipif(not (MODULES / "installed.json").exists(), reason="tests/kubernetes/check installs the npm packages")

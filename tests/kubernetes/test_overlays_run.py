@@ -1,10 +1,11 @@
-"""The overlay `small`, pod by pod, as processes with what their manifests give them: it comes up, takes a message to the desk, and drains."""
+"""The overlays, pod by pod, as processes with what their manifests give them: they come up, take messages to the desk, and drain."""
 import ctypes
 import hashlib
 import hmac
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 
@@ -14,6 +15,7 @@ import manifests
 from pods import Pods, run, wait_until
 
 SMALL = manifests.TOP / "deploy/kubernetes/overlays/small"
+FORCE = manifests.TOP / "deploy/kubernetes/overlays/force"
 PROGRAMS = manifests.TOP / "build/ci/bin"
 UP_S = 120
 
@@ -26,7 +28,7 @@ NEIGHBOURS = {"ingest": ("classify", "route"), "classify": ("ingest", "route", "
 
 
 def running(tmp_path, objects, prepare=None):
-    made = Pods(tmp_path, objects, ["facebook", "web"], PROGRAMS, prepare)
+    made = Pods(tmp_path, objects, ["facebook", "instagram", "whatsapp", "x", "web"], PROGRAMS, prepare)
     try:
         try:
             made.build()
@@ -65,6 +67,11 @@ def small_with_curve(tmp_path):
 
 
 @pytest.fixture
+def force(tmp_path):
+    yield from running(tmp_path, manifests.render(FORCE), make_curve)
+
+
+@pytest.fixture
 def small_with_adopt(tmp_path):
     """The overlay as it runs, and the Job that adopt writes once ingest-web has one replica less."""
     shutil.copytree(SMALL.parents[1], tmp_path / "kubernetes")
@@ -98,7 +105,7 @@ def waiting(pods):
 
 def check_peers(pods):
     """Each finds all pods behind the names in its configuration."""
-    for channel in ("facebook", "web"):
+    for channel in {pod.workload.labels["desg/channel"] for pod in pods.of("ingest")}:
         for pod in pods.of("classify", channel):
             for link in ("ingest", "route-urgent", "route-bulk", "notify"):
                 wait_until(lambda: pods.metric(pod, f'desg_link_peers{{link="{link}"}}') == 2, f"{pod.name} sees two of {link}")
@@ -143,6 +150,32 @@ def test_with_curve_each_finds_its_neighbours_and_a_stranger_nobody(small_with_c
     wait_until(lambda: "handshake" in pods.text(pods.of("ingest", "web")[0]) or "key_refused" in pods.text(pods.of("ingest", "web")[0]),
                "ingest refuses a key it was not given")
     assert pods.metric(pods.of("ingest", "web")[0], "desg_ingest_workers") == 1
+
+
+def redis_masters(pods):
+    return [pod for pod in pods.of("redis") if pods.redis(pod, "role").startswith("master")]
+
+
+def test_force_comes_up_and_outlives_the_machine_of_its_master(force):
+    for pod in force.pods:
+        force.start(pod)
+    wait_until(lambda: all(is_ready(force, pod) for pod in force.pods), "all are ready", UP_S)
+    check_peers(force)
+    for number in range(4):
+        assert write_in(force, force.of("ingest", "web")[number % 2], "when is the station open on saturday", number) == 200
+    wait_until(lambda: waiting(force) == 4, "the desk has all four")
+    for pod in force.of("route"):
+        wait_until(lambda: force.metric(pod, "desg_store_sentinels_answering") % 3 == 0, f"{pod.name} has three Sentinels")
+
+    wait_until(lambda: len(redis_masters(force)) == 1, "one master")
+    master = redis_masters(force)[0]
+    force.stop(master, signal.SIGKILL)
+    for number in range(4, 8):
+        assert write_in(force, force.of("ingest", "web")[number % 2], "when is the station open on saturday", number) == 200
+    wait_until(lambda: redis_masters(force) not in ([], [master]), "another master")
+    wait_until(lambda: waiting(force) == 8, "the desk has all eight")
+    force.start(master)
+    wait_until(lambda: len(redis_masters(force)) == 1 and force.redis(master, "role").startswith("slave"), "the old one is a replica")
 
 
 def test_the_job_of_adopt_hands_on_what_an_ingest_that_was_scaled_in_left(small_with_adopt):
