@@ -197,11 +197,16 @@ def test_new_secrets_refuses_an_open_folder_and_bad_names(tmp_path):
 
 def test_redis_takes_the_users_that_new_secrets_writes(tmp_path):
     folder = tmp_path / "secrets"
+    (folder / "redis-passwords").mkdir(parents=True, mode=0o700)
+    folder.chmod(0o700)
+    (folder / "redis-passwords/desk.new").write_text("next\n", "utf-8")
+    (folder / "redis-passwords/desk.new").chmod(0o600)
     assert run(KUBERNETES / "new-secrets", folder, "web").returncode == 0
     users = (folder / "redis-users/users.acl").read_text("utf-8")
     for user in ("route", "notify", "desk", "replica", "sentinel"):
         assert re.search(rf"^user {user} on #[0-9a-f]{{64}} ", users, re.M)
     assert re.search(r"^user default off ", users, re.M)
+    assert re.search(r"^user desk on #[0-9a-f]{64} #[0-9a-f]{64} ", users, re.M), "both passwords count"
 
 
 # --- adopt ---

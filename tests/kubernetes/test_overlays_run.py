@@ -1,5 +1,4 @@
 """The overlays, pod by pod, as processes with what their manifests give them: they come up, take messages to the desk, and drain."""
-import ctypes
 import hashlib
 import hmac
 import json
@@ -23,10 +22,6 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not all(map(shutil.which, (
                                 reason="needs root, iproute2, redis-server and curl")
 
 
-NEIGHBOURS = {"ingest": ("classify", "route"), "classify": ("ingest", "route", "notify"), "route": ("ingest", "classify", "notify"),
-              "notify": ("classify", "route"), "desk": ()}
-
-
 def running(tmp_path, objects, prepare=None):
     made = Pods(tmp_path, objects, ["facebook", "instagram", "whatsapp", "x", "web"], PROGRAMS, prepare)
     try:
@@ -45,16 +40,7 @@ def small(tmp_path):
 
 
 def make_curve(secrets):
-    """Pairs for all, as `desg keys` lays them out."""
-    czmq = ctypes.CDLL("libczmq.so.4")
-    czmq.zcert_new.restype = ctypes.c_void_p
-    czmq.zcert_save.argtypes = czmq.zcert_save_public.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
-    pairs = {service: czmq.zcert_new() for service in NEIGHBOURS}
-    for service, neighbours in NEIGHBOURS.items():
-        (secrets / f"curve/{service}/allowed").mkdir(parents=True)
-        assert czmq.zcert_save(pairs[service], str(secrets / f"curve/{service}/own").encode()) == 0
-        for each in neighbours:
-            assert czmq.zcert_save_public(pairs[each], str(secrets / f"curve/{service}/allowed/{each}.pub").encode()) == 0
+    run(PROGRAMS / "desg", "keys", "make", secrets / "curve")
 
 
 @pytest.fixture
@@ -119,6 +105,7 @@ def test_it_comes_up_takes_messages_to_the_desk_and_drains(small):
     for pod in small.pods:
         small.start(pod)
     wait_until(lambda: all(is_ready(small, pod) for pod in small.pods), "all are ready", UP_S)
+    assert all(small.ask(pod, "/healthz")[0] == 200 for pod in small.pods if pod.workload.desg)
     check_peers(small)
     for number in range(6):
         assert write_in(small, small.of("ingest", "web")[number % 2], "when is the station open on saturday", number) == 200
@@ -147,8 +134,8 @@ def test_with_curve_each_finds_its_neighbours_and_a_stranger_nobody(small_with_c
     pods.stop(stranger)
     pods.data["curve-classify"] = {"own": pods.data["curve-desk"]["own"], "own_secret": pods.data["curve-desk"]["own_secret"]}
     pods.start(stranger)
-    wait_until(lambda: "handshake" in pods.text(pods.of("ingest", "web")[0]) or "key_refused" in pods.text(pods.of("ingest", "web")[0]),
-               "ingest refuses a key it was not given")
+    wait_until(lambda: "key_refused" in pods.text(pods.of("ingest", "web")[0]), "ingest refuses a key it was not given")
+    wait_until(lambda: pods.ask(stranger, "/readyz")[0] == 503, "and whoever is refused is not ready")
     assert pods.metric(pods.of("ingest", "web")[0], "desg_ingest_workers") == 1
 
 
