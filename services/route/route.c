@@ -142,7 +142,8 @@ bool route_is_drained(struct route *self)
 
 bool route_is_ready(struct route *self)
 {
-    return !atomic_load(&self->is_draining) && !link_security_is_unwelcome(self->security);
+    return !atomic_load(&self->is_draining) && !link_security_is_unwelcome(self->security) &&
+           !watch_is_refused(self->watch);
 }
 
 void route_describe(struct route *self, json_t *detail)

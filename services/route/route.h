@@ -28,8 +28,9 @@ void route_destroy(struct route **self_p);
 
 void route_drain(struct route *self);
 bool route_is_drained(struct route *self);
-bool route_is_ready(struct route *self); /* listening, not draining, and let in where it calls;
-                                            never a word about Redis */
+/* Listening, not draining, let in where it calls, and not refused by Redis. A Redis that is merely
+ * away changes nothing. */
+bool route_is_ready(struct route *self);
 void route_describe(struct route *self, json_t *detail);
 
 #endif

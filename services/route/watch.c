@@ -435,3 +435,8 @@ void watch_describe(struct watch *self, json_t *detail)
                               self->queue_list ? json_deep_copy(self->queue_list) : json_array());
     (void)pthread_mutex_unlock(&self->lock);
 }
+
+bool watch_is_refused(const struct watch *self)
+{
+    return gauge_value(self->redis_state) == (int64_t)STORE_REFUSED;
+}

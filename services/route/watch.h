@@ -26,6 +26,10 @@ bool watch_is_silent(const struct watch *self);
 /* A lane's call failed: problem is what its store says. */
 void watch_report(struct watch *self, const char *problem);
 
+/* Whether Redis was reached and refuses us, or is set up so that it may lose things: a person has
+ * to change something (watch_describe says what). Any thread. */
+bool watch_is_refused(const struct watch *self);
+
 /* Adds "redis" and "queues" to detail. */
 void watch_describe(struct watch *self, json_t *detail);
 

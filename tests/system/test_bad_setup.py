@@ -1,14 +1,16 @@
 """Wrong configuration, secrets, rules and Redis: refused with file, line and remedy, or degraded and saying so."""
 import json
+import os
 import shutil
 import subprocess
 
 import pytest
 
 import ledger
+import suite
 from desk import TOP, URGENT_TEXT, wait_until
 
-CONFIG = 78
+CONFIG, MACHINE = 78, 71
 PROGRAMS = ("ingest", "classify", "route", "notify")
 
 
@@ -150,7 +152,8 @@ def test_rules_that_go_bad_while_running_leave_the_old_ones_at_work(make_desk, s
     (("--appendonly", "no"), "set appendonly yes"),
 ], ids=["evicts", "no-aof"])
 def test_a_redis_that_may_lose_things_gets_none(make_desk, options, remedy):
-    desk = make_desk(workers=1, redis_options=options)
+    desk = make_desk(is_started=False, workers=1, redis_options=options)
+    start_all_but_one(desk, "route")
     player = desk.make_player()
     desk.post(player, desk.item(URGENT_TEXT, urgent=True), desk.item(person="p2"))
     assert player.retries == 0
@@ -160,7 +163,97 @@ def test_a_redis_that_may_lose_things_gets_none(make_desk, options, remedy):
     assert remedy in desk.desg("status").stdout
     assert not desk.redis_cli("KEYS", "desg:{gwent}:conv:*"), "nothing was applied"
     assert desk.metrics("route")["desg_route_redis_state"] == 2
+    assert readiness(desk, "route") == 503 and readiness(desk, "notify") == 200
     for name, value in (("maxmemory-policy", "noeviction"), ("appendonly", "yes")):
         desk.redis_cli("CONFIG", "SET", name, value)
     desk.settle(player)
     assert len(ledger.accepted_alerts(desk)) == 1
+    assert readiness(desk, "route") == 200
+
+
+# --- one process set up wrong: it says so and is not ready, all others go on ---
+
+def readiness(desk, name):
+    answer = suite.http_get(suite.UnixConnection(desk.processes[name].control), "/readyz")
+    return answer[0] if answer else 0
+
+
+def start_all_but_one(desk, wrong):
+    """All are started; the one set up wrong is not waited for."""
+    for process in desk.processes.values():
+        process.start()
+    for name in desk.processes:
+        if name != wrong:
+            desk.wait_ready(name)
+
+
+def goes_on(desk, wrong):
+    """Every other process is ready, and an urgent message reaches dispatch. Returns the player."""
+    player = desk.make_player()
+    desk.post(player, desk.item(URGENT_TEXT, urgent=True))
+    wait_until(lambda: len(desk.dispatched()) == 1, 15, "the urgent one at dispatch")
+    others = [name for name, process in desk.processes.items() if process.control and name != wrong]
+    assert {name: readiness(desk, name) for name in others} == dict.fromkeys(others, 200)
+    return player
+
+
+def test_a_wrong_password_of_redis_keeps_route_unready_until_it_is_right(make_desk):
+    desk = make_desk(is_started=False, workers=1)
+    password = desk.secret("redis/route")
+    right = password.read_text("ascii")
+    password.write_text("0" * 64 + "\n", "ascii")
+    start_all_but_one(desk, "route")
+    wait_until(lambda: readiness(desk, "route") == 503, 15, "route is not ready")
+    player = goes_on(desk, "route")
+    line = next(line for line in desk.log("route").splitlines() if "refused our sign-in" in line)
+    assert "check common.redis.username and password_file against its ACL" in line
+    assert "refused our sign-in" in desk.desg("status").stdout
+    assert right.strip() not in desk.log("route") and "0" * 64 not in desk.log("route")
+    beside = password.with_name("route.part")
+    beside.touch(mode=0o600)
+    beside.write_text(right, "ascii")
+    beside.rename(password)
+    wait_until(lambda: readiness(desk, "route") == 200, 15, "route is ready with the right one, and was not restarted")
+    desk.settle(player)
+    assert len(ledger.accepted_alerts(desk)) == 1
+
+
+@pytest.mark.parametrize("program, secret", [("route", "redis/route"), ("notify", "redis/notify"), ("desk", "redis/desk"), ("ingest-1", "web-form")])
+def test_a_missing_secret_stops_one_and_no_other(make_desk, program, secret):
+    desk = make_desk(is_started=False, workers=1)
+    path = desk.secret(secret)
+    kept = path.read_bytes()
+    path.unlink()
+    start_all_but_one(desk, program)
+    assert desk.processes[program].popen.wait(15) == CONFIG
+    assert str(path.name) in desk.log(program) and "start_failed" in desk.log(program)
+    others = [name for name, process in desk.processes.items() if process.control and name != program]
+    assert {name: readiness(desk, name) for name in others} == dict.fromkeys(others, 200)
+    path.touch(mode=0o600)
+    path.write_bytes(kept)
+    desk.restart(program)
+    desk.settle(goes_on(desk, program))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a volume")
+@pytest.mark.parametrize("program, part, key", [("ingest-1", "ingest", "journal"), ("notify", "notify", "journal"), ("desk", "desk", "journal")])
+def test_a_volume_without_space_stops_one_and_no_other(make_desk, state, program, part, key):
+    volume = state / "volume"
+    volume.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs", volume], check=True)
+    try:
+        desk = make_desk(is_started=False, workers=1)
+        desk.changes[part] = {key: {"directory": str(volume), "size_mib": 64}}
+        desk.write_config()
+        start_all_but_one(desk, program)
+        assert desk.processes[program].popen.wait(15) in (MACHINE, CONFIG)
+        line = next(line for line in desk.log(program).splitlines() if "start_failed" in line)
+        assert str(volume) in line and ("size_mib" in line or "room" in line or "space" in line), line
+        others = [name for name, process in desk.processes.items() if process.control and name != program]
+        assert {name: readiness(desk, name) for name in others} == dict.fromkeys(others, 200)
+        subprocess.run(["mount", "-o", "remount,size=256m", volume], check=True)
+        desk.restart(program)
+        desk.settle(goes_on(desk, program))
+        desk.stop()
+    finally:
+        subprocess.run(["umount", "-l", volume], check=False)
