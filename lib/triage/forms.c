@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FIRST_ROOM = 64 };
+
 void forms_clear(struct forms *self)
 {
     free(self->text);
@@ -14,7 +16,9 @@ static int make_room(struct forms *self, size_t bytes)
 {
     if (bytes <= self->room)
         return 0;
-    size_t room = self->room * 2 > bytes ? self->room * 2 : bytes;
+    size_t room = self->room > 0 ? self->room * 2 : FIRST_ROOM;
+    if (room < bytes)
+        room = bytes;
     char *text = realloc(self->text, room);
     if (!text)
         return -1;
@@ -62,9 +66,20 @@ int forms_unite(struct forms *self, struct forms *more)
     return 0;
 }
 
+/* Whether all there is is the empty form: what follows it is the whole. */
+static bool is_blank(const struct forms *self)
+{
+    return self->count == 1 && self->bytes == 1;
+}
+
 int forms_append(struct forms *self, const char *text, size_t length)
 {
     struct forms all = { 0 };
+    if (self->count == 1) {
+        self->bytes--;
+        self->count = 0;
+        return forms_add(self, text, length);
+    }
     if (self->count > 0 && make_room(&all, self->bytes + self->count * length) != 0)
         return -1;
     for (const char *form = NULL; (form = forms_next(self, form));) {
@@ -95,6 +110,12 @@ int forms_follow(struct forms *self, struct forms *next, const char *between, si
 {
     struct forms all = { 0 };
     size_t count = self->count * next->count;
+    if (is_blank(self) && count <= most) {
+        forms_clear(self);
+        *self = *next;
+        *next = (struct forms){ 0 };
+        return 0;
+    }
     if (count > most ||
         (count > 0 && make_room(&all, self->bytes * next->count + next->bytes * self->count +
                                           count * strlen(between)) != 0)) {
@@ -138,7 +159,7 @@ static char **sorted_forms(struct forms *self)
         tidy_spaces(form);
         form += bytes;
     }
-    if (sorted)
+    if (sorted && self->count > 1)
         qsort(sorted, self->count, sizeof *sorted, by_text);
     return sorted;
 }

@@ -130,14 +130,15 @@ static const char ascii_folded[] = "                                "
 
 size_t normalise_codepoint(int32_t codepoint, char *out)
 {
+    if (codepoint >= 0 && codepoint < 0x80) {
+        *out = ascii_folded[codepoint];
+        return *out != NOTHING;
+    }
     if (is_apostrophe(codepoint)) /* before decomposing: an acute accent would become a space */
         return 0;
     if (normalise_is_emoji(codepoint))
         return (size_t)utf8proc_encode_char(codepoint, (utf8proc_uint8_t *)out);
-    if (codepoint >= 0x80)
-        return fold_wide(codepoint, out);
-    *out = ascii_folded[codepoint];
-    return 1;
+    return fold_wide(codepoint, out);
 }
 
 static void put_byte(struct normalised *self, char byte, size_t from)

@@ -245,7 +245,8 @@ static int make_tree(struct phrase_terms *self, const struct term *term)
     int rc = sorted && root ? 0 : -1;
     if (rc == 0) {
         memcpy(sorted, forms, term->form_count * sizeof *sorted);
-        qsort_r(sorted, term->form_count, sizeof *sorted, by_words, self);
+        if (term->form_count > 1)
+            qsort_r(sorted, term->form_count, sizeof *sorted, by_words, self);
         rc = make_node(self, sorted, term->form_count, 0, root);
     }
     free(sorted);
