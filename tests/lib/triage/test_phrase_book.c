@@ -11,7 +11,7 @@
 
 #include "triage/phrase_book.h"
 
-enum { TEXTS = 20000, TEXT_WORDS_MAX = 14 };
+enum { TEXTS = 20000, SHORT_WORDS_MAX = 14, LONG_EVERY = 40, TEXT_WORDS_MAX = 300 };
 
 static const char *const phrase_texts[] = {
     "a",
@@ -163,10 +163,13 @@ static void finds_what_a_plain_search_finds(void **state)
     size_t found = 0;
     for (unsigned n = 0; n < TEXTS; n++) {
         const char *words[TEXT_WORDS_MAX];
-        char text[256] = "";
-        size_t count = 1 + next_random(&seed) % TEXT_WORDS_MAX;
+        char text[TEXT_WORDS_MAX * sizeof "stabbing"] = "";
+        unsigned most = n % LONG_EVERY == 0 ? TEXT_WORDS_MAX : SHORT_WORDS_MAX;
+        size_t count = 1 + next_random(&seed) % most;
         for (size_t i = 0; i < count; i++) {
+            bool is_other = most == TEXT_WORDS_MAX && next_random(&seed) % 8 != 0;
             words[i] = text_words[next_random(&seed) % (sizeof text_words / sizeof text_words[0])];
+            words[i] = is_other ? "x" : words[i];
             (void)strcat(strcat(text, words[i]), " ");
         }
         memset(f->is_found, 0, sizeof f->is_found);
