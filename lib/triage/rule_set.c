@@ -373,6 +373,6 @@ const struct phrase_book *rule_set_book(const struct rule_set *self)
 
 unsigned rule_set_guard_reach(const struct rule_set *self, unsigned guard)
 {
-    assert(guard < self->guard_count);
+    assert(guard < RULE_MAX_GUARDS);
     return self->guard_reach[guard];
 }

@@ -51,7 +51,8 @@ const struct rule *rule_set_rule(const struct rule_set *self, size_t index);
 /* By the number that the phrase book calls it. */
 const struct rule_phrase *rule_set_phrase(const struct rule_set *self, uint32_t phrase);
 const struct phrase_book *rule_set_book(const struct rule_set *self);
-/* How far, in characters of normalised text, a phrase of the named guard may stand from a hit. */
+/* How far, in characters of normalised text, a phrase of the named guard may stand from a hit;
+ * 0 of a number that no guard has. */
 unsigned rule_set_guard_reach(const struct rule_set *self, unsigned guard);
 
 #endif

@@ -17,8 +17,15 @@ struct place {
     uint32_t to;   /* the space behind it */
 };
 
+/* The place of a phrase that undoes hits near it. */
+struct guard_place {
+    struct place place;
+    const struct rule_phrase *phrase;
+};
+
 struct scanner {
     const struct rule_set *set;
+    uint32_t farthest; /* that a guard reaches, characters */
     struct normalised *window;
     struct words *words;
     struct phrase_finder *finder;
@@ -32,7 +39,7 @@ struct scanner {
     /* Of the window looked at now: */
     struct place places[SCAN_PLACES_MAX];
     size_t place_count;
-    uint16_t guards[SCAN_PLACES_MAX]; /* places of phrases that undo hits */
+    struct guard_place guards[SCAN_PLACES_MAX]; /* of phrases that undo hits */
     size_t guard_count;
     bool has_lost_places;
 };
@@ -53,6 +60,16 @@ void scanner_destroy(struct scanner **self_p)
     *self_p = NULL;
 }
 
+static uint32_t farthest_reach(const struct rule_set *set)
+{
+    unsigned farthest = RULE_GUARD_REACH_CHARACTERS;
+    for (unsigned i = 0; i < RULE_MAX_GUARDS; i++) {
+        unsigned reach = rule_set_guard_reach(set, i);
+        farthest = reach > farthest ? reach : farthest;
+    }
+    return farthest;
+}
+
 struct scanner *scanner_new(const struct rule_set *set, struct error *err)
 {
     assert(set && err);
@@ -62,6 +79,7 @@ struct scanner *scanner_new(const struct rule_set *set, struct error *err)
         return NULL;
     }
     self->set = set;
+    self->farthest = farthest_reach(set);
     self->hits = calloc(rule_set_count(set), sizeof *self->hits);
     self->is_counted = calloc(rule_set_count(set), sizeof *self->is_counted);
     if (!self->hits || !self->is_counted)
@@ -140,18 +158,18 @@ static int by_number(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* Whether the phrase at `guard` undoes a hit of the rule at `place`. */
-static bool undoes(const struct scanner *self, const struct place *guard, uint32_t number,
+/* Whether the guard undoes a hit of the rule at `place`. */
+static bool undoes(const struct scanner *self, const struct guard_place *guard, uint32_t number,
                    const struct rule *rule, const struct place *place)
 {
-    const struct rule_phrase *phrase = rule_set_phrase(self->set, guard->phrase);
+    const struct rule_phrase *phrase = guard->phrase;
     for (uint32_t left = phrase->guards & rule->guards; left != 0; left &= left - 1) {
         unsigned reach = rule_set_guard_reach(self->set, (unsigned)__builtin_ctz(left));
-        if (is_near(guard, place, reach))
+        if (is_near(&guard->place, place, reach))
             return true;
     }
     return rule->has_unless && phrase->unless_count > 0 &&
-           is_near(guard, place, RULE_GUARD_REACH_CHARACTERS) &&
+           is_near(&guard->place, place, RULE_GUARD_REACH_CHARACTERS) &&
            bsearch(&number, phrase->unless, phrase->unless_count, sizeof number, by_number);
 }
 
@@ -161,7 +179,9 @@ static bool is_guarded(const struct scanner *self, uint32_t number, const struct
     if ((!rule->has_unless && rule->guards == 0) || self->has_lost_places)
         return false;
     for (size_t i = 0; i < self->guard_count; i++) {
-        if (undoes(self, &self->places[self->guards[i]], number, rule, place))
+        const struct guard_place *guard = &self->guards[i];
+        if (is_near(&guard->place, place, self->farthest) &&
+            undoes(self, guard, number, rule, place))
             return true;
     }
     return false;
@@ -189,7 +209,7 @@ static void find_guards(struct scanner *self)
     for (size_t i = 0; i < self->place_count; i++) {
         const struct rule_phrase *phrase = rule_set_phrase(self->set, self->places[i].phrase);
         if (phrase->guards != 0 || phrase->unless_count > 0)
-            self->guards[self->guard_count++] = (uint16_t)i;
+            self->guards[self->guard_count++] = (struct guard_place){ self->places[i], phrase };
     }
 }
 
