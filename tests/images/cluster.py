@@ -30,6 +30,11 @@ def random_hex():
     return secrets.token_hex(32)
 
 
+def mac_address(address):
+    """The same at each start: neighbours that still know another would send into the void for a while."""
+    return "02:de:" + ":".join(f"{byte:02x}" for byte in ipaddress.ip_address(address).packed)
+
+
 class Container:
     """One pod's container, handled as the system tests handle a process."""
 
@@ -260,7 +265,7 @@ class Cluster(system_desk.Desk):
         user = pod.spec["securityContext"]
         assert pod.container["securityContext"]["readOnlyRootFilesystem"] and pod.container["securityContext"]["capabilities"]["drop"] == ["ALL"]
         options = ["--name", pod.name, "--network", self.network, "--ip", self.addresses[pod.name], "--hostname", pod.name,
-                   "--memory", pod.memory_limit, "--memory-swap", pod.memory_limit, "--restart", "always", "--no-healthcheck",
+                   "--mac-address", mac_address(self.addresses[pod.name]), "--memory", pod.memory_limit, "--memory-swap", pod.memory_limit, "--restart", "always", "--no-healthcheck",
                    "--user", f"{user['runAsUser']}:{user['runAsGroup']}", "--group-add", user["fsGroup"], "--read-only", "--read-only-tmpfs=false",
                    "--cap-drop", "all", "--security-opt", "no-new-privileges", "--log-driver", "k8s-file", "--log-opt", f"path={log}"]
         for name in {*self.manifests.service_names(pod), pod.owner}:
@@ -349,6 +354,10 @@ class Cluster(system_desk.Desk):
 
     def redis_cli(self, *arguments):
         host, port = self.redis_address
-        out = subprocess.run(["redis-cli", "-h", host, "-p", str(port), "--user", ORACLE, "--json", *arguments], capture_output=True, text=True,
-                             errors="replace", timeout=10, check=False, env={**os.environ, "REDISCLI_AUTH": self.oracle_password})
+        command = ["redis-cli", "-h", host, "-p", str(port), "--user", ORACLE, "--json", *arguments]
+        try:
+            out = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=10, check=False,
+                                 env={**os.environ, "REDISCLI_AUTH": self.oracle_password})
+        except subprocess.TimeoutExpired:
+            return None  # it does not run
         return json.loads(out.stdout) if out.returncode == 0 and out.stdout.strip() else None

@@ -2,8 +2,6 @@
 meanwhile, a drain, a restart. What was answered 200 is held, what is urgent reached dispatch, once."""
 import time
 
-import pytest
-
 from desk import make_plan, SEED, wait_until
 
 SERVICES = ("ingest", "classify", "route", "notify", "desk")
@@ -11,14 +9,14 @@ MESSAGES = 300
 
 
 def plan_of(channels, count):
-    """count messages of the sample day that these channels brought."""
+    """count messages and more of the sample day that these channels brought, with what came twice and what was forged."""
     paths = {"/v1/intake/web" if channel == "web" else f"/hooks/{channel}" for channel in channels}
-    plan, events = [], 0
+    plan, events = [], set()
     for delivery in make_plan(SEED, 4):
-        if delivery[1].path in paths and events < count:
+        if delivery[1].path in paths and len(events) < count:
             plan.append(delivery)
-            events += len(delivery[1].expected)
-    assert events >= count
+            events |= set() if delivery[2] else set(delivery[1].expected)
+    assert len(events) >= count
     return [(index / len(plan), *delivery[1:]) for index, delivery in enumerate(plan)]
 
 
@@ -58,14 +56,14 @@ def test_every_service_is_killed_for_its_memory_and_nothing_is_lost(cluster):
         wait_until(lambda: container.restarts() == before + 1 and container.is_alive(), 30, f"{name} is restarted")
         cluster.wait_ready(name)
     book = cluster.settle(load.wait())
-    assert book["events"] >= MESSAGES * 0.9 and book["urgent"] == book["alerts_accepted"] > 5
+    assert book["events"] >= MESSAGES and book["urgent"] == book["alerts_accepted"] > 5
 
 
-@pytest.mark.parametrize("component", [*SERVICES, "redis"])
-def test_stops_within_the_grace_period_when_asked(cluster, component):
-    """While messages come. The other one of the two goes on; then this one comes back."""
-    load = cluster.play(plan_of(cluster.channels, 40), 3)
-    for name in cluster.of(component)[:1]:
+def test_each_stops_within_its_grace_period_and_nothing_is_lost(cluster):
+    """While messages come. The other one of the two goes on, then this one comes back."""
+    load = cluster.play(plan_of(cluster.channels, 80), 15)
+    for component in (*SERVICES, "redis"):
+        name = cluster.of(component)[0]
         container = cluster.processes[name]
         began = time.monotonic()
         status = container.stop()
