@@ -190,9 +190,9 @@ class Podman:
             order += [name for name, service in wanted.items() if name not in order and set(service.get("depends_on", {})) <= set(order)]
         return order
 
-    def options(self, name):
+    def options(self, name, container=None):
         service = self.file["services"][name]
-        found = ["--name", f"{PROJECT}-{name}", "--user", service["user"], "--memory", service["mem_limit"], "--memory-swap", service["mem_limit"],
+        found = ["--name", container or f"{PROJECT}-{name}", "--user", service["user"], "--memory", service["mem_limit"], "--memory-swap", service["mem_limit"],
                  "--pids-limit", service["pids_limit"], "--label", f"desg.project={PROJECT}"]
         found += ["--read-only", "--read-only-tmpfs=false"] if service["read_only"] else []
         found += [word for right in service["cap_drop"] for word in ("--cap-drop", right.lower())]
@@ -263,8 +263,8 @@ class Podman:
 
     def tool(self, arguments):
         service = self.file["services"]["desg"]
-        self.podman("rm", "-f", f"{PROJECT}-desg", check=False)
-        return self.podman("run", "--rm", *self.options("desg"), service["image"], "--config", "/etc/desg/desg.yaml", *arguments, check=False,
+        own = f"{PROJECT}-desg-{os.getpid()}"
+        return self.podman("run", "--rm", *self.options("desg", own), service["image"], "--config", "/etc/desg/desg.yaml", *arguments, check=False,
                            is_shown=True).returncode
 
 

@@ -19,7 +19,7 @@ def run(podman, tag, name, program, *arguments, check=True):
 @pytest.mark.parametrize("name", TITLES)
 def test_an_image_says_what_it_is(podman, tag, name):
     told = podman.inspect(image(name, tag), "image")
-    config, health = told["Config"], told.get("HealthCheck", {}).get("Test", [])
+    config, health = told["Config"], told.get("Healthcheck", {}).get("Test", [])
     labels = {key.removeprefix("org.opencontainers.image."): value for key, value in config["Labels"].items()}
     assert labels["title"] == TITLES[name] and labels["licenses"] == "GPL-3.0-or-later"
     assert labels["version"] != "unknown" and labels["revision"] and labels["created"].startswith("20")
