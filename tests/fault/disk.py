@@ -144,8 +144,13 @@ class Ext4(Disk):
             _run("fsfreeze", "--unfreeze", self.path)
 
     def mend(self):
-        """Power is back: mounted again, the file system's own recovery done. Its users must have ended."""
+        """Power is back: mounted again, the file system's own recovery done. Its users must have ended. A mount namespace made
+        meanwhile, a container's say, may hold the dead file system: then what reached the image goes on as another one."""
         self.umount()
+        if _run("losetup", "--associated", self.image):
+            fresh = self.image.with_suffix(".fresh")
+            _run("cp", "--sparse=always", self.image, fresh)
+            fresh.replace(self.image)
         self.mount()
 
     def close(self):
