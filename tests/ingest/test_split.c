@@ -272,6 +272,31 @@ static void an_unknown_adapter_is_told(void **state)
     assert_splits("telepathy", &one, 1);
 }
 
+/* Nothing else of an event depends on it, its id least of all. */
+static void every_event_carries_the_trace_of_its_delivery(void **state)
+{
+    (void)state;
+    static const char body[] = "{\"for_user_id\":\"1\",\"hologram\":[{},{\"a\":1}]}";
+    Desg__V1__Delivery delivery = DESG__V1__DELIVERY__INIT;
+    delivery.adapter = (char *)"x";
+    delivery.body = (ProtobufCBinaryData){ sizeof body - 1, (uint8_t *)body };
+    struct told without = tell_delivery(&delivery);
+    delivery.trace_high = 0x4bf92f3577b34da6U;
+    delivery.trace_low = 0xa3ce929d0e0e4736U;
+    struct told with = tell_delivery(&delivery);
+    assert_int_equal(with.count, 2);
+    assert_int_equal(without.count, 2);
+    for (size_t i = 0; i < with.count; i++) {
+        assert_true(with.events[i]->trace_high == delivery.trace_high);
+        assert_true(with.events[i]->trace_low == delivery.trace_low);
+        assert_true(without.events[i]->trace_high == 0 && without.events[i]->trace_low == 0);
+        assert_memory_equal(with.split.events[i].id.bytes, without.split.events[i].id.bytes,
+                            ID_BYTES);
+    }
+    told_clear(&with);
+    told_clear(&without);
+}
+
 static void counts_by_channel_and_kind_and_replays_apart(void **state)
 {
     (void)state;
@@ -324,6 +349,7 @@ int main(void)
         cmocka_unit_test(a_damaged_record_names_its_sequence),
         cmocka_unit_test(what_ended_ingest_is_shown_and_not_read),
         cmocka_unit_test(an_unknown_adapter_is_told),
+        cmocka_unit_test(every_event_carries_the_trace_of_its_delivery),
         cmocka_unit_test(counts_by_channel_and_kind_and_replays_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

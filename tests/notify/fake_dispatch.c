@@ -86,6 +86,8 @@ static struct fake_request *keep(struct fake_dispatch *self, struct MHD_Connecti
                    header(connection, "X-Hub-Signature-256"));
     (void)snprintf(request->content_type, sizeof request->content_type, "%s",
                    header(connection, "Content-Type"));
+    (void)snprintf(request->traceparent, sizeof request->traceparent, "%s",
+                   header(connection, "traceparent"));
     request->body = malloc(length + 1);
     if (!request->body)
         die("no memory");

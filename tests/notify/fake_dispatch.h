@@ -16,6 +16,7 @@ struct fake_request {
     char authorization[96];
     char signature[96];
     char content_type[64];
+    char traceparent[64];
     char *body;
     size_t length;
     int64_t at_ms;

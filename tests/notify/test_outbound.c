@@ -152,6 +152,31 @@ static void takes_status_and_receipt(void **state)
     free(request.body);
 }
 
+static void passes_the_trace_on_where_there_is_one(void **state)
+{
+    struct fixture *f = *state;
+    struct outbound_target target = plain_target(f);
+    start(f, &target);
+    (void)post_and_wait(f);
+    struct fake_request request = fake_dispatch_request(f->dispatch, "/alerts", NULL, 0);
+    assert_string_equal(request.traceparent, "");
+    free(request.body);
+
+    const struct trace trace = { 0x4bf92f3577b34da6U, 0xa3ce929d0e0e4736U };
+    struct trace passed = { 0 };
+    struct reply reply = { .lock = PTHREAD_MUTEX_INITIALIZER, .came = PTHREAD_COND_INITIALIZER };
+    struct outbound_post post;
+    fill(&post, &reply);
+    post.trace = trace;
+    outbound_send(f->outbound, &post);
+    wait_for(&reply, 1);
+    outbound_post_clear(&post);
+    request = fake_dispatch_request(f->dispatch, "/alerts", NULL, 1);
+    assert_true(trace_parse(request.traceparent, &passed));
+    assert_true(passed.high == trace.high && passed.low == trace.low);
+    free(request.body);
+}
+
 static void quotes_signs_and_shows_its_token(void **state)
 {
     struct fixture *f = *state;
@@ -334,6 +359,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(takes_status_and_receipt),
+        T(passes_the_trace_on_where_there_is_one),
         T(quotes_signs_and_shows_its_token),
         T(redirects_are_answers_not_directions),
         T(reads_retry_after),
