@@ -207,6 +207,9 @@ class Pods:
         return run("ip", "netns", "exec", self.network.space(pod.name), "redis-cli", "--user", "route", "--pass", password, "--no-auth-warning", *words,
                    check=False)
 
+    def sentinel(self, pod, *words):
+        return run("ip", "netns", "exec", self.network.space(pod.name), "redis-cli", "-p", "26379", "sentinel", *words, check=False)
+
     def desg(self, *words):
         """A person's command, against the Service desk."""
         config = self.folder / "client.yaml"

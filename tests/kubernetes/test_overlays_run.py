@@ -155,6 +155,7 @@ def test_force_comes_up_and_outlives_the_machine_of_its_master(force):
         wait_until(lambda: force.metric(pod, "desg_store_sentinels_answering") % 3 == 0, f"{pod.name} has three Sentinels")
 
     wait_until(lambda: len(redis_masters(force)) == 1, "one master")
+    wait_until(lambda: all("num-slaves\n2" in force.sentinel(pod, "master", "desg") for pod in force.of("redis")), "Sentinels know whom to promote")
     master = redis_masters(force)[0]
     force.stop(master, signal.SIGKILL)
     for number in range(4, 8):

@@ -93,8 +93,10 @@ class Cluster:
     def sentinel(self, number):
         return self.inside(number, "redis-cli", "-p", "26379", "sentinel", "get-master-addr-by-name", "desg").split("\n")[0]
 
-    def know_each_other(self):
-        return all("num-other-sentinels\n2" in self.inside(i, "redis-cli", "-p", "26379", "sentinel", "master", "desg") for i in NUMBERS)
+    def know_all(self):
+        """They ask the master for its replicas every 10 s: until then nobody could be promoted."""
+        texts = [self.inside(i, "redis-cli", "-p", "26379", "sentinel", "master", "desg") for i in NUMBERS]
+        return all("num-other-sentinels\n2" in text and "num-slaves\n2" in text for text in texts)
 
 
 @pytest.fixture
@@ -112,7 +114,7 @@ def cluster(tmp_path):
 
 def test_it_starts_fails_over_takes_the_old_master_back_and_starts_again_with_what_it_knew(cluster):
     cluster.start_all()
-    wait_until(lambda: cluster.in_step(0, 2) and cluster.know_each_other(), "redis-0 is the first master, with two replicas")
+    wait_until(lambda: cluster.in_step(0, 2) and cluster.know_all(), "redis-0 is the first master, with two replicas")
     assert cluster.redis(0, "hset", "desg:{gwent}:t", "f", "1") == "1"
 
     cluster.stop(0)
@@ -122,7 +124,7 @@ def test_it_starts_fails_over_takes_the_old_master_back_and_starts_again_with_wh
 
     cluster.start(0, "start-redis")
     cluster.start(0, "start-sentinel")
-    wait_until(lambda: cluster.in_step(master, 2), "the old master comes back as a replica")
+    wait_until(lambda: cluster.in_step(master, 2) and cluster.know_all(), "the old master comes back as a replica")
     wait_until(lambda: cluster.redis(0, "config", "get", "dir") and "slave_repl_offset" in cluster.redis(0, "info", "replication"), "it replicates")
 
     for i in NUMBERS:
