@@ -16,6 +16,18 @@ enum { GRACE_MS = 20000, REDIS_TIMEOUT_MS = 250, FORCE_MAX_BYTES = 32 };
 static const cyaml_schema_value_t sentinel_address = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char,
                                                                           1, 255) };
 
+static const cyaml_schema_field_t redis_tls_fields[] = {
+    CYAML_FIELD_STRING_PTR("ca_file", CYAML_FLAG_POINTER, struct config_redis_tls, ca_file, 1,
+                           PATH_MAX),
+    CYAML_FIELD_STRING_PTR("cert_file", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct config_redis_tls, cert_file, 1, PATH_MAX),
+    CYAML_FIELD_STRING_PTR("key_file", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct config_redis_tls, key_file, 1, PATH_MAX),
+    CYAML_FIELD_STRING_PTR("server_name", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           struct config_redis_tls, server_name, 1, 253),
+    CYAML_FIELD_END
+};
+
 static const cyaml_schema_field_t redis_fields[] = {
     CYAML_FIELD_STRING_PTR("address", CYAML_FLAG_POINTER, struct config_redis, address, 1, 255),
     CYAML_FIELD_SEQUENCE("sentinels", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct config_redis,
@@ -31,6 +43,8 @@ static const cyaml_schema_field_t redis_fields[] = {
     CYAML_FIELD_STRING_PTR("sentinel_password_file", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                            struct config_redis, sentinel_password_file, 1, PATH_MAX),
     CYAML_FIELD_UINT("timeout_ms", CYAML_FLAG_OPTIONAL, struct config_redis, timeout_ms),
+    CYAML_FIELD_MAPPING_PTR("tls", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct config_redis,
+                            tls, redis_tls_fields),
     CYAML_FIELD_END
 };
 
@@ -205,6 +219,9 @@ static int complete_redis(struct config_redis *redis, const char *path, const ch
 {
     char file[PATH_MAX];
     const char *user = strcmp(service, "client") == 0 ? "cli" : service;
+    if (redis->tls && !redis->tls->cert_file != !redis->tls->key_file)
+        return error_set(err, ERROR_CONFIG,
+                         "%s: common.redis.tls: cert_file and key_file go together", path);
     if (!redis->passwords_directory)
         return 0;
     if (redis->username || redis->password_file)

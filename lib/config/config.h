@@ -22,6 +22,14 @@ struct config_curve {      /* CURVE on every ZeroMQ socket off one machine */
     char *allowed_keys_directory; /* public certificates of the peers let in */
 };
 
+/* Redis over TLS; docs/operations.md says which builds have it. */
+struct config_redis_tls {
+    char *ca_file;     /* who signs the server's certificate, PEM */
+    char *cert_file;   /* optional: this process's own */
+    char *key_file;    /* goes with it */
+    char *server_name; /* optional: the name in the server's certificate; default: the address's */
+};
+
 struct config_redis {
     char *address;    /* unix:/path/redis.sock or host:port */
     char **sentinels; /* host:port of each Sentinel; then address is the master's name */
@@ -33,6 +41,7 @@ struct config_redis {
     char *sentinel_username;      /* optional; of the Sentinels, which have users of their own */
     char *sentinel_password_file; /* optional */
     uint32_t timeout_ms;          /* of one call; default 250 */
+    struct config_redis_tls *tls; /* NULL: plain */
 };
 
 /* The part of the file every process reads. */

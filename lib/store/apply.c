@@ -415,7 +415,7 @@ int store_apply(struct store *self, const struct store_event *events, size_t cou
                 struct store_result *results, char history[static STORE_HISTORY_BYTES],
                 struct error *err)
 {
-    assert(self && events && results && history && count >= 1 && count <= STORE_APPLY_MAX);
+    assert(self && events && results && count >= 1 && count <= STORE_APPLY_MAX);
     if (store_need(self, err) != 0)
         return -1;
     store_reply_free(&self->held);

@@ -95,6 +95,11 @@ struct store *store_new(const struct store_options *options, struct error *err)
         if (!self->password)
             store_destroy(&self);
     }
+    if (self && options->redis->tls) {
+        self->tls = tls_new(options->redis->tls, err);
+        if (!self->tls)
+            store_destroy(&self);
+    }
     if (self && options->redis->sentinels_count > 0) {
         self->sentinels = sentinels_new(options->redis, err);
         if (!self->sentinels)
@@ -111,6 +116,7 @@ void store_destroy(struct store **self_p)
     store_reply_free(&self->held);
     context_free(&self->connection);
     sentinels_destroy(&self->sentinels);
+    tls_destroy(&self->tls);
     endpoint_clear(&self->endpoint);
     store_scratch_destroy(&self->scratch);
     if (self->password)
@@ -156,6 +162,20 @@ static void problem(struct store *self, const char *format, ...)
     va_end(arguments);
 }
 
+static int start_tls(struct store *self, redisContext *context, int64_t deadline_ms)
+{
+    char why[160] = "no time limit can be set";
+    const struct endpoint *to = &self->endpoint;
+    if (redisSetTimeout(context, to_timeval(deadline_ms - clock_monotonic_ms())) == REDIS_OK &&
+        tls_start(self->tls, context, to->host, why, sizeof why) == 0)
+        return 0;
+    problem(self,
+            "cannot speak TLS with Redis at %.100s: %.150s: look at common.redis.tls and at the "
+            "server's certificate",
+            to->text, why);
+    return -1;
+}
+
 /* Connects to self->endpoint. A name is looked up for half the time at most. */
 static redisContext *open_endpoint(struct store *self, int64_t deadline_ms)
 {
@@ -176,6 +196,8 @@ static redisContext *open_endpoint(struct store *self, int64_t deadline_ms)
         context_free(&context);
         return NULL;
     }
+    if (self->tls && !to->is_unix && start_tls(self, context, deadline_ms) != 0)
+        context_free(&context);
     return context;
 }
 

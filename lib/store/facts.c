@@ -450,7 +450,7 @@ static int pass_over(struct store *self, const Desg__V1__Fact *fact, char *histo
 int store_facts_apply(struct store *self, const Desg__V1__Fact *const *facts, size_t count,
                       char history[static STORE_HISTORY_BYTES], struct error *err)
 {
-    assert(self && (facts || count == 0) && history);
+    assert(self && (facts || count == 0));
     struct refusals refusals = { 0 };
     size_t at = 0, most = FACTS_PER_CALL;
     do {

@@ -7,6 +7,7 @@
 #include "store/endpoint.h"
 #include "store/sentinel.h"
 #include "store/store.h"
+#include "store/tls.h"
 
 enum {
     STORE_FUNCTION_ARGS_MAX = 16,
@@ -27,6 +28,7 @@ struct store {
     struct endpoint endpoint;                /* where the connection goes */
     struct sentinels *sentinels;             /* NULL: the address is configured */
     redisContext *connection;                /* NULL: none */
+    struct tls *tls;                         /* NULL: plain */
     enum store_state state;
     char problem[STORE_PROBLEM_BYTES];
     int64_t tried_at_ms; /* monotonic; the last attempt to connect */

@@ -21,7 +21,7 @@ static int read_number(const redisReply *reply, uint64_t *out)
 int store_hello(struct store *self, const struct id *source, struct store_mark *mark,
                 char history[static STORE_HISTORY_BYTES], struct error *err)
 {
-    assert(self && source && mark && history);
+    assert(self && source && mark);
     char text[ID_TEXT_BYTES];
     id_text(source->bytes, text);
     AUTO(store_reply_free)
@@ -41,7 +41,7 @@ int store_set_mark(struct store *self, const struct id *source, const struct sto
                    const struct store_mark *previous, char history[static STORE_HISTORY_BYTES],
                    bool *is_stored, struct error *err)
 {
-    assert(self && source && mark && previous && history && is_stored);
+    assert(self && source && mark && previous && is_stored);
     char text[ID_TEXT_BYTES], quoted[STORE_HISTORY_BYTES];
     enum { NUMBERS = 6 };
     char numbers[NUMBERS][NUMBER_BYTES];
@@ -64,7 +64,7 @@ int store_source_report(struct store *self, const struct id *source, const char 
                         const char *name, bool is_caught_up,
                         char history[static STORE_HISTORY_BYTES], struct error *err)
 {
-    assert(self && source && kind && name && history);
+    assert(self && source && kind && name);
     char text[ID_TEXT_BYTES], quoted[STORE_HISTORY_BYTES];
     id_text(source->bytes, text);
     (void)snprintf(quoted, sizeof quoted, "%s", history);

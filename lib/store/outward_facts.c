@@ -379,7 +379,7 @@ int store_outward_apply(struct store *self, const Desg__V1__OutwardFact *const *
                         const char *name, char history[static STORE_HISTORY_BYTES],
                         struct error *err)
 {
-    assert(self && (facts || count == 0) && name && history);
+    assert(self && (facts || count == 0) && name);
     struct error first = { 0 };
     size_t at = 0;
     do {
