@@ -26,10 +26,6 @@ RESTARTS_MAX = 5  # in the whole test
 ORACLE = "oracle"  # the tests' own user of Redis
 
 
-def random_hex():
-    return secrets.token_hex(32)
-
-
 def mac_address(address):
     """The same at each start: neighbours that still know another would send into the void for a while."""
     return "02:de:" + ":".join(f"{byte:02x}" for byte in ipaddress.ip_address(address).packed)
@@ -155,31 +151,25 @@ class Cluster(system_desk.Desk):
     # --- what the manifests leave to the operator ---
 
     def _secrets(self):
-        """{Secret: {key: text}} that the overlay names."""
-        passwords = {name: random_hex() for name in ("route", "notify", "desk")}
-        self.oracle_password = random_hex()
-        return {
-            "journal-keys": {"journal-keys": self._dated_key()}, "id-key": {"id-key": random_hex()},
-            "webhook-facebook": {"secret": self.secret_text("meta-app"), "verify-token": random_hex()},
-            "webhook-web": {"secret": self.secret_text("web-form")},
-            "dispatch": {"token": random_hex(), "signature": random_hex(), "second-path-token": random_hex(),
-                         "callback": self.secret_text("dispatch-callback")},
-            "desk": {"tokens": (self.state / "secrets" / "desk-tokens.txt").read_text("utf-8")},
-            "redis-passwords": passwords, "redis-users": {"users.acl": self._redis_users(passwords)},
-        }
-
-    def _redis_users(self, passwords):
-        """As the desg command writes them, and one for the tests, who look at everything."""
-        directory = self.state / "redis-passwords"
-        directory.mkdir(mode=0o700, exist_ok=True)
-        for name, password in passwords.items():
+        """{Secret: {key: text}}: those of deploy/kubernetes/new-secrets, with what the simulators sign with put in before."""
+        directory = self.state / "cluster-secrets"
+        own = {"webhook-facebook/secret": self.secret_text("meta-app"), "webhook-web/secret": self.secret_text("web-form"),
+               "dispatch/callback": self.secret_text("dispatch-callback"),
+               "desk/tokens": (self.state / "secrets" / "desk-tokens.txt").read_text("utf-8").strip()}
+        for name, text in own.items():
             path = directory / name
-            path.write_text(password + "\n", "ascii")
-            path.chmod(0o600)
-        done = subprocess.run([self.build / "bin" / "desg", "redis-acl", "--passwords", directory, "--force", "gwent"],
-                              capture_output=True, text=True, timeout=20, check=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.write_text(text + "\n", "utf-8")
+        directory.chmod(0o700)
+        channels = sorted({pod.channel for pod in self.pods if pod.channel})
+        subprocess.run([TOP / "deploy" / "kubernetes" / "new-secrets", directory, *channels], stdout=subprocess.DEVNULL, timeout=60, check=True)
+        found = {each.name: {file.name: file.read_text("utf-8") for file in each.iterdir() if file.is_file()}
+                 for each in directory.iterdir() if each.is_dir()}
+        # One user for the tests, who look at everything.
+        self.oracle_password = secrets.token_hex(32)
         digest = hashlib.sha256(self.oracle_password.encode()).hexdigest()
-        return done.stdout + f"user {ORACLE} on #{digest} ~* &* +@all\n"
+        found["redis-users"]["users.acl"] += f"user {ORACLE} on #{digest} ~* &* +@all\n"
+        return found
 
     def _write_files(self, directory, files, items):
         directory.mkdir(mode=0o750)
