@@ -37,11 +37,12 @@ struct corpus_row {
     char source[CORPUS_SOURCE_BYTES];
     unsigned fold;    /* of those written after one pattern the same */
     bool is_held_out; /* never trained on */
+    bool is_foreign_to_rules; /* our own, by a writer who did not know the rules */
     enum corpus_truth urgent;
     int category; /* index, -1: none */
     bool is_sexual_offence;
     bool is_intelligence;
-    struct model_evidence evidence; /* what rules find in it */
+    struct model_evidence evidence; /* what rules find in it; empty where they were tuned to it */
     Desg__V1__Language language;    /* UNSPECIFIED: not labelled */
 };
 

@@ -26,7 +26,9 @@ struct train_settings {
     unsigned template_times;    /* our own that a template made */
     unsigned direct_times;
     unsigned help_times;
-    unsigned noise_times;
+    unsigned chat_times;
+    unsigned welsh_times; /* sentences in which nothing happens */
+    unsigned noise_times; /* all else in which nothing does */
     double chat_alarms; /* false alarms the review threshold may give, as shares of cross-validated
                            training rows: */
     double bank_alarms;

@@ -8,7 +8,7 @@
 
 #include <linear.h>
 
-#define STOP_AT 0.01
+#define STOP_AT 1.0
 
 struct solver_rows {
     size_t hashed; /* slots that hashes fall into */
@@ -21,7 +21,7 @@ struct solver_rows {
 
 const char *solver_name(void)
 {
-    return "liblinear, L2-regularised logistic regression (dual), end at 0.01, seed 1";
+    return "liblinear, L2-regularised logistic regression (dual), end at 1, seed 1";
 }
 
 struct solver_rows *solver_rows_new(unsigned bits, size_t more, struct error *err)
@@ -98,6 +98,17 @@ int solver_rows_favour_rare(struct solver_rows *self, double power, struct error
             node->value *= self->favour[node->index - 1];
     }
     return 0;
+}
+
+void solver_rows_silence(struct solver_rows *self, const bool *is_silent)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        for (struct feature_node *node = self->rows[i]; node->index != -1; node++) {
+            size_t slot = (size_t)node->index - 1;
+            if (slot >= self->hashed && slot < self->slots && is_silent[slot - self->hashed])
+                node->value = 0;
+        }
+    }
 }
 
 static double favour_of(const struct solver_rows *self, size_t slot)

@@ -24,6 +24,9 @@ int solver_rows_add(struct solver_rows *self, const struct solver_entry *entries
 /* Makes rare slots count more: by the power of the logarithm of how rare they are. Once, when all
  * rows are there. Weights and scores stay those of the rows as they were added. */
 int solver_rows_favour_rare(struct solver_rows *self, double power, struct error *err) MUST_USE;
+/* Takes slots out of all rows, so that their weights become 0: of those behind the hashed ones each
+ * that is_silent names. */
+void solver_rows_silence(struct solver_rows *self, const bool *is_silent);
 size_t solver_rows_count(const struct solver_rows *self);
 
 struct solver_example {

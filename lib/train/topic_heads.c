@@ -9,7 +9,9 @@
 enum { ALL_FOLDS = CORPUS_FOLDS, RESTRICTED_COLUMNS = 2 };
 
 /* A likelihood from which on the model rather than a rule names the category. */
-#define CATEGORY_SURE 0.2F
+#define CATEGORY_SURE   0.2F
+#define RECALL_TIMES    4
+#define LEAST_PRECISION 0.5
 
 struct topic_trainer {
     const struct head_task *task;
@@ -155,33 +157,40 @@ static void apply(const struct calibration *calibration, struct linear_head *hea
     head->bias = (float)(calibration->scale * (double)head->bias + calibration->offset);
 }
 
-/* The likelihood with the highest F-measure, of both classes together. What is restricted by
- * mistake is hidden from most of the desk. */
+/* The likelihood with the highest F-measure, of both classes together, in which what is missed
+ * counts RECALL_TIMES as much as what is restricted by mistake and so hidden from most of the desk;
+ * but at least LEAST_PRECISION of what is restricted is so by right. Of our own messages only those
+ * of writers who did not know the rules count. */
 static void choose_restricted(struct topic_trainer *self, struct linear_model *out)
 {
     size_t categories = self->task->corpus->category_count;
     double best = -1;
+    out->thresholds.restricted = 1;
     for (int percent = 1; percent < 100; percent++) {
         float least = (float)percent / 100;
         double found = 0;
         double missed = 0;
         double wrong = 0;
         for (size_t i = 0; i < self->count; i++) {
+            const struct corpus_row *row = self->messages[i];
+            if (row->kind == CORPUS_DESK && !row->is_foreign_to_rules)
+                continue;
             for (size_t column = categories; column < self->columns; column++) {
                 bool is_said = logistic(self->scores[i * self->columns + column]) >= least;
-                bool is_so = is_of(self, self->messages[i], column);
+                bool is_so = is_of(self, row, column);
                 found += is_said && is_so;
                 missed += !is_said && is_so;
                 wrong += is_said && !is_so;
             }
         }
-        double measure = 2 * found / (2 * found + missed + wrong);
-        if (measure <= best)
+        double all = (1 + RECALL_TIMES) * found + RECALL_TIMES * missed + wrong;
+        double measure = (1 + RECALL_TIMES) * found / all;
+        if (measure <= best || found < LEAST_PRECISION * (found + wrong))
             continue;
         best = measure;
         out->thresholds.restricted = least;
         (void)fprintf(self->task->report,
-                      "restricted: threshold %.2f recall %.3f precision %.3f F1 %.3f, "
+                      "restricted: threshold %.2f recall %.3f precision %.3f F2 %.3f, "
                       "cross-validated\n",
                       (double)least, found / (found + missed), found / (found + wrong), best);
     }
@@ -228,7 +237,7 @@ static void report_categories(const struct topic_trainer *self)
     double sum = 0;
     size_t categories = self->task->corpus->category_count;
     for (size_t i = 0; i < self->count; i++) {
-        if (self->messages[i]->category < 0)
+        if (self->messages[i]->category < 0 || !self->messages[i]->is_foreign_to_rules)
             continue;
         size_t truth = (size_t)self->messages[i]->category;
         size_t best = best_category(self, i);

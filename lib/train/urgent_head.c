@@ -7,14 +7,16 @@
 #include "train/quantise.h"
 #include "train/vectors.h"
 
-enum { WINDOWS_MAX = 32, ALL_FOLDS = CORPUS_FOLDS };
+enum { WINDOWS_MAX = 96, TAUGHT_MAX = 4, ROUNDS = 2, ALL_FOLDS = CORPUS_FOLDS };
 
 struct message { /* and its windows among the rows */
     const struct corpus_row *row;
     uint32_t first;
     uint32_t count;
-    uint32_t worst; /* window: what a long urgent one is taken by */
-    float score;    /* by weights that did not see it */
+    uint32_t worst;              /* window: what a long urgent one is taken by */
+    uint32_t taught[TAUGHT_MAX]; /* windows: what one that is not urgent is taken by */
+    uint32_t taught_count;
+    float score; /* by weights that did not see it */
 };
 
 struct urgent_trainer {
@@ -22,7 +24,7 @@ struct urgent_trainer {
     struct solver_rows *rows;
     struct message *messages;
     size_t count;
-    struct solver_example *examples; /* room for one each window */
+    struct solver_example *examples; /* room for all that is taught */
     struct scored *scored;           /* room for one each message */
 };
 
@@ -42,6 +44,7 @@ static int add_message(struct urgent_trainer *self, const struct corpus_row *row
     message->row = row;
     message->first = message->worst = (uint32_t)solver_rows_count(self->rows);
     message->count = (uint32_t)count;
+    message->taught[message->taught_count++] = message->first;
     for (size_t i = 0; i < count; i++) {
         if (vectors_add(self->rows, self->task->settings->urgent_bits, row->text, windows[i].from,
                         windows[i].to, SIZE_MAX, &row->evidence, err) != 0)
@@ -64,7 +67,7 @@ static int prepare(struct urgent_trainer *self, struct error *err)
             add_message(self, &corpus->rows[i], err) != 0)
             return -1;
     }
-    self->examples = calloc(solver_rows_count(self->rows) + 1, sizeof *self->examples);
+    self->examples = calloc(TAUGHT_MAX * self->count + 1, sizeof *self->examples);
     if (!self->examples)
         return error_set(err, ERROR_SYSTEM, "no memory to train");
     return solver_rows_favour_rare(self->rows, self->task->settings->urgent_rare, err);
@@ -80,12 +83,16 @@ static unsigned times_of(const struct train_settings *settings, const struct cor
         return settings->direct_times;
     case CORPUS_HELP:
         return settings->help_times;
+    case CORPUS_CHAT:
+        return settings->chat_times;
+    case CORPUS_WELSH:
+        return settings->welsh_times;
     default:
         return settings->noise_times;
     }
 }
 
-/* Of an urgent message its worst window, of others all. */
+/* Of an urgent message its worst window, of others those that were the worst at some time. */
 static size_t lay_out_examples(struct urgent_trainer *self, unsigned left_out)
 {
     size_t count = 0;
@@ -98,8 +105,8 @@ static size_t lay_out_examples(struct urgent_trainer *self, unsigned left_out)
             self->examples[count++] = (struct solver_example){ message->worst, true, times };
             continue;
         }
-        for (uint32_t n = 0; n < message->count; n++)
-            self->examples[count++] = (struct solver_example){ message->first + n, false, times };
+        for (uint32_t n = 0; n < message->taught_count; n++)
+            self->examples[count++] = (struct solver_example){ message->taught[n], false, times };
     }
     return count;
 }
@@ -121,6 +128,26 @@ static void score(struct urgent_trainer *self, const struct solver_weights *weig
     }
 }
 
+static void teach_worst(struct message *message)
+{
+    for (uint32_t n = 0; n < message->taught_count; n++) {
+        if (message->taught[n] == message->worst)
+            return;
+    }
+    if (message->taught_count < TAUGHT_MAX)
+        message->taught[message->taught_count++] = message->worst;
+}
+
+/* A rule only raises: kinds of finds that would lower take no part. */
+static void silence_what_lowers(struct urgent_trainer *self, const struct solver_weights *weights)
+{
+    size_t first = (size_t)1 << self->task->settings->urgent_bits;
+    bool is_silent[LINEAR_RULE_COLUMNS];
+    for (size_t i = 0; i < LINEAR_RULE_COLUMNS; i++)
+        is_silent[i] = weights->by_slot[first + i] <= 0;
+    solver_rows_silence(self->rows, is_silent);
+}
+
 static int train_without(struct urgent_trainer *self, unsigned left_out,
                          struct solver_weights *weights, struct error *err)
 {
@@ -130,12 +157,14 @@ static int train_without(struct urgent_trainer *self, unsigned left_out,
     return solver_train(self->rows, self->examples, count, &costs, weights, err);
 }
 
+/* Of our own only what was written without the rules in view: the like of what comes. */
 static size_t take_scored(struct urgent_trainer *self, enum corpus_kind kind)
 {
     size_t count = 0;
     for (size_t i = 0; i < self->count; i++) {
         const struct message *message = &self->messages[i];
-        if (kind == CORPUS_KINDS || message->row->kind == kind)
+        bool is_easy = kind == CORPUS_DESK && !message->row->is_foreign_to_rules;
+        if (message->row->kind == kind && !is_easy)
             self->scored[count++] =
                 (struct scored){ message->score, message->row->urgent == CORPUS_YES };
     }
@@ -148,7 +177,8 @@ static size_t take_desk_like(struct urgent_trainer *self)
     size_t count = 0;
     for (size_t i = 0; i < self->count; i++) {
         const struct message *message = &self->messages[i];
-        if (message->row->kind != CORPUS_HELP)
+        if (message->row->kind != CORPUS_HELP &&
+            (message->row->kind != CORPUS_DESK || message->row->is_foreign_to_rules))
             self->scored[count++] =
                 (struct scored){ message->score, message->row->urgent == CORPUS_YES };
     }
@@ -223,15 +253,24 @@ static struct calibration choose_thresholds(struct urgent_trainer *self, struct 
 static int train_all(struct urgent_trainer *self, struct linear_model *out, int8_t *table,
                      struct solver_weights *weights, struct error *err)
 {
-    /* Once on first windows, to learn which window of a long message is the urgent one. */
-    if (train_without(self, ALL_FOLDS, weights, err) != 0)
-        return -1;
-    score(self, weights, ALL_FOLDS);
+    /* First on first windows, to learn which window of a long message is the urgent one. */
+    for (int round = 0; round < ROUNDS; round++) {
+        if (train_without(self, ALL_FOLDS, weights, err) != 0)
+            return -1;
+        silence_what_lowers(self, weights);
+        score(self, weights, ALL_FOLDS);
+        for (size_t i = 0; i < self->count; i++)
+            teach_worst(&self->messages[i]);
+    }
     for (unsigned fold = 0; fold < CORPUS_FOLDS; fold++) {
         if (train_without(self, fold, weights, err) != 0)
             return -1;
         score(self, weights, fold);
     }
+    if (take_scored(self, CORPUS_DESK) == 0)
+        return error_set(err, ERROR_INVALID,
+                         "no messages of writers who did not know the rules: limits are chosen by "
+                         "theirs (any source but desk-hand and desk-template)");
     struct calibration calibration = choose_thresholds(self, out);
     if (train_without(self, ALL_FOLDS, weights, err) != 0)
         return -1;

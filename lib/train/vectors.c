@@ -91,6 +91,8 @@ int vectors_add(struct solver_rows *rows, unsigned bits, const char *text, size_
     struct feature_word word;
     features_begin(&reader, text, to, from);
     for (size_t words = 0; words < words_max && features_next(&reader, &word); words++) {
+        if (word.is_neutral)
+            continue;
         if (put(&bag, word.words, word.word_count, FEATURES_WORD_VALUE, err) != 0 ||
             put(&bag, word.grams, word.gram_count, FEATURES_GRAM_VALUE, err) != 0)
             return -1;
@@ -118,29 +120,30 @@ int vectors_add_language(struct solver_rows *rows, unsigned bits, const char *te
     return finish(&bag, rows, NULL, err);
 }
 
+struct found_windows {
+    struct text_window *out;
+    size_t count;
+    size_t most;
+};
+
+static void keep_window(void *arg, const struct linear_block *window)
+{
+    struct found_windows *found = arg;
+    if (found->count < found->most)
+        found->out[found->count++] = (struct text_window){ window->from, window->to };
+}
+
 size_t vectors_windows(const char *text, size_t length, struct text_window *out, size_t most)
 {
-    size_t count = 0;
-    size_t words = 0;
-    size_t half = 0; /* where the second half of the window begins */
-    size_t from = 0;
-    size_t to = 0;
+    struct found_windows found = { .out = out, .most = most };
+    struct linear_windows windows = { .tell = keep_window, .arg = &found };
     struct feature_reader reader;
     struct feature_word word;
     features_begin(&reader, text, length, 0);
     while (features_next(&reader, &word)) {
-        if (words == (size_t)2 * LINEAR_BLOCK_WORDS) {
-            if (count < most)
-                out[count++] = (struct text_window){ from, to };
-            from = half;
-            words = LINEAR_BLOCK_WORDS;
-        }
-        if (words == LINEAR_BLOCK_WORDS)
-            half = word.from;
-        words++;
-        to = word.to;
+        if (!word.is_neutral)
+            linear_windows_add(&windows, &word, 0);
     }
-    if (words > 0 && count < most)
-        out[count++] = (struct text_window){ from, to };
-    return count;
+    linear_windows_end(&windows);
+    return found.count;
 }

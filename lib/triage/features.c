@@ -83,14 +83,113 @@ static void put_words(struct feature_reader *self, const struct piece *piece,
     out->words[1] = pair_hash(self->last, word, pair_factor);
     out->words[2] = pair_hash(self->before_last, word, gap_factor);
     out->word_count = FEATURES_WORDS_MAX;
+    if (out->is_neutral)
+        return;
     self->before_last = self->last;
     self->last = word;
+}
+
+/* What people put before, between and behind what they have to say, in either language. Each ends
+ * with a space, so that it is of whole words; of those that begin alike the longest comes first. */
+static const char *const neutral_phrases[] = {
+    "annwyl syr neu fadam ",
+    "annwyl syr ",
+    "bore da ",
+    "dear sir or madam ",
+    "dear sir madam ",
+    "dear sir ",
+    "dear madam ",
+    "dydd da ",
+    "good afternoon ",
+    "good day ",
+    "good evening ",
+    "good morning ",
+    "haia ",
+    "heia ",
+    "hello there ",
+    "hello ",
+    "helo ",
+    "hey ",
+    "hi there ",
+    "hiya ",
+    "hi ",
+    "noswaith dda ",
+    "os gweli di n dda ",
+    "os gweli din dda ",
+    "os gwelwch yn dda ",
+    "please ",
+    "plis ",
+    "pls ",
+    "plse ",
+    "plz ",
+    "pnawn da ",
+    "prynhawn da ",
+    "shwmae ",
+    "shwmai ",
+    "smai ",
+    "su mae ",
+};
+
+/* "Hi, there is a man": what comes then is no part of the greeting. */
+static bool begins_a_sentence(const char *there, const char *end)
+{
+    static const char *const verbs[] = {
+        "appears ", "aint ", "are ",    "arent ", "been ",  "came ",   "comes ", "could ",
+        "goes ",    "has ",  "hasnt ",  "have ",  "is ",    "isnt ",   "looks ", "may ",
+        "might ",   "must ", "r ",      "s ",     "seems ", "should ", "used ",  "was ",
+        "wasnt ",   "were ", "werent ", "will ",  "wont ",  "would ",
+    };
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        size_t bytes = strlen(verbs[i]);
+        if (bytes <= (size_t)(end - there) && memcmp(there, verbs[i], bytes) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_phrase(const char *text, size_t length, const char *phrase, size_t bytes)
+{
+    static const char there[] = " there ";
+    enum { THERE_BYTES = sizeof there - 1 };
+    if (bytes > length || memcmp(text, phrase, bytes) != 0)
+        return false;
+    return bytes <= THERE_BYTES || memcmp(phrase + bytes - THERE_BYTES, there, THERE_BYTES) != 0 ||
+           !begins_a_sentence(text + bytes, text + length);
+}
+
+static size_t neutral_phrase(const char *text, size_t length)
+{
+    for (size_t i = 0; i < sizeof neutral_phrases / sizeof neutral_phrases[0]; i++) {
+        const char *phrase = neutral_phrases[i];
+        if (text[0] != phrase[0])
+            continue;
+        size_t bytes = strlen(phrase);
+        if (is_phrase(text, length, phrase, bytes))
+            return bytes;
+    }
+    return 0;
+}
+
+/* Pictures are the only words of normalised text that begin with these bytes: U+2000 to U+2FFF and
+ * what lies above U+FFFF, where no letters of living languages are. */
+static bool is_picture(const char *word)
+{
+    return (unsigned char)word[0] == 0xE2 || (unsigned char)word[0] == 0xF0;
+}
+
+static bool is_neutral(struct feature_reader *self)
+{
+    if (self->at < self->neutral_end)
+        return true;
+    size_t bytes = neutral_phrase(self->text + self->at, self->length - self->at);
+    self->neutral_end = self->at + bytes;
+    return bytes > 0 || is_picture(self->text + self->at);
 }
 
 void features_begin(struct feature_reader *self, const char *text, size_t length, size_t from)
 {
     assert(self && text && from <= length);
-    *self = (struct feature_reader){ text, length, from, start_of_text, start_of_text };
+    *self = (struct feature_reader){ text, length, from, start_of_text, start_of_text, from };
 }
 
 bool features_next(struct feature_reader *self, struct feature_word *out)
@@ -111,6 +210,7 @@ bool features_next(struct feature_reader *self, struct feature_word *out)
     out->from = self->at;
     out->to = self->at + length;
     out->has_letter = piece.has_letter;
+    out->is_neutral = is_neutral(self);
     put_words(self, &piece, out);
     out->gram_count = put_grams(&piece, GRAM_MIN, GRAM_MAX, out->grams);
     /* The two spaces alone tell nothing: bytes 1 and on for single ones, all for two. */

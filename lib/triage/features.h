@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 enum {
-    FEATURES_VERSION = 1,         /* of the hashes: a model fits one version only */
+    FEATURES_VERSION = 2,         /* of the hashes: a model fits one version only */
     FEATURES_WORD_MAX_BYTES = 32, /* what is longer is taken in pieces */
     FEATURES_WORDS_MAX = 3,
     FEATURES_GRAMS_MAX = 3 * FEATURES_WORD_MAX_BYTES,
@@ -31,6 +31,8 @@ struct feature_word {
     uint32_t letters[FEATURES_LETTERS_MAX]; /* 1 and 2 bytes: tell languages apart */
     size_t letter_count;
     bool has_letter; /* more than digits */
+    bool
+        is_neutral; /* a greeting, please, an emoji: says nothing of what happens. No pair has it */
 };
 
 struct feature_reader {
@@ -39,6 +41,7 @@ struct feature_reader {
     size_t at;
     uint64_t last;        /* the word before … */
     uint64_t before_last; /* … and the one before that */
+    size_t neutral_end;   /* of the greeting at hand */
 };
 
 /* Starts at byte from, which stands between words. text is borrowed. */

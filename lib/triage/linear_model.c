@@ -37,25 +37,6 @@ static int32_t sum_of(const int8_t *weights, unsigned bits, const uint32_t *hash
 
 /* --- urgent --- */
 
-struct block { /* of LINEAR_BLOCK_WORDS words */
-    int32_t sum;
-    uint32_t norm;
-    size_t from;
-    size_t to;
-    size_t words;
-};
-
-static void try_window(const struct linear_model *self, const struct block *first,
-                       const struct block *second, struct linear_urgency *worst)
-{
-    float score = head_score(&self->urgent, first->sum + second->sum, first->norm + second->norm);
-    if (worst->to != 0 && score <= worst->score)
-        return;
-    worst->score = score;
-    worst->from = first->words > 0 ? first->from : second->from;
-    worst->to = second->to;
-}
-
 static int32_t urgent_sum(const struct linear_model *self, const struct feature_word *word)
 {
     return FEATURES_WORD_VALUE *
@@ -64,36 +45,83 @@ static int32_t urgent_sum(const struct linear_model *self, const struct feature_
                sum_of(self->urgent_weights, self->urgent_bits, word->grams, word->gram_count);
 }
 
-static void add_word(struct block *block, const struct feature_word *word, int32_t sum)
+static void join(struct linear_block *window, const struct linear_block *earlier)
 {
-    if (block->words++ == 0)
-        block->from = word->from;
+    window->sum += earlier->sum;
+    window->norm += earlier->norm;
+    window->from = earlier->from;
+    window->words += earlier->words;
+}
+
+/* Tells the windows that end with block last. A text that is one window or less is told whole, at
+ * its end. */
+static void tell_windows(const struct linear_windows *self, size_t last, bool is_whole)
+{
+    enum { LEAST = 2 };
+    struct linear_block window = self->blocks[last % LINEAR_WINDOW_BLOCKS];
+    size_t most = last + 1 < LINEAR_WINDOW_BLOCKS ? last + 1 : LINEAR_WINDOW_BLOCKS;
+    for (size_t blocks = 1; blocks <= most; blocks++) {
+        if (blocks > 1)
+            join(&window, &self->blocks[(last + 1 - blocks) % LINEAR_WINDOW_BLOCKS]);
+        bool is_window = blocks >= LEAST && (blocks & (blocks - 1)) == 0;
+        if (is_whole ? blocks == most : is_window)
+            self->tell(self->arg, &window);
+    }
+}
+
+void linear_windows_add(struct linear_windows *self, const struct feature_word *word, int32_t sum)
+{
+    struct linear_block *block = &self->blocks[(self->count - 1) % LINEAR_WINDOW_BLOCKS];
+    if (self->count == 0 || block->words == LINEAR_BLOCK_WORDS) {
+        if (self->count == LINEAR_WINDOW_BLOCKS) { /* it is a long one, then */
+            for (size_t last = 0; last < LINEAR_WINDOW_BLOCKS; last++)
+                tell_windows(self, last, false);
+        } else if (self->count > LINEAR_WINDOW_BLOCKS) {
+            tell_windows(self, self->count - 1, false);
+        }
+        block = &self->blocks[self->count++ % LINEAR_WINDOW_BLOCKS];
+        *block = (struct linear_block){ .from = word->from };
+    }
     block->to = word->to;
     block->sum += sum;
     block->norm += word_norm(word);
+    block->words++;
+}
+
+void linear_windows_end(struct linear_windows *self)
+{
+    if (self->count > 0)
+        tell_windows(self, self->count - 1, self->count <= LINEAR_WINDOW_BLOCKS);
+}
+
+struct search {
+    const struct linear_model *model;
+    struct linear_urgency worst;
+};
+
+static void try_window(void *arg, const struct linear_block *window)
+{
+    struct search *search = arg;
+    struct linear_urgency *worst = &search->worst;
+    float score = head_score(&search->model->urgent, window->sum, window->norm);
+    if (worst->to == 0 || score > worst->score)
+        *worst = (struct linear_urgency){ score, window->from, window->to };
 }
 
 struct linear_urgency linear_model_urgency(const struct linear_model *self, const char *text,
                                            size_t length)
 {
-    struct linear_urgency worst = { .score = self->urgent.bias };
-    struct block before = { 0 };
-    struct block block = { 0 };
+    struct search search = { self, { .score = self->urgent.bias } };
+    struct linear_windows windows = { .tell = try_window, .arg = &search };
     struct feature_reader reader;
     struct feature_word word;
     features_begin(&reader, text, length, 0);
     while (features_next(&reader, &word)) {
-        if (block.words == LINEAR_BLOCK_WORDS) {
-            if (before.words > 0)
-                try_window(self, &before, &block, &worst);
-            before = block;
-            block = (struct block){ 0 };
-        }
-        add_word(&block, &word, urgent_sum(self, &word));
+        if (!word.is_neutral)
+            linear_windows_add(&windows, &word, urgent_sum(self, &word));
     }
-    if (block.words > 0)
-        try_window(self, &before, &block, &worst);
-    return worst;
+    linear_windows_end(&windows);
+    return search.worst;
 }
 
 /* --- category and restricted --- */
@@ -186,8 +214,10 @@ void linear_model_topics(const struct linear_model *self, const char *text, size
     struct feature_reader reader;
     struct feature_word word;
     features_begin(&reader, text, to, from);
-    for (size_t words = 0; words < LINEAR_TOPIC_WORDS && features_next(&reader, &word); words++)
-        add_topics(self, &word, &sums);
+    for (size_t words = 0; words < LINEAR_TOPIC_WORDS && features_next(&reader, &word); words++) {
+        if (!word.is_neutral)
+            add_topics(self, &word, &sums);
+    }
     settle_recent(&sums);
     for (size_t i = 0; i < LINEAR_TOPIC_COLUMNS; i++)
         out[i] = head_score(&self->topics[i], sums.columns[i], sums.norm);
@@ -364,7 +394,7 @@ static void give_places(const struct linear_model *self, const char *text,
     struct feature_word word;
     features_begin(&reader, text, urgency->to, urgency->from);
     while (features_next(&reader, &word)) {
-        int32_t sum = urgent_sum(self, &word);
+        int32_t sum = word.is_neutral ? 0 : urgent_sum(self, &word);
         if (sum > 0)
             keep_place(out,
                        (struct model_place){ word.from, word.to, self->urgent.scale * (float)sum });
@@ -380,8 +410,11 @@ int linear_model_judge(const void *arg, const char *text, size_t length,
     struct linear_urgency urgency = linear_model_urgency(self, text, length);
     struct linear_language language = linear_model_language_scores(self, text, length);
     out->language = linear_model_language(self, &language, &out->is_language_sure);
-    if (urgency.to == 0) /* not a word */
-        return 0;
+    uint8_t columns[LINEAR_RULE_COLUMNS];
+    if (urgency.to == 0 && linear_model_rule_columns(evidence, columns) == 0)
+        return 0; /* not a word, or none but greetings, and no rule knows it */
+    if (urgency.to == 0)
+        urgency.to = length;
     urgency.score += urgent_by_rules(self, evidence);
     out->urgent = logistic(urgency.score);
     give_topics(self, text, &urgency, length, evidence, out);

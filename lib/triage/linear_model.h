@@ -1,18 +1,21 @@
 /* linear_model - sums of weights of hashed features (features.h), one head a question: is it
  * urgent, which category, is it restricted, which language. Weights are whole numbers of 8 bits, so
- * that a verdict is the same on every machine. Of long texts each window of 40 words is asked
- * whether it is urgent, half overlapping, and the worst counts: pages of chat hide nothing. Pure;
- * linear time; no memory taken. Threads: a linear_model is const, so any. */
+ * that a verdict is the same on every machine. A text of up to 40 words is asked whether it is
+ * urgent as a whole; of a longer one each run of 10, 20 and 40 words, beginning at every fifth, and
+ * the worst counts: pages of chat hide nothing. Greetings and the like (features.h) are no words
+ * here. Pure; linear time; no memory taken. Threads: a linear_model is const, so any. */
 #ifndef DESG_TRIAGE_LINEAR_MODEL_H
 #define DESG_TRIAGE_LINEAR_MODEL_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "triage/features.h"
 #include "triage/model.h"
 
 enum {
-    LINEAR_BLOCK_WORDS = 20, /* a window is two blocks */
+    LINEAR_BLOCK_WORDS = 5, /* windows are 2, 4 and 8 blocks */
+    LINEAR_WINDOW_BLOCKS = 8,
     LINEAR_BITS_MIN = 4,
     LINEAR_BITS_MAX = 20,
     LINEAR_TOPIC_COLUMNS = 32, /* of a row of topic weights */
@@ -57,6 +60,26 @@ int linear_model_judge(const void *arg, const char *text, size_t length,
 /* The rule columns that what rules found stands in; returns how many. */
 size_t linear_model_rule_columns(const struct model_evidence *evidence,
                                  uint8_t out[static LINEAR_RULE_COLUMNS]);
+
+/* Takes a text word by word and tells the windows that each new block ends; for the judge and for
+ * training alike. */
+struct linear_block { /* of LINEAR_BLOCK_WORDS words */
+    int32_t sum;      /* of weights */
+    uint32_t norm;
+    size_t from;
+    size_t to;
+    size_t words;
+};
+struct linear_windows {
+    struct linear_block blocks[LINEAR_WINDOW_BLOCKS]; /* the latest, in a ring */
+    size_t count;                                     /* of all blocks, with the one begun */
+    void (*tell)(void *arg, const struct linear_block *window);
+    void *arg;
+};
+/* Adds a word that is not neutral. */
+void linear_windows_add(struct linear_windows *self, const struct feature_word *word, int32_t sum);
+/* Tells those that the last block ends. */
+void linear_windows_end(struct linear_windows *self);
 
 /* What the judge goes by, for training and explaining. */
 struct linear_urgency {

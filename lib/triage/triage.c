@@ -16,6 +16,10 @@ enum { ATTACHMENTS_LOOKED_AT = 32, FOREIGN_LETTERS_MIN = 3, CIRCUMSTANCES_MAX = 
 #define BY_MODEL         "triage.model"
 #define REVIEW_SCORE     0.5F
 #define ATTENTION_SCORE  0.2F
+#define CERTAIN_WEIGHT   1.0F
+#define RULE_SHARE       0.5F /* of the review threshold: from there on what a grave rule says stands */
+
+enum hit_place { NOWHERE, IN_TEXT, ELSEWHERE }; /* elsewhere: where no model is asked of */
 
 /* A reason that is not a rule's: with an id of its own, so that a verdict always says why. */
 struct circumstance {
@@ -71,7 +75,7 @@ struct triage {
     /* Found in the event judged now: */
     struct scan_hit *hits; /* of all its parts; room for every rule */
     size_t hit_count;
-    bool *is_hit; /* by rule */
+    uint8_t *hit_places; /* by rule: enum hit_place */
     struct finding findings[CIRCUMSTANCES_MAX];
     size_t finding_count;
     struct said said;
@@ -88,7 +92,7 @@ void triage_destroy(struct triage **self_p)
     evidence_map_destroy(&self->evidence);
     model_file_destroy(&self->model_file);
     free(self->hits);
-    free(self->is_hit);
+    free(self->hit_places);
     free(self);
     *self_p = NULL;
 }
@@ -119,8 +123,8 @@ struct triage *triage_new(struct rule_set **rules, const struct triage_options *
     *rules = NULL;
     self->options = *options;
     self->hits = calloc(rule_set_count(self->rules), sizeof *self->hits);
-    self->is_hit = calloc(rule_set_count(self->rules), sizeof *self->is_hit);
-    if (!self->hits || !self->is_hit)
+    self->hit_places = calloc(rule_set_count(self->rules), sizeof *self->hit_places);
+    if (!self->hits || !self->hit_places)
         (void)error_set(err, ERROR_SYSTEM, "no memory for triage");
     else
         self->scanner = scanner_new(self->rules, err);
@@ -209,11 +213,11 @@ static void look_at(struct triage *self, const char *text, size_t length, bool i
         note(self, &too_long);
     for (size_t i = 0; i < scan->hit_count; i++) {
         struct scan_hit hit = scan->hits[i];
-        if (self->is_hit[hit.rule])
+        if (self->hit_places[hit.rule] != NOWHERE)
             continue;
         if (!is_text)
             hit.offset_bytes = hit.length_bytes = 0;
-        self->is_hit[hit.rule] = true;
+        self->hit_places[hit.rule] = is_text ? IN_TEXT : ELSEWHERE;
         self->hits[self->hit_count++] = hit;
     }
 }
@@ -420,9 +424,43 @@ static size_t reasons_of_model(const struct triage *self)
     return self->said.place_count > 0 ? self->said.place_count : 1;
 }
 
+/* The configuration's for the channel, else for all, else the model's. */
+static struct triage_thresholds thresholds_for(const struct triage *self, const char *channel)
+{
+    const struct triage_options *options = &self->options;
+    struct triage_thresholds out = options->thresholds;
+    for (size_t i = 0; i < options->channel_count; i++) {
+        const struct triage_channel *own = &options->channels[i];
+        if (strcmp(own->name, channel) != 0)
+            continue;
+        out.urgent = own->thresholds.urgent > 0 ? own->thresholds.urgent : out.urgent;
+        out.review = own->thresholds.review > 0 ? own->thresholds.review : out.review;
+    }
+    if (!options->model)
+        return out;
+    out.urgent = out.urgent > 0 ? out.urgent : options->model->thresholds.urgent;
+    out.review = out.review > 0 ? out.review : options->model->thresholds.review;
+    return out;
+}
+
+/* How grave a rule's hit makes the event. What the model thinks unlikely, told of the rule, is
+ * worth a look and no more, unless the rule is certain or it hit where the model was not asked. */
+static Desg__V1__Severity severity_of_hit(const struct triage *self, uint32_t index,
+                                          float review_threshold)
+{
+    const struct rule *rule = rule_set_rule(self->rules, index);
+    Desg__V1__Severity severity = (Desg__V1__Severity)rule->severity;
+    float least = review_threshold * RULE_SHARE;
+    bool stands = !self->said.is_asked || self->said.opinion.urgent >= least ||
+                  rule->weight >= CERTAIN_WEIGHT || self->hit_places[index] == ELSEWHERE;
+    if (stands || severity < DESG__V1__SEVERITY__SEVERITY_REVIEW)
+        return severity;
+    return DESG__V1__SEVERITY__SEVERITY_ATTENTION;
+}
+
 /* Adds all rules that hit, the heaviest first, leaving room for the model's and the circumstances'
  * reasons. */
-static void weigh_rules(struct triage *self, struct verdict *out)
+static void weigh_rules(struct triage *self, float review_threshold, struct verdict *out)
 {
     size_t others = self->finding_count + reasons_of_model(self);
     uint32_t flags = 0;
@@ -436,7 +474,7 @@ static void weigh_rules(struct triage *self, struct verdict *out)
             add_reason(out, rule->id, &self->hits[i], rule->weight);
         if (i == 0)
             out->message.category = (char *)rule->category;
-        raise(out, (Desg__V1__Severity)rule->severity, rule->weight);
+        raise(out, severity_of_hit(self, self->hits[i].rule, review_threshold), rule->weight);
         flags |= rule->flags;
         restricted = stricter(restricted, rule->restricted);
         out->message.is_context_sensitive |= rule->is_context_sensitive;
@@ -446,23 +484,6 @@ static void weigh_rules(struct triage *self, struct verdict *out)
         if (flags & (1U << flag))
             out->flags[out->message.n_flags++] = (Desg__V1__Flag)flag;
     }
-}
-
-/* The configuration's for the channel, else for all, else the model's. */
-static struct triage_thresholds thresholds_for(const struct triage *self, const char *channel)
-{
-    const struct triage_options *options = &self->options;
-    struct triage_thresholds out = options->thresholds;
-    for (size_t i = 0; i < options->channel_count; i++) {
-        const struct triage_channel *own = &options->channels[i];
-        if (strcmp(own->name, channel) != 0)
-            continue;
-        out.urgent = own->thresholds.urgent > 0 ? own->thresholds.urgent : out.urgent;
-        out.review = own->thresholds.review > 0 ? own->thresholds.review : out.review;
-    }
-    out.urgent = out.urgent > 0 ? out.urgent : options->model->thresholds.urgent;
-    out.review = out.review > 0 ? out.review : options->model->thresholds.review;
-    return out;
 }
 
 /* The model names the category, as it was told of all rules that hit. Where it is not sure the rule
@@ -481,6 +502,31 @@ static void settle_category(const struct triage *self, struct verdict *out)
     out->message.category = (char *)opinion->category;
 }
 
+/* A message of these categories is of a restricted class, too. */
+static int class_of_category(const char *category)
+{
+    if (strcmp(category, "sexual-offences") == 0)
+        return DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_SEXUAL_OFFENCE;
+    if (strcmp(category, "intelligence") == 0)
+        return DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_INTELLIGENCE;
+    return DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_NONE;
+}
+
+static void settle_class(const struct triage *self, struct verdict *out)
+{
+    const struct model_opinion *opinion = &self->said.opinion;
+    float restricted = self->options.model->thresholds.restricted;
+    int class = DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_NONE;
+    if (opinion->intelligence >= restricted)
+        class = DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_INTELLIGENCE;
+    if (opinion->sexual_offence >= restricted)
+        class = DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_SEXUAL_OFFENCE;
+    if (opinion->category && out->message.category == opinion->category)
+        class = stricter(class_of_category(opinion->category), class);
+    out->message.restricted =
+        (Desg__V1__RestrictedClass)stricter(class, (int)out->message.restricted);
+}
+
 static void add_model_reasons(const struct triage *self, struct verdict *out)
 {
     const struct said *said = &self->said;
@@ -496,32 +542,25 @@ static void add_model_reasons(const struct triage *self, struct verdict *out)
 }
 
 /* The model's score is that of rules and model together: it was told what rules found. */
-static void weigh_model(const struct triage *self, const char *channel, struct verdict *out)
+static void weigh_model(const struct triage *self, const struct triage_thresholds *thresholds,
+                        struct verdict *out)
 {
     const struct model_opinion *opinion = &self->said.opinion;
     if (!self->said.is_asked)
         return;
     out->message.model_edition = (char *)self->options.model->edition;
-    struct triage_thresholds thresholds = thresholds_for(self, channel);
     float score = opinion->urgent;
     Desg__V1__Severity severity = DESG__V1__SEVERITY__SEVERITY_UNSPECIFIED;
-    if (score >= thresholds.review)
+    if (score >= thresholds->review)
         severity = DESG__V1__SEVERITY__SEVERITY_REVIEW;
-    if (score >= thresholds.urgent)
+    if (score >= thresholds->urgent)
         severity = DESG__V1__SEVERITY__SEVERITY_URGENT;
     raise(out, severity, 0);
     out->message.score = score;
     if (severity != DESG__V1__SEVERITY__SEVERITY_UNSPECIFIED)
         add_model_reasons(self, out);
-    float restricted = self->options.model->thresholds.restricted;
-    int class = DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_NONE;
-    if (opinion->intelligence >= restricted)
-        class = DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_INTELLIGENCE;
-    if (opinion->sexual_offence >= restricted)
-        class = DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_SEXUAL_OFFENCE;
-    out->message.restricted =
-        (Desg__V1__RestrictedClass)stricter(class, (int)out->message.restricted);
     settle_category(self, out);
+    settle_class(self, out);
 }
 
 static void weigh_circumstances(const struct triage *self, struct verdict *out)
@@ -543,7 +582,7 @@ void triage_judge(struct triage *self, const Desg__V1__Event *event, struct verd
     assert(self && event && out);
     self->hit_count = self->finding_count = 0;
     self->said = (struct said){ 0 };
-    memset(self->is_hit, 0, rule_set_count(self->rules) * sizeof *self->is_hit);
+    memset(self->hit_places, NOWHERE, rule_set_count(self->rules) * sizeof *self->hit_places);
     *out = (struct verdict){ .message = DESG__V1__VERDICT__INIT };
     out->message.severity = DESG__V1__SEVERITY__SEVERITY_ROUTINE;
     out->message.category = (char *)CATEGORY_GENERAL;
@@ -551,8 +590,9 @@ void triage_judge(struct triage *self, const Desg__V1__Event *event, struct verd
     out->message.flags = out->flags;
     out->message.rules_edition = (char *)rule_set_edition(self->rules);
     judge_kind(self, event, out);
-    weigh_rules(self, out);
-    weigh_model(self, event->channel, out);
+    const struct triage_thresholds thresholds = thresholds_for(self, event->channel);
+    weigh_rules(self, thresholds.review, out);
+    weigh_model(self, &thresholds, out);
     weigh_circumstances(self, out);
     Desg__V1__Severity severity = out->message.severity;
     out->message.is_urgent = severity >= DESG__V1__SEVERITY__SEVERITY_URGENT;

@@ -1,7 +1,9 @@
 /* triage - the decision: event → verdict. Pure: no I/O, no clock, the same event gives the same
  * verdict under the same editions. Fails safe: whatever cannot be judged is SEVERITY_REVIEW, which
- * is treated as urgent. Only raises: the gravest thing found decides. Threads: a triage belongs to
- * one thread at a time. */
+ * is treated as urgent. Only raises: nothing found lowers what else was found. Where a model judges,
+ * rules are its evidence, and their severity stands from half the review threshold on; that of a
+ * rule of weight 1 (certain) stands whatever the score, as does every rule's where no model judges.
+ * Threads: a triage belongs to one thread at a time. */
 #ifndef DESG_TRIAGE_TRIAGE_H
 #define DESG_TRIAGE_TRIAGE_H
 
@@ -34,8 +36,7 @@ struct verdict {
 };
 
 /* From which score on an event is at least urgent, and from which a person looks at once. Of the
- * score that rules and model make together; rules alone raise by their severity whatever it is. 0:
- * what the model was trained to. */
+ * score that rules and model make together. 0: what the model was trained to. */
 struct triage_thresholds {
     float urgent;
     float review;

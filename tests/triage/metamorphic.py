@@ -194,7 +194,7 @@ def main():
     try_changes(arguments, words, counts)
     try_sentences(arguments, words, counts)
     try_turned(arguments, words, counts)
-    sys.exit(0 if counts.report(words["ceilings"]) else 1)
+    sys.exit(0 if counts.report(words["ceilings-with-model" if arguments.model else "ceilings"]) else 1)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ int main(int argc, char **argv)
     struct train_settings settings = train_settings_usual;
     struct train_options options = { .settings = &settings, .report = stdout };
     struct error err = { 0 };
+    (void)setvbuf(stdout, NULL, _IOLBF, 0); /* it takes minutes: shows how far it is */
     int option;
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
         switch (option) {

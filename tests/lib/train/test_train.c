@@ -24,8 +24,9 @@ struct folder {
     char second[96];
 };
 
-/* Messages no one would send, each of its category's own word, some urgent, half of them Welsh. */
-static void write_messages(const char *path)
+/* Messages no one would send, each of its category's own word, some urgent, half of them Welsh; one
+ * writer's after the other's. */
+static void write_messages(const char *path, const char *const sources[static 4])
 {
     FILE *file = fopen(path, "we");
     assert_non_null(file);
@@ -40,11 +41,11 @@ static void write_messages(const char *path)
             file,
             "{\"id\": \"hand-x-%04d\", \"lang\": \"%s\", \"text\": \"%s %s number%d %s\", "
             "\"urgent\": %s, \"category\": \"%s\", \"restricted\": \"%s\", \"flags\": [], "
-            "\"spelling\": \"good\", \"source\": \"desk-hand\"}\n",
+            "\"spelling\": \"good\", \"source\": \"%s\"}\n",
             i, is_welsh ? "cy" : "en",
             is_welsh ? "mae hyn yn digwydd yma gyda" : "there is this thing here about", category,
             i % 7, is_urgent ? "knife blood now" : "last year thanks", is_urgent ? "true" : "false",
-            category, restricted);
+            category, restricted, sources[i % 4]);
     }
     assert_int_equal(fclose(file), 0);
 }
@@ -58,7 +59,8 @@ static int setup(void **state)
     (void)snprintf(self->messages, sizeof self->messages, "%s/hand.jsonl", self->directory);
     (void)snprintf(self->first, sizeof self->first, "%s/first.model", self->directory);
     (void)snprintf(self->second, sizeof self->second, "%s/second.model", self->directory);
-    write_messages(self->messages);
+    static const char *const writers[] = { "desk-a", "desk-b", "desk-scenes", "desk-voices" };
+    write_messages(self->messages, writers);
     *state = self;
     return 0;
 }
@@ -151,6 +153,17 @@ static void learns_and_makes_the_same_file_again(void **state)
     model_file_destroy(&file);
 }
 
+static void refuses_messages_that_rules_were_written_from_alone(void **state)
+{
+    static const char *const tuned[] = { "desk-hand", "desk-hand", "desk-template", "desk-hand" };
+    struct folder *self = *state;
+    struct error err = { 0 };
+    write_messages(self->messages, tuned);
+    assert_int_equal(train_to(self, self->first, &err), -1);
+    assert_int_equal(err.kind, ERROR_INVALID);
+    assert_non_null(strstr(err.text, "writers who did not know the rules"));
+}
+
 static void refuses_what_it_cannot_learn_from(void **state)
 {
     struct folder *self = *state;
@@ -174,6 +187,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(learns_and_makes_the_same_file_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(refuses_messages_that_rules_were_written_from_alone, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(refuses_what_it_cannot_learn_from, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,7 +56,7 @@ static void hashes_are_those_of_this_version(void **state)
 {
     (void)state;
     static struct feature_word words[4];
-    assert_int_equal(FEATURES_VERSION, 1);
+    assert_int_equal(FEATURES_VERSION, 2);
     assert_int_equal(read_all(" help me ", words, 4), 2);
     assert_int_equal(words[0].words[0], 0x04AF7453);
     assert_int_equal(words[1].words[1], 0x6CA8055C);
@@ -107,6 +107,33 @@ static void words_without_end_are_taken_in_pieces(void **state)
     assert_int_equal(words[count - 1].to, 10001);
 }
 
+static void greetings_and_the_like_are_neutral_and_between_no_pair(void **state)
+{
+    (void)state;
+    static struct feature_word plain[8];
+    static struct feature_word polite[16];
+    size_t count = read_all(" he has a knife ", plain, 8);
+    static const char text[] =
+        " hello there he has please a \xF0\x9F\x99\x8F knife os gwelwch yn dda ";
+    size_t kept = 0;
+    size_t all = read_all(text, polite, 16);
+    assert_int_equal(all, 12);
+    for (size_t i = 0; i < all; i++) {
+        if (polite[i].is_neutral)
+            continue;
+        assert_true(kept < count);
+        assert_memory_equal(polite[i].words, plain[kept].words, sizeof plain[kept].words);
+        kept++;
+    }
+    assert_int_equal(kept, count);
+    (void)read_all(" hi there is a man ", plain, 8);
+    assert_true(plain[0].is_neutral);
+    assert_false(plain[1].is_neutral);
+    (void)read_all(" there yn high pleased ", plain, 8); /* parts and beginnings of them */
+    for (size_t i = 0; i < 4; i++)
+        assert_false(plain[i].is_neutral);
+}
+
 static void slots_are_within_the_table(void **state)
 {
     (void)state;
@@ -124,6 +151,7 @@ int main(void)
         cmocka_unit_test(pairs_depend_on_order_and_place),
         cmocka_unit_test(long_numbers_are_all_the_same),
         cmocka_unit_test(words_without_end_are_taken_in_pieces),
+        cmocka_unit_test(greetings_and_the_like_are_neutral_and_between_no_pair),
         cmocka_unit_test(slots_are_within_the_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,6 +98,23 @@ static void what_rules_found_only_raises(void **state)
     }
 }
 
+static void good_manners_change_no_score(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        " hello there mae ganddo gyllell ",
+        " mae ganddo gyllell please ",
+        " plis mae ganddo \xF0\x9F\x98\xAD gyllell os gwelwch yn dda ",
+    };
+    model_fixture_alarm(&fixture, "gyllell");
+    float plain = judge(" mae ganddo gyllell ").urgent;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct model_opinion opinion = judge(texts[i]);
+        assert_true(opinion.urgent >= plain && opinion.urgent <= plain);
+        assert_int_equal(opinion.places[0].from, strstr(texts[i], "gyllell") - texts[i]);
+    }
+}
+
 static void names_category_and_restricted_class(void **state)
 {
     (void)state;
@@ -164,6 +181,7 @@ int main(void)
         WITH_MODEL(names_the_weightiest_words_first_and_not_too_many),
         WITH_MODEL(pages_of_chat_hide_nothing),
         WITH_MODEL(what_rules_found_only_raises),
+        WITH_MODEL(good_manners_change_no_score),
         WITH_MODEL(names_category_and_restricted_class),
         WITH_MODEL(tells_languages_both_and_neither),
         WITH_MODEL(a_word_or_two_is_sure_only_when_it_is_far_off),

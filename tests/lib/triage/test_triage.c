@@ -31,7 +31,9 @@ static const char rules_of_test[] =
     "  - {id: cyllell.cy, language: cy, severity: urgent, weight: 0.6, flags: [weapon],\n"
     "     phrases: [\"~cyllell\"]}\n"
     "  - {id: update.en, language: en, severity: routine, weight: 0.1, category: update-request,\n"
-    "     phrases: [\"any update\"]}\n";
+    "     phrases: [\"any update\"]}\n"
+    "  - {id: breath.en, language: en, severity: life-at-risk, weight: 1,\n"
+    "     phrases: [\"not breathing\"]}\n";
 
 static int setup(void **state)
 {
@@ -421,8 +423,39 @@ static void a_model_only_raises(void **state)
     judge_text(triage, "good morning", &verdict);
     assert_int_equal(verdict.message.severity, DESG__V1__SEVERITY__SEVERITY_ROUTINE);
     assert_false(has_reason(&verdict, "triage.model"));
-    said.opinion = (struct model_opinion){ .urgent = 0 };
+    triage_destroy(&triage);
+}
+
+static void what_a_rule_says_stands_unless_the_model_thinks_it_unlikely(void **state)
+{
+    struct said said = { .opinion = { .urgent = 0.31F } };
+    const struct model model = model_that_says(&said);
+    const struct triage_options options = { .model = &model };
+    struct triage *triage = rules_triage(*state, &options);
+    struct verdict verdict;
+    judge_text(triage, "he will kill me", &verdict); /* above half the review threshold */
+    assert_int_equal(verdict.message.severity, DESG__V1__SEVERITY__SEVERITY_LIFE_AT_RISK);
+    said.opinion.urgent = 0.29F;
     judge_text(triage, "he will kill me", &verdict);
+    assert_int_equal(verdict.message.severity, DESG__V1__SEVERITY__SEVERITY_ATTENTION);
+    assert_true(has_reason(&verdict, "kill.en"));
+    Desg__V1__Event event = DESG__V1__EVENT__INIT; /* the model is not asked of the place */
+    event.kind = DESG__V1__EVENT_KIND__EVENT_KIND_MESSAGE;
+    event.text = (char *)"come here";
+    event.location_text = (char *)"he will kill me";
+    triage_judge(triage, &event, &verdict);
+    assert_int_equal(verdict.message.severity, DESG__V1__SEVERITY__SEVERITY_LIFE_AT_RISK);
+    triage_destroy(&triage);
+}
+
+static void what_a_certain_rule_says_stands_whatever_the_model_thinks(void **state)
+{
+    struct said said = { .opinion = { .urgent = 0 } };
+    const struct model model = model_that_says(&said);
+    const struct triage_options options = { .model = &model };
+    struct triage *triage = rules_triage(*state, &options);
+    struct verdict verdict;
+    judge_text(triage, "not breathing", &verdict);
     assert_int_equal(verdict.message.severity, DESG__V1__SEVERITY__SEVERITY_LIFE_AT_RISK);
     triage_destroy(&triage);
 }
@@ -497,6 +530,26 @@ static void a_model_names_category_class_and_language_where_rules_are_silent(voi
     said.opinion.category_surety = 1;
     judge_text(triage, "he will kill me", &verdict);
     assert_string_equal(verdict.message.category, "fraud");
+    triage_destroy(&triage);
+}
+
+static void a_category_that_is_restricted_restricts(void **state)
+{
+    struct said said = { .opinion = { .category = "sexual-offences", .category_surety = 0.6F } };
+    const struct model model = model_that_says(&said);
+    const struct triage_options options = { .model = &model };
+    struct triage *triage = rules_triage(*state, &options);
+    struct verdict verdict;
+    judge_text(triage, "good morning", &verdict);
+    assert_int_equal(verdict.message.restricted,
+                     DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_SEXUAL_OFFENCE);
+    said.opinion.category = "intelligence";
+    judge_text(triage, "good morning", &verdict);
+    assert_int_equal(verdict.message.restricted,
+                     DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_INTELLIGENCE);
+    said.opinion.category = "fraud";
+    judge_text(triage, "good morning", &verdict);
+    assert_int_equal(verdict.message.restricted, DESG__V1__RESTRICTED_CLASS__RESTRICTED_CLASS_NONE);
     triage_destroy(&triage);
 }
 
@@ -587,9 +640,12 @@ int main(void)
         WITH_RULES(takes_the_hint_when_words_do_not_tell),
         WITH_RULES(uses_the_words_of_the_force_for_grades),
         WITH_RULES(a_model_only_raises),
+        WITH_RULES(what_a_rule_says_stands_unless_the_model_thinks_it_unlikely),
+        WITH_RULES(what_a_certain_rule_says_stands_whatever_the_model_thinks),
         WITH_RULES(a_model_that_cannot_judge_makes_a_person_look),
         WITH_RULES(thresholds_are_the_channels_the_forces_or_the_models),
         WITH_RULES(a_model_names_category_class_and_language_where_rules_are_silent),
+        WITH_RULES(a_category_that_is_restricted_restricts),
         WITH_RULES(the_models_words_are_places_in_the_original),
         WITH_RULES(gives_at_most_sixteen_reasons_the_gravest_first),
         WITH_RULES(says_the_same_of_the_same_event),
