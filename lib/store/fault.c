@@ -14,7 +14,8 @@ static bool is_about_redis(const char *text)
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         if (strlen(codes[i]) == length && memcmp(codes[i], text, length) == 0)
             return true;
-    return strstr(text, "user executing the script") != NULL; /* the ACL, in an ERR of its own */
+    /* The ACL, in an ERR of its own: of Redis 7.0, and of 7.2 and newer. */
+    return strstr(text, "user executing the script") || strstr(text, "ACL failure in script");
 }
 
 bool store_is_own_fault(const char *text)
