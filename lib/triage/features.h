@@ -23,14 +23,14 @@ enum {
 struct feature_word {
     size_t from; /* place in the text, without the spaces around it */
     size_t to;
+    size_t word_count;
+    size_t gram_count;
+    size_t letter_count;
     uint32_t
         words[FEATURES_WORDS_MAX]; /* the word; with the one before; with the one before that */
-    size_t word_count;
-    uint32_t grams[FEATURES_GRAMS_MAX]; /* 3, 4 and 5 bytes of " word " */
-    size_t gram_count;
+    uint32_t grams[FEATURES_GRAMS_MAX];     /* 3, 4 and 5 bytes of " word " */
     uint32_t letters[FEATURES_LETTERS_MAX]; /* 1 and 2 bytes: tell languages apart */
-    size_t letter_count;
-    bool has_letter; /* more than digits */
+    bool has_letter;                        /* more than digits */
     bool
         is_neutral; /* a greeting, please, an emoji: says nothing of what happens. No pair has it */
 };
