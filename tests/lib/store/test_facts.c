@@ -700,7 +700,7 @@ static void one_that_can_be_none_does_not_keep_its_neighbours(void **state)
 static void what_redis_says_of_itself_is_no_refusal(void **state)
 {
     static const char *const states[][3] = {
-        { "ACL SETUSER default -hset", "ACL SETUSER default +hset", "user executing" },
+        { "ACL SETUSER default -hset", "ACL SETUSER default +hset", "script" },
         { "CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "with OOM" },
         { "FUNCTION FLUSH", "PING", "with ERR" },
         { "CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0",
