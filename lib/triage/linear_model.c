@@ -105,7 +105,7 @@ static void try_window(void *arg, const struct linear_block *window)
     struct linear_urgency *worst = &search->worst;
     float score = head_score(&search->model->urgent, window->sum, window->norm);
     if (worst->to == 0 || score > worst->score)
-        *worst = (struct linear_urgency){ score, window->from, window->to };
+        *worst = (struct linear_urgency){ score, window->from, window->to, false };
 }
 
 struct linear_urgency linear_model_urgency(const struct linear_model *self, const char *text,
@@ -121,6 +121,7 @@ struct linear_urgency linear_model_urgency(const struct linear_model *self, cons
             linear_windows_add(&windows, &word, urgent_sum(self, &word));
     }
     linear_windows_end(&windows);
+    search.worst.is_whole = windows.count <= LINEAR_WINDOW_BLOCKS;
     return search.worst;
 }
 
@@ -279,7 +280,7 @@ static void give_topics(const struct linear_model *self, const char *text,
     linear_model_topics(self, text, urgency->from, urgency->to, window);
     add_rules(self, evidence, window);
     memcpy(start, window, sizeof start);
-    if (urgency->from > 1 || urgency->to + 1 < length) {
+    if (!urgency->is_whole) {
         linear_model_topics(self, text, 0, length, start);
         add_rules(self, evidence, start);
         if (logistic(urgency->score) < self->thresholds.review)

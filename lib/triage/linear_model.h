@@ -86,6 +86,7 @@ struct linear_urgency {
     float score; /* of the worst window; before the logistic */
     size_t from; /* of that window in the text */
     size_t to;
+    bool is_whole; /* it is all that is no greeting */
 };
 struct linear_urgency linear_model_urgency(const struct linear_model *self, const char *text,
                                            size_t length);
