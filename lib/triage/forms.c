@@ -1,5 +1,6 @@
 #include "triage/forms.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ static int make_room(struct forms *self, size_t bytes)
 /* More of a form that has been begun; there is room. */
 static void put(struct forms *self, const char *text, size_t length)
 {
+    assert(self->text || length == 0);
     if (length > 0)
         memcpy(self->text + self->bytes, text, length);
     self->bytes += length;
@@ -37,6 +39,7 @@ static void put(struct forms *self, const char *text, size_t length)
 
 static void end_form(struct forms *self)
 {
+    assert(self->text);
     self->text[self->bytes++] = '\0';
     self->count++;
 }
@@ -80,7 +83,7 @@ int forms_append(struct forms *self, const char *text, size_t length)
         self->count = 0;
         return forms_add(self, text, length);
     }
-    if (self->count > 0 && make_room(&all, self->bytes + self->count * length) != 0)
+    if (make_room(&all, self->bytes + self->count * length + 1) != 0)
         return -1;
     for (const char *form = NULL; (form = forms_next(self, form));) {
         put(&all, form, strlen(form));
@@ -116,9 +119,8 @@ int forms_follow(struct forms *self, struct forms *next, const char *between, si
         *next = (struct forms){ 0 };
         return 0;
     }
-    if (count > most ||
-        (count > 0 && make_room(&all, self->bytes * next->count + next->bytes * self->count +
-                                          count * strlen(between)) != 0)) {
+    size_t bytes = self->bytes * next->count + next->bytes * self->count + count * strlen(between);
+    if (count > most || make_room(&all, bytes + 1) != 0) {
         forms_clear(next);
         return -1;
     }

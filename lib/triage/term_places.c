@@ -205,12 +205,12 @@ static void note_word(struct term_places *self, uint32_t word, uint64_t place)
 
 void term_places_look_at(struct term_places *self, const struct words *words, size_t first)
 {
-    size_t left = words->count - first;
-    size_t count = left < STRETCH_WORDS ? left : STRETCH_WORDS;
-    assert(count > 0);
+    assert(first < words->count);
+    size_t behind = words->count - first - 1; /* the first word */
+    size_t count = behind < STRETCH_WORDS - 1 ? behind + 1 : STRETCH_WORDS;
     self->first = (int64_t)first;
     self->last = (int64_t)(first + count) - 1;
-    self->is_more = left > count;
+    self->is_more = first + count < words->count;
     self->stamp++;
     self->present = (struct common_set){ 0 };
     note_common(self, self->index->common[VOCABULARY_ANY] - 1U,
@@ -253,6 +253,8 @@ bool term_places_may_begin(const struct term_places *self, uint32_t term, int64_
     most = most > self->last ? self->last : most;
     if (least > most)
         return false;
-    uint64_t wanted = UINT64_MAX >> (STRETCH_WORDS - 1 - (most - least));
-    return (places_of(self, term) & wanted << (least - self->first)) != 0;
+    unsigned from = (unsigned)(least - self->first);
+    unsigned to = (unsigned)(most - self->first);
+    uint64_t wanted = (UINT64_MAX << from) & (UINT64_MAX >> (STRETCH_WORDS - 1 - to));
+    return (places_of(self, term) & wanted) != 0;
 }
