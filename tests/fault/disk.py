@@ -148,10 +148,20 @@ class Ext4(Disk):
         meanwhile, a container's say, may hold the dead file system: then what reached the image goes on as another one."""
         self.umount()
         if _run("losetup", "--associated", self.image):
-            fresh = self.image.with_suffix(".fresh")
-            _run("cp", "--sparse=always", self.image, fresh)
-            fresh.replace(self.image)
+            self._become(self.image)
         self.mount()
+
+    def put_back(self, snapshot):
+        """The volume as it was when snapshot was copied. Its users must have ended."""
+        self.umount()
+        self._become(snapshot)
+        self.mount()
+
+    def _become(self, image):
+        """A new file: one that is still a loop device somewhere would be mounted as it is in memory."""
+        fresh = self.image.with_suffix(".fresh")
+        _run("cp", "--sparse=always", image, fresh)
+        fresh.replace(self.image)
 
     def close(self):
         super().close()

@@ -417,9 +417,7 @@ def restored_volume(fault):
         fault.settle(desk)  # what came after the snapshot lives in Redis alone, once the volume is set back
         before = journal_of(desk)
         desk.processes[INGEST].kill9()
-        made.umount()
-        shutil.copyfile(snapshot, made.image)
-        made.mount()
+        made.put_back(snapshot)
         desk.restart(INGEST)
         after = journal_of(desk)
         assert after["source"] == before["source"] and after["incarnation"] != before["incarnation"]
