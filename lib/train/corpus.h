@@ -35,8 +35,8 @@ struct corpus_row {
     size_t words;
     enum corpus_kind kind;
     char source[CORPUS_SOURCE_BYTES];
-    unsigned fold;    /* of those written after one pattern the same */
-    bool is_held_out; /* never trained on */
+    unsigned fold;            /* of those written after one pattern the same */
+    bool is_held_out;         /* never trained on */
     bool is_foreign_to_rules; /* our own, by a writer who did not know the rules */
     enum corpus_truth urgent;
     int category; /* index, -1: none */

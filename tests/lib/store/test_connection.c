@@ -268,12 +268,18 @@ static void write_password(const char *path, const char *password)
 /* The rights of those that use the library and may not load it. */
 #define USER "~desg:* -@all +role +info +function|list +fcall"
 
+static void make_file(char *path)
+{
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    (void)close(fd);
+}
+
 static void a_new_password_counts_from_the_next_connection_on(void **state)
 {
     struct fixture *f = *state;
     char path[] = "/tmp/desg-password-XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0 && close(fd) == 0);
+    make_file(path);
     assert_int_equal(store_check(f->store), STORE_READY); /* the library is there */
     free(redis_server_ask(f->server, "ACL SETUSER looker reset on >first-password " USER));
     f->redis.username = (char *)"looker";
@@ -303,8 +309,7 @@ static void who_may_not_load_the_library_waits_for_it(void **state)
 {
     struct fixture *f = *state;
     char path[] = "/tmp/desg-password-XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0 && close(fd) == 0);
+    make_file(path);
     write_password(path, "first-password");
     free(redis_server_ask(f->server, "FUNCTION FLUSH"));
     free(redis_server_ask(f->server, "ACL SETUSER looker reset on >first-password " USER));
