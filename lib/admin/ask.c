@@ -14,26 +14,19 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "admin/listen.h"
+#include "clock/clock.h"
 
 enum { ANSWER_BYTES = 2048, STATUS_AT = 9 /* after "HTTP/1.1 " */, STATUS_DIGITS = 3 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Waits for events on fd; false when the deadline comes first. */
 static bool wait_for(int fd, short events, int64_t deadline_ms)
 {
     struct pollfd waited = { .fd = fd, .events = events };
     for (;;) {
-        int64_t left_ms = deadline_ms - now_ms();
+        int64_t left_ms = deadline_ms - clock_monotonic_ms();
         if (left_ms <= 0) {
             errno = ETIMEDOUT;
             return false;
@@ -134,7 +127,7 @@ static void read_answer(int fd, char answer[static ANSWER_BYTES], int64_t deadli
 int admin_ask(const char *listen, const char *control_path, const char *path, char *body,
               size_t body_bytes, struct error *err)
 {
-    int64_t deadline_ms = now_ms() + ASK_TIMEOUT_MS;
+    int64_t deadline_ms = clock_monotonic_ms() + ASK_TIMEOUT_MS;
     char request[256];
     char answer[ANSWER_BYTES];
     int fd = call(listen, control_path, deadline_ms, err);

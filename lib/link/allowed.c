@@ -11,6 +11,7 @@
 
 #include "error/error.h"
 #include "log/log.h"
+#include "stamp/stamp.h"
 
 struct key {
     uint8_t bytes[ALLOWED_KEY_BYTES];
@@ -43,25 +44,17 @@ static bool next_file(const struct allowed *self, DIR *folder, char path[static 
     return false;
 }
 
-static uint64_t mix(uint64_t stamp, uint64_t value)
-{
-    return (stamp ^ value) * 0x100000001b3ULL; /* FNV: it need not withstand anybody */
-}
-
 /* Another number when a file came, went or was replaced. The order of names is the folder's own. */
 static uint64_t stamp_of(const struct allowed *self)
 {
     char path[PATH_MAX];
     struct stat status;
-    uint64_t stamp = 0xcbf29ce484222325ULL;
+    uint64_t stamp = STAMP_START;
     AUTO(close_folder) DIR *folder = opendir(self->directory);
     while (folder && next_file(self, folder, path, &status)) {
         for (const char *at = path + strlen(self->directory); *at; at++)
-            stamp = mix(stamp, (unsigned char)*at);
-        stamp = mix(stamp, status.st_ino);
-        stamp = mix(stamp, (uint64_t)status.st_size);
-        stamp = mix(stamp, (uint64_t)status.st_mtim.tv_sec);
-        stamp = mix(stamp, (uint64_t)status.st_mtim.tv_nsec);
+            stamp = stamp_mix(stamp, (unsigned char)*at);
+        stamp = stamp_file(stamp, &status);
     }
     return stamp | 1;
 }

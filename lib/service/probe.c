@@ -19,7 +19,7 @@ int probe_ask(const struct arguments *arguments, const struct service_spec *spec
     struct error err = { 0 };
     char control[PATH_MAX];
     char body[BODY_BYTES] = "";
-    /* Without the spec's check: it may read rules and secrets, and this runs every few seconds. */
+    /* Without the spec's check: it may read secrets, and this runs every few seconds. */
     struct config *config =
         config_load(arguments->config, spec->name, spec->fields, spec->config_bytes, &err);
     if (!config)

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "stamp/stamp.h"
+
 struct watched {
     char **paths;
     size_t count;
@@ -19,22 +21,14 @@ static void *must(void *memory)
     return memory;
 }
 
-static uint64_t mix(uint64_t stamp, uint64_t value)
-{
-    return (stamp ^ value) * 0x100000001b3ULL; /* FNV: it need not withstand anybody */
-}
-
 /* A link is followed: Kubernetes puts another folder behind it. */
 static uint64_t stamp_of(const struct watched *self)
 {
-    uint64_t stamp = 0xcbf29ce484222325ULL;
+    uint64_t stamp = STAMP_START;
     for (size_t i = 0; i < self->count; i++) {
         struct stat status = { 0 }; /* all zero: there is none */
         (void)stat(self->paths[i], &status);
-        stamp = mix(stamp, status.st_ino);
-        stamp = mix(stamp, (uint64_t)status.st_size);
-        stamp = mix(stamp, (uint64_t)status.st_mtim.tv_sec);
-        stamp = mix(stamp, (uint64_t)status.st_mtim.tv_nsec);
+        stamp = stamp_file(stamp, &status);
     }
     return stamp;
 }

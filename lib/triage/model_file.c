@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "crypto/crypto.h"
+#include "stamp/stamp.h"
 #include "triage/features.h"
 
 /* All numbers little-endian, all floats as their IEEE bits:
@@ -370,15 +371,8 @@ const char *model_file_record(const struct model_file *self)
 
 uint64_t model_file_stamp(const char *path)
 {
-    static const uint64_t factor = 0x9E3779B97F4A7C15U;
     struct stat status;
-    if (stat(path, &status) != 0)
-        return 0;
-    uint64_t stamp = (uint64_t)status.st_size;
-    stamp = stamp * factor + (uint64_t)status.st_ino;
-    stamp = stamp * factor + (uint64_t)status.st_mtim.tv_sec;
-    stamp = stamp * factor + (uint64_t)status.st_mtim.tv_nsec;
-    return stamp | 1;
+    return stat(path, &status) == 0 ? stamp_file(STAMP_START, &status) | 1 : 0;
 }
 
 /* --- writing --- */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "crypto/crypto.h"
+#include "stamp/stamp.h"
 
 void rule_edition_destroy(struct rule_edition **self_p)
 {
@@ -190,13 +191,6 @@ struct rule_edition *rule_edition_read(const char *directory, rule_complaint *co
     return self;
 }
 
-static uint64_t mix(uint64_t stamp, uint64_t value)
-{
-    enum { SHIFT = 29 };
-    stamp = (stamp ^ value) * UINT64_C(0x9E3779B97F4A7C15);
-    return stamp ^ (stamp >> SHIFT);
-}
-
 uint64_t rule_edition_stamp(const char *directory)
 {
     struct dirent **list = NULL;
@@ -210,10 +204,7 @@ uint64_t rule_edition_stamp(const char *directory)
         int bytes = snprintf(path, sizeof path, "%s/%s", directory, list[i]->d_name);
         if (bytes < 0 || (size_t)bytes >= sizeof path || stat(path, &status) != 0)
             continue;
-        stamp = mix(stamp, (uint64_t)status.st_ino);
-        stamp = mix(stamp, (uint64_t)status.st_size);
-        stamp = mix(stamp, (uint64_t)status.st_mtim.tv_sec);
-        stamp = mix(stamp, (uint64_t)status.st_mtim.tv_nsec);
+        stamp = stamp_file(stamp, &status);
     }
     free_list(list, count);
     return stamp;
