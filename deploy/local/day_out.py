@@ -17,6 +17,7 @@ ANSWERS = {
     "cy": "Diolch am roi gwybod i ni. Mae swyddog wedi darllen eich neges a byddwn mewn cysylltiad. Cyf. {number}.",
 }
 NEWER = "something newer came"
+KEPT_BACK = (NEWER, "the conversation was claimed again")  # what an answer is stale for at the moment it would go out
 TRIES = 5
 
 CLOSURE = {
@@ -240,14 +241,16 @@ class Day:
 
     @staticmethod
     def _is_stale(row, tasks):
-        """The person wrote again before it went: it was kept back, and somebody is told to read and answer anew."""
-        return row["state"] == "refused" and not row["object_ids"] and row.get("error", "").startswith(NEWER) and row["item"] in tasks
+        """Before it went the person wrote again, or its writer gave the conversation back and another one has it: it was kept back, and
+        somebody is told to read and answer anew."""
+        return row["state"] == "refused" and not row["object_ids"] and row.get("error", "").startswith(KEPT_BACK) and row["item"] in tasks
 
     def _fault_replies(self, told, took, tasks):
         for row in told:
             if not self._is_sent(row, took) and not self._is_stale(row, tasks):
                 missing = set(row["object_ids"]) - took
-                self._fault(f"reply {row['item']} is {row['state']}, {len(missing)} of its {len(row['object_ids'])} messages are not there")
+                self._fault(f"reply {row['item']} is {row['state']} ({row.get('error') or 'no error'}), {len(missing)} of its "
+                            f"{len(row['object_ids'])} messages are not there")
 
     def _is_published(self, name, broadcast_id, took):
         """Each of its outlets had it; what was cancelled stands nowhere any more, or says so."""

@@ -148,7 +148,7 @@ def play_once(desk, seed):
         print("did not settle within 90 s")
     desk.stop()
     shown = ("accepted", "events", "queued", "urgent", "alerts_accepted", "duplicates_collapsed", "quarantined", "missing",
-             "replies_sent", "replies_stale", "replies_refused", "broadcasts_published", "posted_twice")
+             "replies_asked", "replies_sent", "replies_stale", "replies_refused", "broadcasts_published", "posted_twice", "faults")
     print(json.dumps({key: book[key] for key in shown}), flush=True)
     is_whole = book["replies_sent"] + book["replies_stale"] == book["replies_asked"] and book["replies_sent"] > 0 and book["broadcasts_published"] == 3
     is_good = settled and is_whole and not any(book[key] for key in ("missing", "urgent_not_accepted", "posted_twice", "faults"))

@@ -5,6 +5,7 @@ import secrets
 
 import pytest
 
+import day_out
 from desk import wait_until
 from out import AGENT, PLACE, OutDesk, logs
 from outward import PHONE, posted_twice
@@ -126,6 +127,28 @@ def test_at_send_time_it_is_checked_again(desk):
     told = desk.wait_item(item, "refused")
     assert told["error"] and desk.sent_to("facebook") == []
     assert item in desk.waiting("task"), "whoever wrote it is told"
+
+
+def test_what_somebody_else_has_claimed_by_now_is_not_sent(desk):
+    """Held up by the platform's limit; meanwhile its writer gave the conversation back and another one has it. The day that ./run plays
+    knows both kinds of an answer kept back."""
+    day = day_out.Day(desk)
+    first, second = day_out.AGENTS
+    desk.outlets.control("facebook", limited_share=1.0)
+    conversation = desk.receive(person="p7")
+    fence = desk.claim(conversation, first)
+    newest = desk.json("show", conversation)["last_event"]
+    given_back = desk.say(conversation, TEXT, fence, first, last_event=newest)
+    desk.do("POST", f"/v1/conversations/{conversation}/release", {"fence": fence}, first)
+    fence = desk.claim(conversation, second)
+    overtaken = desk.say(conversation, TEXT, fence, second, last_event=newest)
+    desk.receive("Never mind, it is sorted", person="p7")
+    desk.outlets.control("facebook", limited_share=0.0)
+    assert "claimed again" in desk.wait_item(given_back, "refused")["error"]
+    assert desk.wait_item(overtaken, "refused")["error"].startswith(day_out.NEWER)
+    assert desk.sent_to("facebook") == [] and {given_back, overtaken} <= set(desk.waiting("task"))
+    day.items = [given_back, overtaken]
+    assert day.balance()["replies_stale"] == 2 and not day.faults, day.faults
 
 
 def test_the_same_key_sends_once(desk):
