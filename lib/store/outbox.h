@@ -111,7 +111,7 @@ int store_outward_apply(struct store *self, const Desg__V1__OutwardFact *const *
 int store_item_get(struct store *self, const struct id *item, json_t **out,
                    struct error *err) MUST_USE;
 /* Items that wait for a person: state "unknown" (since when), or "task" (refused, blocked, Welsh
- * owed). Oldest first. */
+ * owed: always among them). Oldest first. */
 int store_items_waiting(struct store *self, const char *state, size_t limit, json_t **out,
                         struct error *err) MUST_USE;
 /* A part's own mark came back through the platform: *object_id filled, "" if it has not. */

@@ -23,7 +23,8 @@ enum {
     SWEEP_PAUSE_MS = 1000,
     SETTLED_PAUSE_MS = 500,
     STRAY_PAUSE_MS = 15000,
-    ASKED_MAX = 500, /* more than so many are not counted */
+    ASKED_PAUSE_MS = 5000, /* whoever reads metrics every 15 s reads what is */
+    ASKED_MAX = 500,       /* more than so many are not counted */
     STRAY_AFTER_MS = 60000,
     PROBLEM_BYTES = 512,
     PEERS_MAX = 64,
@@ -52,7 +53,7 @@ struct outbox_places {
     char owner[OUTBOX_OWNER_BYTES];
     struct store *store; /* the thread's own, as those down to was_ready */
     struct heartbeat *heartbeat;
-    int64_t read_ms, swept_ms, settled_ms, stray_ms, peers_ms;
+    int64_t read_ms, swept_ms, settled_ms, stray_ms, asked_ms, peers_ms;
     char peers[PEERS_MAX][ID_TEXT_BYTES]; /* sources of outbox journals, ever seen */
     size_t peer_count;
     int64_t peers_since_unix_ms; /* 0: not yet */
@@ -512,10 +513,13 @@ static int64_t count_welsh_overdue(const json_t *tasks)
     return overdue;
 }
 
-static int count_all_asked(struct outbox_places *self, struct error *err)
+static int count_all_asked(struct outbox_places *self, int64_t now_ms, struct error *err)
 {
     AUTO(drop_json) json_t *unknown = NULL;
     AUTO(drop_json) json_t *tasks = NULL;
+    if (now_ms < self->asked_ms)
+        return 0;
+    self->asked_ms = now_ms + ASKED_PAUSE_MS;
     if (count_asked(self, "unknown", self->unknown, &unknown, err) != 0 ||
         count_asked(self, "task", self->tasks, &tasks, err) != 0)
         return -1;
@@ -544,7 +548,7 @@ static int look_for_strays(struct outbox_places *self, size_t count, int64_t now
             self->options.sinks.stray(self->options.sinks.arg, name);
     }
     json_decref(rows);
-    return count_all_asked(self, err);
+    return 0;
 }
 
 /* --- the thread --- */
@@ -577,7 +581,9 @@ static int turn_ready(struct outbox_places *self, size_t count, struct error *er
     if (write_dones(self, err) != 0 || read_settled(self, now_ms, err) != 0 ||
         read_places(self, count, now_ms, err) != 0 || sweep(self, now_ms, err) != 0)
         return -1;
-    return look_for_strays(self, count, now_ms, err);
+    if (look_for_strays(self, count, now_ms, err) != 0)
+        return -1;
+    return count_all_asked(self, now_ms, err);
 }
 
 static void turn(struct outbox_places *self)

@@ -20,6 +20,7 @@ CAP = "{urn:oasis:names:tc:emergency:cap:1.2}"
 ATOM = "{http://www.w3.org/2005/Atom}"
 OUTLETS = day_out.CLOSURE["outlets"]
 POSTED = ["page", "x-post", "mastodon", "subscriber", "radio"]
+COUNTED_S = 10  # notify counts what waits for a person every 5 s
 
 
 @pytest.fixture
@@ -322,11 +323,11 @@ def test_welsh_that_is_owed_is_an_open_task(refusing_desk):
     tasks = wait_until(lambda: [row for row in desk.do("GET", "/v1/items?state=task")["items"] if row.get("broadcast") == answer["broadcast"]],
                        15, "a task: Welsh owed")
     assert tasks
-    wait_until(lambda: desk.metric_sum("notify", "desg_outbox_welsh_overdue") == 1, 15, "its time has come, and the Welsh is not there")
+    wait_until(lambda: desk.metric_sum("notify", "desg_outbox_welsh_overdue") == 1, 3 + COUNTED_S, "its time has come, and the Welsh is not there")
     desk.update(answer["broadcast"], day_out.ADVICE, outlets=["feed"])
     wait_until(lambda: not [row for row in desk.do("GET", "/v1/items?state=task")["items"] if row.get("broadcast") == answer["broadcast"]],
                15, "the Welsh is there: no task any more")
-    wait_until(lambda: desk.metric_sum("notify", "desg_outbox_welsh_overdue") == 0, 15, "and nothing overdue")
+    wait_until(lambda: desk.metric_sum("notify", "desg_outbox_welsh_overdue") == 0, COUNTED_S, "and nothing overdue")
 
 
 def test_the_desg_command_publishes(desk, tmp_path):

@@ -482,17 +482,20 @@ function Outbox.get(keys, args)
   return { history(), it.head and cjson.encode(Outbox.row(args[1], it)) or 'null' }
 end
 
--- ARGV: unknown or task, limit. Oldest first.
+-- ARGV: unknown or task, limit. Oldest first. However many items wait, the Welsh that is owed is there: it is due by a time.
 function Outbox.waiting(keys, args)
-  local rows, name = {}, keys[1] .. 'items-' .. args[1]
-  for _, id in ipairs(redis.call('ZRANGE', name, 0, tonumber(args[2]) - 1)) do
-    local it = Outbox.read(keys[1], id)
-    rows[#rows + 1] = it.head and Outbox.row(id, it) or nil
-  end
+  local rows, owed, limit = {}, {}, tonumber(args[2])
   if args[1] == 'task' then
-    for _, row in ipairs(Outbox.welsh_owed(keys[1], tonumber(args[2]) - #rows)) do
-      rows[#rows + 1] = row
+    owed = Outbox.welsh_owed(keys[1], limit)
+  end
+  if limit > #owed then
+    for _, id in ipairs(redis.call('ZRANGE', keys[1] .. 'items-' .. args[1], 0, limit - #owed - 1)) do
+      local it = Outbox.read(keys[1], id)
+      rows[#rows + 1] = it.head and Outbox.row(id, it) or nil
     end
+  end
+  for _, row in ipairs(owed) do
+    rows[#rows + 1] = row
   end
   return { history(), #rows > 0 and cjson.encode(rows) or '[]' }
 end
