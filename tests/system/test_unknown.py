@@ -19,6 +19,12 @@ def desk(state, request):
     desk.stop()
 
 
+def patient(seconds):
+    """So long it is looked for before a person is asked; from then on there is but one look a minute."""
+    return {"changes": {"outward": {"unknown_after_s": seconds}}}
+
+
+@pytest.mark.parametrize("desk", [patient(20)], indirect=True)
 @pytest.mark.parametrize("channel", ["facebook", "instagram", "whatsapp", "x"])
 def test_an_echo_says_that_it_is_there(desk, channel):
     desk.outlets.control(PLACE[channel], reset_share=1.0, echo_delay_ms=300)
