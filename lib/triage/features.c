@@ -12,10 +12,11 @@ static const uint64_t pair_factor = 0xA0761D6478BD642FU;
 static const uint64_t gap_factor = 0xE7037ED1A0B428DBU;
 static const uint64_t start_of_text = 0x8EBC6AF09C88C6E3U;
 
-struct piece { /* of a word, with the spaces around it and zeros behind */
-    char bytes[1 + FEATURES_WORD_MAX_BYTES + 1 + PADDING_BYTES];
-    size_t length; /* without spaces */
+struct piece {         /* of a word */
+    const char *bytes; /* " word " and PADDING_BYTES of anything, in the text or in copy */
+    size_t length;     /* without spaces */
     bool has_letter;
+    char copy[1 + FEATURES_WORD_MAX_BYTES + 1 + PADDING_BYTES];
 };
 
 static uint64_t load(const char *bytes)
@@ -34,8 +35,11 @@ static uint32_t gram_hash(const char *bytes, unsigned count)
 static uint64_t word_hash(const struct piece *piece)
 {
     uint64_t hash = piece->length;
-    for (size_t i = 0; i < piece->length + 1; i += sizeof hash) { /* the space behind it, too */
-        hash = (hash ^ load(piece->bytes + 1 + i)) * word_factor;
+    size_t bytes = piece->length + 1; /* the space behind it, too */
+    for (size_t i = 0; i < bytes; i += sizeof hash) {
+        uint64_t mask =
+            bytes - i < sizeof hash ? (UINT64_C(1) << (8 * (bytes - i))) - 1 : UINT64_MAX;
+        hash = (hash ^ (load(piece->bytes + 1 + i) & mask)) * word_factor;
         hash ^= hash >> 32;
     }
     return hash;
@@ -46,21 +50,40 @@ static uint32_t pair_hash(uint64_t first, uint64_t second, uint64_t factor)
     return (uint32_t)(((first * factor) ^ second) * word_factor >> 32);
 }
 
-/* A long number is any long number: whose it is tells nothing. */
-static void take_piece(struct piece *piece, const char *bytes, size_t length)
+static void copy_piece(struct piece *piece, const char *bytes)
 {
-    memset(piece, 0, sizeof *piece);
+    memset(piece->copy, 0, sizeof piece->copy);
+    piece->copy[0] = ' ';
+    memcpy(piece->copy + 1, bytes, piece->length);
+    piece->copy[piece->length + 1] = ' ';
+    piece->bytes = piece->copy;
+}
+
+static bool has_letter(const char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if ((unsigned char)bytes[i] > '9')
+            return true;
+    }
+    return false;
+}
+
+/* A long number is any long number: whose it is tells nothing. Most words are read where they
+ * stand. */
+static void take_piece(struct piece *piece, const struct feature_reader *reader, size_t length)
+{
+    static const char long_number[LONG_NUMBER_BYTES + 1] = "00000";
+    const char *bytes = reader->text + reader->at;
     piece->length = length;
-    piece->bytes[0] = ' ';
-    memcpy(piece->bytes + 1, bytes, length);
-    piece->bytes[length + 1] = ' ';
-    for (size_t i = 1; i <= length && !piece->has_letter; i++)
-        piece->has_letter = (unsigned char)piece->bytes[i] > '9';
+    piece->has_letter = has_letter(bytes, length);
+    bool is_inside = reader->at > 0 && reader->at + length + PADDING_BYTES < reader->length;
     if (!piece->has_letter && length >= LONG_NUMBER_BYTES) {
         piece->length = LONG_NUMBER_BYTES;
-        memset(piece->bytes + 1, 0, sizeof piece->bytes - 1);
-        memset(piece->bytes + 1, '0', LONG_NUMBER_BYTES);
-        piece->bytes[LONG_NUMBER_BYTES + 1] = ' ';
+        copy_piece(piece, long_number);
+    } else if (is_inside && bytes[-1] == ' ' && bytes[length] == ' ') {
+        piece->bytes = bytes - 1;
+    } else {
+        copy_piece(piece, bytes);
     }
 }
 
@@ -90,44 +113,21 @@ static void put_words(struct feature_reader *self, const struct piece *piece,
 }
 
 /* What people put before, between and behind what they have to say, in either language. Each ends
- * with a space, so that it is of whole words; of those that begin alike the longest comes first. */
-static const char *const neutral_phrases[] = {
-    "annwyl syr neu fadam ",
-    "annwyl syr ",
-    "bore da ",
-    "dear sir or madam ",
-    "dear sir madam ",
-    "dear sir ",
-    "dear madam ",
-    "dydd da ",
-    "good afternoon ",
-    "good day ",
-    "good evening ",
-    "good morning ",
-    "haia ",
-    "heia ",
-    "hello there ",
-    "hello ",
-    "helo ",
-    "hey ",
-    "hi there ",
-    "hiya ",
-    "hi ",
-    "noswaith dda ",
-    "os gweli di n dda ",
-    "os gweli din dda ",
-    "os gwelwch yn dda ",
-    "please ",
-    "plis ",
-    "pls ",
-    "plse ",
-    "plz ",
-    "pnawn da ",
-    "prynhawn da ",
-    "shwmae ",
-    "shwmai ",
-    "smai ",
-    "su mae ",
+ * with a space, so that it is of whole words; of those that begin alike the longest comes first. By
+ * their first letters. */
+enum { LETTERS = 26, PHRASES_MAX = 9 };
+static const char *const neutral_phrases[LETTERS][PHRASES_MAX + 1] = {
+    ['a' - 'a'] = { "annwyl syr neu fadam ", "annwyl syr " },
+    ['b' - 'a'] = { "bore da " },
+    ['d' - 'a'] = { "dear sir or madam ", "dear sir madam ", "dear sir ", "dear madam ",
+                    "dydd da " },
+    ['g' - 'a'] = { "good afternoon ", "good day ", "good evening ", "good morning " },
+    ['h' - 'a'] = { "haia ", "heia ", "hello there ", "hello ", "helo ", "hey ", "hi there ",
+                    "hiya ", "hi " },
+    ['n' - 'a'] = { "noswaith dda " },
+    ['o' - 'a'] = { "os gweli di n dda ", "os gweli din dda ", "os gwelwch yn dda " },
+    ['p' - 'a'] = { "please ", "plis ", "pls ", "plse ", "plz ", "pnawn da ", "prynhawn da " },
+    ['s' - 'a'] = { "shwmae ", "shwmai ", "smai ", "su mae " },
 };
 
 /* "Hi, there is a man": what comes then is no part of the greeting. */
@@ -159,12 +159,13 @@ static bool is_phrase(const char *text, size_t length, const char *phrase, size_
 
 static size_t neutral_phrase(const char *text, size_t length)
 {
-    for (size_t i = 0; i < sizeof neutral_phrases / sizeof neutral_phrases[0]; i++) {
-        const char *phrase = neutral_phrases[i];
-        if (text[0] != phrase[0])
+    if (length < 2 || text[0] < 'a' || text[0] > 'z')
+        return 0;
+    for (const char *const *phrase = neutral_phrases[text[0] - 'a']; *phrase; phrase++) {
+        if ((*phrase)[1] != text[1])
             continue;
-        size_t bytes = strlen(phrase);
-        if (is_phrase(text, length, phrase, bytes))
+        size_t bytes = strlen(*phrase);
+        if (is_phrase(text, length, *phrase, bytes))
             return bytes;
     }
     return 0;
@@ -189,7 +190,8 @@ static bool is_neutral(struct feature_reader *self)
 void features_begin(struct feature_reader *self, const char *text, size_t length, size_t from)
 {
     assert(self && text && from <= length);
-    *self = (struct feature_reader){ text, length, from, start_of_text, start_of_text, from };
+    *self =
+        (struct feature_reader){ text, length, from, start_of_text, start_of_text, from, false };
 }
 
 bool features_next(struct feature_reader *self, struct feature_word *out)
@@ -206,17 +208,20 @@ bool features_next(struct feature_reader *self, struct feature_word *out)
     const char *space = memchr(text + self->at, ' ', most);
     size_t length = space ? (size_t)(space - (text + self->at)) : most;
     struct piece piece;
-    take_piece(&piece, text + self->at, length);
+    take_piece(&piece, self, length);
     out->from = self->at;
     out->to = self->at + length;
     out->has_letter = piece.has_letter;
     out->is_neutral = is_neutral(self);
     put_words(self, &piece, out);
     out->gram_count = put_grams(&piece, GRAM_MIN, GRAM_MAX, out->grams);
+    self->at += length;
+    out->letter_count = 0;
+    if (self->is_without_letters)
+        return true;
     /* The two spaces alone tell nothing: bytes 1 and on for single ones, all for two. */
     out->letter_count = put_grams(&piece, 2, 2, out->letters);
     for (size_t i = 0; i < piece.length; i++)
         out->letters[out->letter_count++] = gram_hash(piece.bytes + 1 + i, 1);
-    self->at += length;
     return true;
 }

@@ -39,9 +39,10 @@ struct feature_reader {
     const char *text;
     size_t length;
     size_t at;
-    uint64_t last;        /* the word before … */
-    uint64_t before_last; /* … and the one before that */
-    size_t neutral_end;   /* of the greeting at hand */
+    uint64_t last;           /* the word before … */
+    uint64_t before_last;    /* … and the one before that */
+    size_t neutral_end;      /* of the greeting at hand */
+    bool is_without_letters; /* set it where letters are not asked for */
 };
 
 /* Starts at byte from, which stands between words. text is borrowed. */

@@ -94,35 +94,49 @@ void linear_windows_end(struct linear_windows *self)
         tell_windows(self, self->count - 1, self->count <= LINEAR_WINDOW_BLOCKS);
 }
 
-struct search {
+struct urgency_search {
     const struct linear_model *model;
+    struct linear_windows windows;
     struct linear_urgency worst;
 };
 
 static void try_window(void *arg, const struct linear_block *window)
 {
-    struct search *search = arg;
+    struct urgency_search *search = arg;
     struct linear_urgency *worst = &search->worst;
     float score = head_score(&search->model->urgent, window->sum, window->norm);
     if (worst->to == 0 || score > worst->score)
         *worst = (struct linear_urgency){ score, window->from, window->to, false };
 }
 
+static void begin_search(struct urgency_search *search, const struct linear_model *model)
+{
+    *search = (struct urgency_search){ .model = model,
+                                       .windows = { .tell = try_window, .arg = search },
+                                       .worst = { .score = model->urgent.bias } };
+}
+
+static struct linear_urgency end_search(struct urgency_search *search)
+{
+    linear_windows_end(&search->windows);
+    search->worst.is_whole = search->windows.count <= LINEAR_WINDOW_BLOCKS;
+    return search->worst;
+}
+
 struct linear_urgency linear_model_urgency(const struct linear_model *self, const char *text,
                                            size_t length)
 {
-    struct search search = { self, { .score = self->urgent.bias } };
-    struct linear_windows windows = { .tell = try_window, .arg = &search };
+    struct urgency_search search;
     struct feature_reader reader;
     struct feature_word word;
+    begin_search(&search, self);
     features_begin(&reader, text, length, 0);
+    reader.is_without_letters = true;
     while (features_next(&reader, &word)) {
         if (!word.is_neutral)
-            linear_windows_add(&windows, &word, urgent_sum(self, &word));
+            linear_windows_add(&search.windows, &word, urgent_sum(self, &word));
     }
-    linear_windows_end(&windows);
-    search.worst.is_whole = windows.count <= LINEAR_WINDOW_BLOCKS;
-    return search.worst;
+    return end_search(&search);
 }
 
 /* --- category and restricted --- */
@@ -157,13 +171,17 @@ static shorts8 widen_high(bytes16 b)
     return (shorts8)twice >> 8;
 }
 
+static const int8_t *row_of(const struct linear_model *self, uint32_t hash)
+{
+    return self->topic_weights + features_slot(hash, self->topic_bits) * LINEAR_TOPIC_COLUMNS;
+}
+
 static struct row_sum add_rows(const struct linear_model *self, const uint32_t *hashes,
                                size_t count)
 {
     struct row_sum sum = { 0 };
     for (size_t i = 0; i < count; i++) {
-        const int8_t *row =
-            self->topic_weights + features_slot(hashes[i], self->topic_bits) * LINEAR_TOPIC_COLUMNS;
+        const int8_t *row = row_of(self, hashes[i]);
         bytes16 first;
         bytes16 second;
         memcpy(&first, row, sizeof first);
@@ -181,6 +199,7 @@ struct topic_sums {
     size_t recent_count;
     int32_t columns[LINEAR_TOPIC_COLUMNS]; /* all before */
     uint32_t norm;
+    size_t words; /* looked at */
 };
 
 static void settle_recent(struct topic_sums *sums)
@@ -193,9 +212,21 @@ static void settle_recent(struct topic_sums *sums)
     sums->recent_count = 0;
 }
 
+/* Rows are far apart: asked for early they are there when they are added. */
+static void fetch_rows(const struct linear_model *self, const struct feature_word *word)
+{
+    for (size_t i = 0; i < word->word_count; i++)
+        __builtin_prefetch(row_of(self, word->words[i]));
+    for (size_t i = 0; i < word->gram_count; i++)
+        __builtin_prefetch(row_of(self, word->grams[i]));
+}
+
 static void add_topics(const struct linear_model *self, const struct feature_word *word,
                        struct topic_sums *sums)
 {
+    sums->words++;
+    if (word->is_neutral)
+        return;
     size_t count = FEATURES_WORD_VALUE * word->word_count + FEATURES_GRAM_VALUE * word->gram_count;
     if (sums->recent_count + count > ROW_SUM_MAX)
         settle_recent(sums);
@@ -208,6 +239,14 @@ static void add_topics(const struct linear_model *self, const struct feature_wor
     sums->norm += word_norm(word);
 }
 
+static void score_topics(const struct linear_model *self, struct topic_sums *sums,
+                         float out[static LINEAR_TOPIC_COLUMNS])
+{
+    settle_recent(sums);
+    for (size_t i = 0; i < LINEAR_TOPIC_COLUMNS; i++)
+        out[i] = head_score(&self->topics[i], sums->columns[i], sums->norm);
+}
+
 void linear_model_topics(const struct linear_model *self, const char *text, size_t from, size_t to,
                          float out[static LINEAR_TOPIC_COLUMNS])
 {
@@ -215,13 +254,10 @@ void linear_model_topics(const struct linear_model *self, const char *text, size
     struct feature_reader reader;
     struct feature_word word;
     features_begin(&reader, text, to, from);
-    for (size_t words = 0; words < LINEAR_TOPIC_WORDS && features_next(&reader, &word); words++) {
-        if (!word.is_neutral)
-            add_topics(self, &word, &sums);
-    }
-    settle_recent(&sums);
-    for (size_t i = 0; i < LINEAR_TOPIC_COLUMNS; i++)
-        out[i] = head_score(&self->topics[i], sums.columns[i], sums.norm);
+    reader.is_without_letters = true;
+    while (sums.words < LINEAR_TOPIC_WORDS && features_next(&reader, &word))
+        add_topics(self, &word, &sums);
+    score_topics(self, &sums, out);
 }
 
 size_t linear_model_rule_columns(const struct model_evidence *evidence,
@@ -270,36 +306,6 @@ static float urgent_by_rules(const struct linear_model *self, const struct model
     return sum;
 }
 
-static void give_topics(const struct linear_model *self, const char *text,
-                        const struct linear_urgency *urgency, size_t length,
-                        const struct model_evidence *evidence, struct model_opinion *out)
-{
-    float window[LINEAR_TOPIC_COLUMNS];
-    float start[LINEAR_TOPIC_COLUMNS];
-    const float *of_category = window;
-    linear_model_topics(self, text, urgency->from, urgency->to, window);
-    add_rules(self, evidence, window);
-    memcpy(start, window, sizeof start);
-    if (!urgency->is_whole) {
-        linear_model_topics(self, text, 0, length, start);
-        add_rules(self, evidence, start);
-        if (logistic(urgency->score) < self->thresholds.review)
-            of_category = start;
-    }
-    size_t best = 0;
-    for (size_t i = 1; i < self->category_count; i++) {
-        if (of_category[i] > of_category[best])
-            best = i;
-    }
-    if (self->category_count > 0) {
-        out->category = self->categories[best];
-        out->category_surety = logistic(of_category[best]);
-    }
-    size_t column = self->category_count;
-    out->sexual_offence = logistic(fmaxf(window[column], start[column]));
-    out->intelligence = logistic(fmaxf(window[column + 1], start[column + 1]));
-}
-
 /* --- language --- */
 
 struct language_sum {
@@ -319,15 +325,32 @@ static struct language_sum language_of_word(const struct linear_model *self,
     };
 }
 
+struct language_sums {
+    struct language_sum words[LINEAR_LANGUAGE_WORDS];
+    struct language_sum all;
+    size_t count;
+};
+
+static void add_language(const struct linear_model *self, const struct feature_word *word,
+                         struct language_sums *sums)
+{
+    if (!word->has_letter || sums->count == LINEAR_LANGUAGE_WORDS)
+        return;
+    struct language_sum of_word = language_of_word(self, word);
+    sums->words[sums->count++] = of_word;
+    sums->all.sum += of_word.sum;
+    sums->all.norm += of_word.norm;
+}
+
 /* Highest and lowest score of a few words in a row. */
-static void find_extremes(const struct linear_model *self, const struct language_sum *words,
+static void find_extremes(const struct linear_model *self, const struct language_sums *sums,
                           struct linear_language *out)
 {
-    for (size_t i = 0; i + LANGUAGE_RUN_WORDS <= out->words; i++) {
+    for (size_t i = 0; i + LANGUAGE_RUN_WORDS <= sums->count; i++) {
         struct language_sum run = { 0, 0 };
         for (size_t j = 0; j < LANGUAGE_RUN_WORDS; j++) {
-            run.sum += words[i + j].sum;
-            run.norm += words[i + j].norm;
+            run.sum += sums->words[i + j].sum;
+            run.norm += sums->words[i + j].norm;
         }
         float score = head_score(&self->language, run.sum, run.norm);
         out->most = i == 0 ? score : fmaxf(out->most, score);
@@ -335,26 +358,28 @@ static void find_extremes(const struct linear_model *self, const struct language
     }
 }
 
+static struct linear_language score_language(const struct linear_model *self,
+                                             const struct language_sums *sums)
+{
+    struct linear_language out = { .words = sums->count };
+    if (sums->count > 0)
+        out.score = head_score(&self->language, sums->all.sum, sums->all.norm);
+    find_extremes(self, sums, &out);
+    return out;
+}
+
 struct linear_language linear_model_language_scores(const struct linear_model *self,
                                                     const char *text, size_t length)
 {
-    struct linear_language out = { 0 };
-    struct language_sum words[LINEAR_LANGUAGE_WORDS];
-    struct language_sum all = { 0, 0 };
+    struct language_sums sums;
     struct feature_reader reader;
     struct feature_word word;
+    sums.all = (struct language_sum){ 0, 0 };
+    sums.count = 0;
     features_begin(&reader, text, length, 0);
-    while (out.words < LINEAR_LANGUAGE_WORDS && features_next(&reader, &word)) {
-        if (!word.has_letter)
-            continue;
-        words[out.words] = language_of_word(self, &word);
-        all.sum += words[out.words].sum;
-        all.norm += words[out.words].norm;
-        out.words++;
-    }
-    out.score = out.words > 0 ? head_score(&self->language, all.sum, all.norm) : 0;
-    find_extremes(self, words, &out);
-    return out;
+    while (sums.count < LINEAR_LANGUAGE_WORDS && features_next(&reader, &word))
+        add_language(self, &word, &sums);
+    return score_language(self, &sums);
 }
 
 Desg__V1__Language linear_model_language(const struct linear_model *self,
@@ -372,6 +397,71 @@ Desg__V1__Language linear_model_language(const struct linear_model *self,
 }
 
 /* --- the judge --- */
+
+/* What one pass over a text says of it. */
+struct reading {
+    struct urgency_search urgency;
+    struct language_sums language;
+    struct topic_sums topics; /* of its first words */
+    size_t words;
+};
+
+static void read_text(const struct linear_model *self, const char *text, size_t length,
+                      struct reading *out)
+{
+    struct feature_reader reader;
+    struct feature_word word;
+    begin_search(&out->urgency, self);
+    out->language.all = (struct language_sum){ 0, 0 };
+    out->language.count = 0;
+    out->topics = (struct topic_sums){ 0 };
+    out->words = 0;
+    features_begin(&reader, text, length, 0);
+    for (; features_next(&reader, &word); out->words++) {
+        bool is_for_topics = out->words < LINEAR_TOPIC_WORDS;
+        if (is_for_topics)
+            fetch_rows(self, &word);
+        add_language(self, &word, &out->language);
+        if (!word.is_neutral)
+            linear_windows_add(&out->urgency.windows, &word, urgent_sum(self, &word));
+        if (is_for_topics)
+            add_topics(self, &word, &out->topics);
+        reader.is_without_letters = out->language.count == LINEAR_LANGUAGE_WORDS;
+    }
+}
+
+static void give_topics(const struct linear_model *self, const char *text,
+                        const struct linear_urgency *urgency, struct reading *reading,
+                        const struct model_evidence *evidence, struct model_opinion *out)
+{
+    float window[LINEAR_TOPIC_COLUMNS];
+    float start[LINEAR_TOPIC_COLUMNS];
+    score_topics(self, &reading->topics, start);
+    add_rules(self, evidence, start);
+    const float *of_category = start;
+    if (urgency->is_whole && reading->words <= LINEAR_TOPIC_WORDS) {
+        memcpy(window, start, sizeof window);
+    } else {
+        linear_model_topics(self, text, urgency->from, urgency->to, window);
+        add_rules(self, evidence, window);
+        if (urgency->is_whole)
+            memcpy(start, window, sizeof start);
+        if (logistic(urgency->score) >= self->thresholds.review)
+            of_category = window;
+    }
+    size_t best = 0;
+    for (size_t i = 1; i < self->category_count; i++) {
+        if (of_category[i] > of_category[best])
+            best = i;
+    }
+    if (self->category_count > 0) {
+        out->category = self->categories[best];
+        out->category_surety = logistic(of_category[best]);
+    }
+    size_t column = self->category_count;
+    out->sexual_offence = logistic(fmaxf(window[column], start[column]));
+    out->intelligence = logistic(fmaxf(window[column + 1], start[column + 1]));
+}
 
 /* Keeps the weightiest places, the first of them the weightiest. */
 static void keep_place(struct model_opinion *out, struct model_place place)
@@ -394,6 +484,7 @@ static void give_places(const struct linear_model *self, const char *text,
     struct feature_reader reader;
     struct feature_word word;
     features_begin(&reader, text, urgency->to, urgency->from);
+    reader.is_without_letters = true;
     while (features_next(&reader, &word)) {
         int32_t sum = word.is_neutral ? 0 : urgent_sum(self, &word);
         if (sum > 0)
@@ -408,8 +499,10 @@ int linear_model_judge(const void *arg, const char *text, size_t length,
     const struct linear_model *self = arg;
     assert(self && text && evidence && out);
     *out = (struct model_opinion){ 0 };
-    struct linear_urgency urgency = linear_model_urgency(self, text, length);
-    struct linear_language language = linear_model_language_scores(self, text, length);
+    struct reading reading;
+    read_text(self, text, length, &reading);
+    struct linear_urgency urgency = end_search(&reading.urgency);
+    struct linear_language language = score_language(self, &reading.language);
     out->language = linear_model_language(self, &language, &out->is_language_sure);
     uint8_t columns[LINEAR_RULE_COLUMNS];
     if (urgency.to == 0 && linear_model_rule_columns(evidence, columns) == 0)
@@ -418,7 +511,7 @@ int linear_model_judge(const void *arg, const char *text, size_t length,
         urgency.to = length;
     urgency.score += urgent_by_rules(self, evidence);
     out->urgent = logistic(urgency.score);
-    give_topics(self, text, &urgency, length, evidence, out);
+    give_topics(self, text, &urgency, &reading, evidence, out);
     if (out->urgent >= self->thresholds.review / 2)
         give_places(self, text, &urgency, out);
     return 0;

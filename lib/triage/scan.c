@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "triage/normalise.h"
 #include "triage/sketch.h"
 #include "triage/words.h"
 
@@ -247,6 +246,11 @@ void scanner_scan(struct scanner *self, const char *text, size_t length, struct 
     }
     out->hits = self->hits;
     out->hit_count = self->hit_count;
+}
+
+const struct normalised *scanner_whole_text(const struct scanner *self)
+{
+    return self->is_whole ? self->window : NULL;
 }
 
 size_t scanner_sketch(struct scanner *self, const Desg__V1__Event *event, uint8_t **bytes)

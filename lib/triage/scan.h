@@ -10,6 +10,7 @@
 #include "desg/v1/event.pb-c.h"
 #include "error/error.h"
 #include "triage/language.h"
+#include "triage/normalise.h"
 #include "triage/rule_set.h"
 
 enum {
@@ -40,6 +41,10 @@ void scanner_destroy(struct scanner **self_p);
 
 /* Looks for all rules. */
 void scanner_scan(struct scanner *self, const char *text, size_t length, struct scan *out);
+
+/* The text scanned last, normalised, if one window held all of it; else NULL. The scanner's, until
+ * its next scan. */
+const struct normalised *scanner_whole_text(const struct scanner *self);
 
 /* What near-copies of event, whose text was scanned last, are known by (sketch.h): *bytes are the
  * scanner's until its next sketch. How many; 0: none, also of a text of several windows. */

@@ -70,7 +70,7 @@ struct triage {
     struct scanner *scanner;
     struct model_file *model_file; /* NULL: the model is borrowed, or there is none */
     struct evidence_map *evidence; /* of the rules for the model; NULL: there is no model */
-    struct normalised *window;     /* for the model */
+    struct normalised *window;     /* of a text in several, for the model */
     struct triage_options options;
     /* Found in the event judged now: */
     struct scan_hit *hits; /* of all its parts; room for every rule */
@@ -251,24 +251,31 @@ static void settle_language(struct triage *self, const struct scan *scan, const 
     out->message.language = is_by_hint ? hinted_language(hint) : language;
 }
 
+/* A text as a model is asked of it, or a window of it: what was written and what it became. */
+struct asked {
+    const char *text;
+    size_t length;
+    const struct normalised *window;
+};
+
 /* Makes the words of an opinion on the window point into the text. */
-static void take_places(struct triage *self, const char *text, size_t length)
+static void take_places(struct triage *self, const struct asked *asked)
 {
     struct said *said = &self->said;
     said->place_count = 0;
     for (size_t i = 0; i < said->opinion.place_count; i++) {
         const struct model_place *from = &said->opinion.places[i];
         struct place *place = &said->places[said->place_count++];
-        normalised_place(self->window, text, length, from->from, from->to, &place->offset_bytes,
-                         &place->length_bytes);
+        normalised_place(asked->window, asked->text, asked->length, from->from, from->to,
+                         &place->offset_bytes, &place->length_bytes);
         place->weight = from->weight;
     }
 }
 
 /* Of a text in several windows the worst one is what is said, but for the language, which is that
  * of its beginning, and for what is restricted anywhere. */
-static void take_opinion(struct triage *self, const struct model_opinion *opinion, const char *text,
-                         size_t length)
+static void take_opinion(struct triage *self, const struct model_opinion *opinion,
+                         const struct asked *asked)
 {
     struct said *said = &self->said;
     struct model_opinion before = said->opinion;
@@ -276,7 +283,7 @@ static void take_opinion(struct triage *self, const struct model_opinion *opinio
     said->is_asked = true;
     if (is_first || opinion->urgent > before.urgent) {
         said->opinion = *opinion;
-        take_places(self, text, length);
+        take_places(self, asked);
     }
     if (is_first)
         return;
@@ -286,24 +293,40 @@ static void take_opinion(struct triage *self, const struct model_opinion *opinio
     said->opinion.intelligence = fmaxf(before.intelligence, opinion->intelligence);
 }
 
-static void ask_model(struct triage *self, const char *text, size_t length)
+static int ask_of_window(struct triage *self, const struct asked *asked,
+                         const struct model_evidence *evidence)
 {
     const struct model *model = self->options.model;
-    size_t end = length < SCAN_TEXT_MAX_BYTES ? length : SCAN_TEXT_MAX_BYTES;
-    size_t from = 0;
+    struct model_opinion opinion = { 0 };
+    if (model->judge(model->arg, asked->window->text, asked->window->length, evidence, &opinion) !=
+        0) {
+        self->said = (struct said){ 0 };
+        note(self, &failed);
+        return -1;
+    }
+    take_opinion(self, &opinion, asked);
+    return 0;
+}
+
+/* What the scan normalised is not normalised again, unless it took several windows. */
+static void ask_model(struct triage *self, const char *text, size_t length)
+{
+    struct asked asked = { text, length, scanner_whole_text(self->scanner) };
     struct model_evidence evidence = { 0 };
-    for (size_t i = 0; model && i < self->hit_count; i++)
+    if (!self->options.model)
+        return;
+    for (size_t i = 0; i < self->hit_count; i++)
         evidence_add(self->evidence, self->hits[i].rule, &evidence);
-    while (model && from < end) {
-        struct model_opinion opinion = { 0 };
+    if (asked.window) {
+        (void)ask_of_window(self, &asked, &evidence);
+        return;
+    }
+    size_t end = length < SCAN_TEXT_MAX_BYTES ? length : SCAN_TEXT_MAX_BYTES;
+    asked.window = self->window;
+    for (size_t from = 0; from < end;) {
         size_t stop = normalise(self->window, text, end, from);
-        if (model->judge(model->arg, self->window->text, self->window->length, &evidence,
-                         &opinion) != 0) {
-            self->said = (struct said){ 0 };
-            note(self, &failed);
+        if (ask_of_window(self, &asked, &evidence) != 0)
             return;
-        }
-        take_opinion(self, &opinion, text, length);
         from = stop < end ? normalise_next_window(text, end, from, stop) : end;
     }
 }
