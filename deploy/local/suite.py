@@ -38,6 +38,10 @@ class AlreadyRunning(Exception):
     """Another Suite holds the state directory."""
 
 
+class RedisError(Exception):
+    """What Redis answered instead: LOADING while it reads its data back in, a right that is missing."""
+
+
 class DidNotStart(Exception):
     """A process ended or did not become ready."""
 
@@ -85,6 +89,14 @@ def http_get(connection, path):
         return None
     finally:
         connection.close()
+
+
+def read_redis(done):
+    """The answer that redis-cli --json printed; None if Redis was not there. An error is no JSON, and no exit status either."""
+    text = done.stdout.strip()
+    if text.startswith("error:"):
+        raise RedisError(text)
+    return json.loads(text) if done.returncode == 0 and text else None
 
 
 def _before_exec():
@@ -534,7 +546,7 @@ class Suite:
     def redis_cli(self, *arguments):
         out = subprocess.run(["redis-cli", "-s", f"{self.run_directory}/redis.sock", "--json", *arguments],
                              capture_output=True, text=True, errors="replace", timeout=10, check=False)
-        return json.loads(out.stdout) if out.returncode == 0 and out.stdout.strip() else None
+        return read_redis(out)
 
 
 def merge(base, changes):

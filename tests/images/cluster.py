@@ -299,19 +299,34 @@ class Cluster(system_desk.Desk):
     def wait_ready(self, name, seconds=60.0):
         deadline = time.monotonic() + seconds
         container = self.processes[name]
-        while not self._is_ready(name):
-            if time.monotonic() > deadline or container.restarts() > RESTARTS_MAX:
-                raise suite.DidNotStart(f"{name} was not ready within {seconds:g} s:\n{container.tail()}")
+        while True:
+            is_ready, answer = self._ask_ready(name)
+            if is_ready:
+                return
+            restarts = container.restarts()
+            if time.monotonic() > deadline or restarts > RESTARTS_MAX:
+                raise suite.DidNotStart(f"{name} was not ready within {seconds:g} s, restarted {restarts} times; asked, it said: {answer}\n"
+                                        f"{container.tail()}")
             time.sleep(0.1)
 
-    def _is_ready(self, name):
-        """As the manifest's readiness probe asks."""
+    def _ask_ready(self, name):
+        """(whether it is ready, what it answered), as the manifest's readiness probe asks."""
         container = self.processes[name]
         probe = container.spec.probe("readinessProbe")
         if not probe:
-            return (self.redis_cli("PING") or "") == "PONG"
+            return self._ask_redis()
         answer = container.ask(*probe)
-        return answer is not None and answer[0] == 200
+        if answer is None:
+            return False, "nothing"
+        return answer[0] == 200, f"{answer[0]} {answer[1].decode(errors='replace')}"
+
+    def _ask_redis(self):
+        """It answers with an error while it reads its data back in: to be asked again, as every client does."""
+        try:
+            answer = self.redis_cli("PING")
+        except suite.RedisError as error:
+            return False, str(error)
+        return answer == "PONG", answer or "nothing"
 
     def of(self, component):
         return [name for name, container in self.processes.items() if container.spec.component == component]
@@ -350,4 +365,4 @@ class Cluster(system_desk.Desk):
                                  env={**os.environ, "REDISCLI_AUTH": self.oracle_password})
         except subprocess.TimeoutExpired:
             return None  # it does not run
-        return json.loads(out.stdout) if out.returncode == 0 and out.stdout.strip() else None
+        return suite.read_redis(out)
