@@ -28,12 +28,28 @@ def file():
     return yaml.safe_load((COMPOSE / "compose.yaml").read_text("utf-8"))
 
 
-def test_memory_limits_are_those_of_the_manifests(file, manifests):
-    limits = {pod.component: pod.memory_limit for pod in manifests.pods()}
-    assert set(limits) == {"ingest", "classify", "route", "notify", "desk", "redis"}
-    for component, limit in limits.items():
-        assert int(file["services"][component]["mem_limit"].removesuffix("m")) << 20 == limit, component
+def test_limits_are_those_of_the_manifests(file, manifests):
+    pods = {pod.component: pod for pod in manifests.pods()}
+    assert set(pods) == {"ingest", "classify", "route", "notify", "desk", "redis"}
+    for component, pod in pods.items():
+        service = file["services"][component]
+        assert int(service["mem_limit"].removesuffix("m")) << 20 == pod.memory_limit, component
+        assert set(pod.container["resources"]["limits"]) == {"memory"}, "a limit that compose has to have, too"
+        assert not {"cpus", "cpu_quota", "cpu_shares", "memswap_limit", "deploy"} & set(service), component
     assert bytes_of("256Mi") == 256 << 20
+
+
+def test_who_is_stopped_has_as_long_as_in_a_pod(file, manifests):
+    for pod in manifests.pods():
+        assert file["services"][pod.component]["stop_grace_period"] == f"{pod.spec['terminationGracePeriodSeconds']}s", pod.name
+
+
+def test_redis_may_fill_as_much_as_in_a_pod(file, manifests):
+    pod = next(pod for pod in manifests.pods() if pod.component == "redis")
+    text = next(manifests.config_maps[mount.source]["data"]["redis.conf"] for mount in pod.mounts() if mount.kind == "configmap")
+    settings = dict(line.split(None, 1) for line in text.splitlines() if line and not line.startswith("#"))
+    service = file["services"]["redis"]
+    assert service["command"][service["command"].index("--maxmemory") + 1] == settings["maxmemory"] == "512mb"
 
 
 def test_every_container_is_locked(file):
