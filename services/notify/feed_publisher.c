@@ -19,8 +19,8 @@
 
 enum {
     PUBLISH_HWM = 1000,
-    SNAPSHOT_HWM = 4, /* snapshots waiting for one that does not read */
-    SUBSCRIPTION_MAX_BYTES = 256,
+    SNAPSHOT_HWM = 4,              /* snapshots waiting for one that does not read */
+    SUBSCRIPTION_MAX_BYTES = 1024, /* CURVE's own longest command counts as well: some 600 */
     REQUEST_MAX_BYTES = 1024,
     CLIENT_MAX_BYTES = 128,
     REQUESTS_PER_WAKE = 64,

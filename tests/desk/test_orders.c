@@ -8,6 +8,7 @@
 #include <zmq.h>
 
 #include "clock/clock.h"
+#include "curve_keys.h"
 #include "desk/broadcast_order.h"
 #include "desk/order_server.h"
 #include "outward/broadcast.h"
@@ -278,6 +279,47 @@ static void off_this_machine_it_needs_curve(void **state)
     assert_non_null(strstr(err.text, "curve"));
 }
 
+/* Whether who shows certificate, or nothing, is answered; what it asks is garbage. */
+static bool is_answered(struct fixture *f, struct order_server *server,
+                        const struct curve_keys *keys, zcert_t *certificate, int wait_ms)
+{
+    static const uint8_t garbage[] = { 0xff, 0xff, 0xff };
+    uint8_t bytes[256];
+    const int linger_ms = 0;
+    void *socket = zmq_socket(f->context, ZMQ_DEALER);
+    assert_int_equal(zmq_setsockopt(socket, ZMQ_RCVTIMEO, &wait_ms, sizeof wait_ms), 0);
+    assert_int_equal(zmq_setsockopt(socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms), 0);
+    curve_keys_show(keys, socket, certificate);
+    assert_int_equal(zmq_connect(socket, order_server_endpoint(server)), 0);
+    (void)zmq_send(socket, garbage, sizeof garbage, 0);
+    bool is_answered = zmq_recv(socket, bytes, sizeof bytes, 0) > 0;
+    (void)zmq_close(socket);
+    return is_answered;
+}
+
+static void with_curve_an_unknown_key_is_not_heard(void **state)
+{
+    enum { REFUSED_MS = 500 };
+    struct fixture *f = *state;
+    struct curve_keys keys = { 0 };
+    struct error err = { 0 };
+    curve_keys_make(&keys, f->context);
+    const struct order_server_options options = { .endpoint = "tcp://127.0.0.1:0",
+                                                  .context = f->context,
+                                                  .security = keys.security,
+                                                  .asker = { dispatch_order, f->desk->dispatch },
+                                                  .metrics = f->desk->metrics };
+    struct order_server *server = order_server_start(&options, &err);
+    if (!server)
+        fail_msg("%s", err.text);
+    assert_true(is_answered(f, server, &keys, keys.friend, TIMEOUT_MS));
+    assert_false(is_answered(f, server, &keys, keys.stranger, REFUSED_MS));
+    assert_false(is_answered(f, server, &keys, NULL, REFUSED_MS));
+    assert_true(is_answered(f, server, &keys, keys.friend, TIMEOUT_MS));
+    order_server_destroy(&server);
+    curve_keys_drop(&keys);
+}
+
 /* Last: it drains the server. */
 static void who_is_stopping_says_so(void **state)
 {
@@ -302,6 +344,7 @@ int main(void)
         WITH(garbage_is_answered_or_dropped_and_harms_nobody),
         WITH(a_req_is_answered_with_its_empty_frame),
         WITH(off_this_machine_it_needs_curve),
+        WITH(with_curve_an_unknown_key_is_not_heard),
         WITH(who_is_stopping_says_so),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

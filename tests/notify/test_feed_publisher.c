@@ -15,8 +15,8 @@
 #include <czmq.h>
 
 #include "clock/clock.h"
+#include "curve_keys.h"
 #include "desg/v1/outward.pb-c.h"
-#include "link/link.h"
 #include "notify/feed_publisher.h"
 
 enum { WAIT_MS = 10000, STEP_MS = 20, AGAIN_MS = 100, EPOCH_BYTES = 16 };
@@ -311,48 +311,8 @@ static void a_req_socket_is_answered_too(void **state)
 
 /* --- CURVE --- */
 
-struct keys {
-    char folder[64];
-    char allowed[96];
-    zcert_t *own, *friend, *stranger;
-    struct link_security *security;
-};
-
-static void make_keys(struct keys *keys, struct fixture *f)
-{
-    char path[128];
-    char secret[128];
-    struct error err = { 0 };
-    (void)snprintf(keys->folder, sizeof keys->folder, "/tmp/desg-feed-XXXXXX");
-    assert_non_null(mkdtemp(keys->folder));
-    (void)snprintf(keys->allowed, sizeof keys->allowed, "%s/allowed", keys->folder);
-    (void)snprintf(path, sizeof path, "%s/own", keys->folder);
-    (void)snprintf(secret, sizeof secret, "%s/own_secret", keys->folder);
-    assert_int_equal(zsys_dir_create("%s", keys->allowed), 0);
-    keys->own = zcert_new();
-    keys->friend = zcert_new();
-    keys->stranger = zcert_new();
-    assert_int_equal(zcert_save(keys->own, path), 0);
-    keys->security = link_security_new(f->context, path, secret, keys->allowed, &err);
-    if (!keys->security)
-        fail_msg("%s", err.text);
-    (void)snprintf(path, sizeof path, "%s/friend.pub", keys->allowed);
-    assert_int_equal(zcert_save_public(keys->friend, path), 0);
-}
-
-static void drop_keys(struct keys *keys)
-{
-    link_security_destroy(&keys->security);
-    zcert_destroy(&keys->own);
-    zcert_destroy(&keys->friend);
-    zcert_destroy(&keys->stranger);
-    zdir_t *folder = zdir_new(keys->folder, NULL);
-    zdir_remove(folder, true);
-    zdir_destroy(&folder);
-}
-
 /* A DEALER that asks with certificate, or in clear; true: it was answered. */
-static bool is_answered(struct fixture *f, const struct keys *keys, zcert_t *certificate,
+static bool is_answered(struct fixture *f, const struct curve_keys *keys, zcert_t *certificate,
                         int wait_ms)
 {
     uint8_t bytes[4096];
@@ -360,14 +320,7 @@ static bool is_answered(struct fixture *f, const struct keys *keys, zcert_t *cer
     void *socket = zmq_socket(f->context, ZMQ_DEALER);
     assert_int_equal(zmq_setsockopt(socket, ZMQ_RCVTIMEO, &wait_ms, sizeof wait_ms), 0);
     assert_int_equal(zmq_setsockopt(socket, ZMQ_LINGER, &no_linger, sizeof no_linger), 0);
-    if (certificate) {
-        assert_int_equal(
-            zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, zcert_public_key(keys->own), 32), 0);
-        assert_int_equal(
-            zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, zcert_public_key(certificate), 32), 0);
-        assert_int_equal(
-            zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, zcert_secret_key(certificate), 32), 0);
-    }
+    curve_keys_show(keys, socket, certificate);
     assert_int_equal(zmq_connect(socket, feed_publisher_snapshot_endpoint(f->publisher)), 0);
     (void)zmq_send(socket, "", 0, 0);
     bool is_answered = zmq_recv(socket, bytes, sizeof bytes, 0) > 0;
@@ -375,18 +328,36 @@ static bool is_answered(struct fixture *f, const struct keys *keys, zcert_t *cer
     return is_answered;
 }
 
+/* A SUB that shows certificate, or nothing; true: it heard the news, told over and over. */
+static bool hears(struct fixture *f, const struct curve_keys *keys, zcert_t *certificate,
+                  int wait_ms)
+{
+    uint8_t bytes[4096];
+    const int no_linger = 0;
+    void *socket = zmq_socket(f->context, ZMQ_SUB);
+    assert_int_equal(zmq_setsockopt(socket, ZMQ_RCVTIMEO, &wait_ms, sizeof wait_ms), 0);
+    assert_int_equal(zmq_setsockopt(socket, ZMQ_LINGER, &no_linger, sizeof no_linger), 0);
+    assert_int_equal(zmq_setsockopt(socket, ZMQ_SUBSCRIBE, "", 0), 0);
+    curve_keys_show(keys, socket, certificate);
+    assert_int_equal(zmq_connect(socket, feed_publisher_endpoint(f->publisher)), 0);
+    bool has_heard = zmq_recv(socket, bytes, sizeof bytes, 0) > 0;
+    (void)zmq_close(socket);
+    return has_heard;
+}
+
 static void only_those_whose_key_is_allowed_are_let_in(void **state)
 {
     enum { REFUSED_MS = 500 };
     struct fixture *f = *state;
-    struct keys keys = { 0 };
+    struct curve_keys keys = { 0 };
     struct error err = { 0 };
-    make_keys(&keys, f);
+    curve_keys_make(&keys, f->context);
     const struct feed_publisher_options options = { .context = f->context,
                                                     .security = keys.security,
                                                     .publish_endpoint = "tcp://127.0.0.1:*",
                                                     .snapshot_endpoint = "tcp://127.0.0.1:*",
-                                                    .metrics = f->metrics };
+                                                    .metrics = f->metrics,
+                                                    .again_ms = AGAIN_MS };
     feed_publisher_destroy(&f->publisher);
     f->publisher = feed_publisher_new(&options, &err);
     assert_non_null(f->publisher);
@@ -395,8 +366,12 @@ static void only_those_whose_key_is_allowed_are_let_in(void **state)
     assert_true(is_answered(f, &keys, keys.friend, WAIT_MS));
     assert_false(is_answered(f, &keys, keys.stranger, REFUSED_MS));
     assert_false(is_answered(f, &keys, NULL, REFUSED_MS));
+    assert_false(hears(f, &keys, keys.stranger, REFUSED_MS));
+    assert_false(hears(f, &keys, NULL, REFUSED_MS));
+    wait_for_metric(f, "desg_feed_subscribers 0");
+    assert_true(hears(f, &keys, keys.friend, WAIT_MS));
     feed_publisher_destroy(&f->publisher);
-    drop_keys(&keys);
+    curve_keys_drop(&keys);
 }
 
 static void an_endpoint_that_is_none_is_refused(void **state)
