@@ -145,16 +145,16 @@ static int check_config(const char *path)
     struct config *config = config_load(path, "keys", fields, sizeof(struct nothing), &err);
     if (!config)
         return command_fail(&err);
-    int faults = 0;
-    if (config->common.curve)
-        faults = keys_check_config(config->common.curve, path, stdout, &err);
-    else
-        (void)puts("common.curve is not configured: endpoints over tcp:// would be plain");
-    bool is_bare = !config->common.curve;
+    int faults =
+        config->common.curve
+            ? keys_check_config(config->common.curve, path, stdout, &err)
+            : error_set(&err, ERROR_CONFIG,
+                        "%s: has no common.curve, so there are no keys to check, and what goes "
+                        "over tcp:// is plain: set common.curve.keys_directory, or name the "
+                        "folder: desg keys check DIR",
+                        path);
     config_destroy(&config);
-    if (faults < 0)
-        return command_fail(&err);
-    return faults > 0 || is_bare ? EXIT_NOTHING : 0;
+    return faults < 0 ? command_fail(&err) : faults > 0 ? EXIT_NOTHING : 0;
 }
 
 static int check(const struct command_line *line)

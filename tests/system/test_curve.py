@@ -4,7 +4,7 @@ import json
 import shutil
 
 import suite
-from desk import CALM_TEXT, SEED, make_plan, wait_until
+from desk import CALM_TEXT, SEED, URGENT_TEXT, make_plan, wait_until
 
 SERVICES = ("ingest", "classify", "route", "notify", "desk")
 
@@ -83,6 +83,27 @@ def test_a_desk_over_tcp_with_certificates_leaves_a_clean_ledger(make_desk, stat
     for name in ("ingest-1", "classify-1", "route", "notify"):
         assert "link_unprotected" not in desk.log(name) and "key_refused" not in desk.log(name)
         assert desk.metric_sum(name, "desg_curve_refused_total") == 0
+
+
+def test_keys_named_in_the_environment_alone_are_everybodys(make_desk, state, monkeypatch):
+    """As a pod that mounts them gets them: the file has no group curve."""
+    folder = (state / "keys").absolute()
+    desk = make_desk(is_started=False, changes={**tcp_desk(folder), "common": {}}, workers=1)
+    done = desk.desg("keys", "check")
+    assert done.returncode == 78 and done.stdout == "", done
+    assert f"{desk.config_path()}: has no common.curve" in done.stderr and "common.curve.keys_directory" in done.stderr
+    keys(desk, "make", folder)
+    monkeypatch.setenv("DESG_COMMON_CURVE_KEYS_DIRECTORY", str(folder))
+    assert keys(desk, "check") == ""
+    desk.start()
+    for name in ("ingest-1", "classify-1", "route", "notify"):
+        assert "curve_started" in desk.log(name) and "link_unprotected" not in desk.log(name), name
+    player = desk.make_player()
+    desk.post(player, desk.item(URGENT_TEXT, urgent=True))
+    assert desk.settle(player)["urgent"] == 1
+    (folder / "classify" / "allowed" / "notify.pub").unlink()
+    done = desk.desg("keys", "check")
+    assert done.returncode == 1 and "classify.notify_endpoints" in done.stdout
 
 
 def test_every_pair_is_changed_under_load_and_nothing_is_lost(make_desk, state):

@@ -503,6 +503,41 @@ static void a_folder_of_keys_names_the_programs_own(void **state)
     assert_non_null(strstr(err.text, "write either keys_directory"));
 }
 
+/* A folder, or three files, with no group curve in the file. */
+static void keys_come_from_the_environment_alone(void **state)
+{
+    set_variable("DESG_COMMON_CURVE_KEYS_DIRECTORY", "/mounted");
+    struct config *config = load_or_fail(*state, ROUTE);
+    set_variable("DESG_COMMON_CURVE_KEYS_DIRECTORY", NULL);
+    assert_non_null(config->common.curve);
+    assert_string_equal(config->common.curve->keys_directory, "/mounted");
+    assert_string_equal(config->common.curve->public_key_file, "/mounted/route/own");
+    assert_string_equal(config->common.curve->secret_key_file, "/mounted/route/own_secret");
+    assert_string_equal(config->common.curve->allowed_keys_directory, "/mounted/route/allowed");
+    config_destroy(&config);
+
+    struct error err = { 0 };
+    set_variable("DESG_COMMON_CURVE_PUBLIC_KEY_FILE", "/p");
+    assert_null(load(*state, ROUTE, &err));
+    assert_int_equal(err.kind, ERROR_CONFIG);
+    assert_non_null(strstr(err.text, "common.curve: write either keys_directory, or all of"));
+
+    set_variable("DESG_COMMON_CURVE_SECRET_KEY_FILE", "/s");
+    set_variable("DESG_COMMON_CURVE_ALLOWED_KEYS_DIRECTORY", "/d");
+    config = load_or_fail(*state, ROUTE);
+    set_variable("DESG_COMMON_CURVE_PUBLIC_KEY_FILE", NULL);
+    set_variable("DESG_COMMON_CURVE_SECRET_KEY_FILE", NULL);
+    set_variable("DESG_COMMON_CURVE_ALLOWED_KEYS_DIRECTORY", NULL);
+    assert_string_equal(config->common.curve->public_key_file, "/p");
+    assert_string_equal(config->common.curve->secret_key_file, "/s");
+    assert_string_equal(config->common.curve->allowed_keys_directory, "/d");
+    config_destroy(&config);
+
+    config = load_or_fail(*state, ROUTE);
+    assert_null(config->common.curve);
+    config_destroy(&config);
+}
+
 static void ranges_and_defaults(void **state)
 {
     (void)state;
@@ -535,6 +570,7 @@ int main(void)
         with_folder(a_bad_variable_is_named),
         with_folder(a_folder_of_passwords_names_the_programs_own_user),
         with_folder(a_folder_of_keys_names_the_programs_own),
+        with_folder(keys_come_from_the_environment_alone),
         cmocka_unit_test(ranges_and_defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
