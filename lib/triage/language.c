@@ -118,10 +118,18 @@ static const char *const foreign_cries[] = {
     "pomoz",   "pomozcie", "pomozte",   "ratunku", "segitseg", "socorro",  "yardim",
 };
 
-static const char *const welsh_starts[] = { "ll",  "ngh", "mh",  "nh", "gwn",
-                                            "gwr", "gwy", "ddi", "rhy" };
-static const char *const welsh_ends[] = {
-    "ydd", "aeth", "iau", "wch", "wyd", "wyr", "ynt", "iaid"
+/* How a word may begin or end. */
+struct part {
+    char text[5];
+    uint8_t length;
+};
+
+static const struct part welsh_starts[] = { { "ll", 2 },  { "ngh", 3 }, { "mh", 2 },
+                                            { "nh", 2 },  { "gwn", 3 }, { "gwr", 3 },
+                                            { "gwy", 3 }, { "ddi", 3 }, { "rhy", 3 } };
+static const struct part welsh_ends[] = {
+    { "ydd", 3 }, { "aeth", 4 }, { "iau", 3 }, { "wch", 3 },
+    { "wyd", 3 }, { "wyr", 3 },  { "ynt", 3 }, { "iaid", 4 }
 };
 
 /* Their words stand in one vocabulary, list by list: the number tells the list. */
@@ -176,10 +184,9 @@ struct language_words *language_words_new(struct error *err)
     return NULL;
 }
 
-/* Whether the text at `at` goes on like this. The first letter rules out nearly all. */
-static bool goes_on(const char *at, const char *with)
+static bool is_part(const char *at, const struct part *part)
 {
-    return *at == *with && strncmp(at, with, strlen(with)) == 0;
+    return at[0] == part->text[0] && memcmp(at, part->text, part->length) == 0;
 }
 
 static bool looks_welsh(const char *word, size_t length)
@@ -188,12 +195,11 @@ static bool looks_welsh(const char *word, size_t length)
     if (length < LETTERS_MIN)
         return false;
     for (size_t i = 0; i < sizeof welsh_starts / sizeof welsh_starts[0]; i++) {
-        if (goes_on(word, welsh_starts[i]))
+        if (is_part(word, &welsh_starts[i]))
             return true;
     }
     for (size_t i = 0; i < sizeof welsh_ends / sizeof welsh_ends[0]; i++) {
-        size_t end = strlen(welsh_ends[i]);
-        if (goes_on(word + length - end, welsh_ends[i]))
+        if (is_part(word + length - welsh_ends[i].length, &welsh_ends[i]))
             return true;
     }
     return false;
@@ -231,13 +237,8 @@ void language_count(const struct language_words *self, const char *text, size_t 
         const char *space = memchr(text, ' ', (size_t)(end - text));
         size_t bytes = (size_t)((space ? space : end) - text);
         bool has_letter = bytes > 0 && (unsigned char)*text > '9' && !is_emoji(text, bytes);
-        if (has_letter) {
-            char word[WORD_MAX_BYTES + 1];
-            bytes = bytes > WORD_MAX_BYTES ? WORD_MAX_BYTES : bytes;
-            memcpy(word, text, bytes);
-            word[bytes] = '\0';
-            count_word(self, word, bytes, counts);
-        }
+        if (has_letter)
+            count_word(self, text, bytes > WORD_MAX_BYTES ? WORD_MAX_BYTES : bytes, counts);
         if (!space)
             return;
         text = space + 1;

@@ -15,8 +15,6 @@ struct entry {
     bool is_stem;
     uint32_t next_stem;     /* the next entry, plus one, whose stem begins alike; 0: none */
     uint32_t first_variant; /* of: index into variants, plus one; 0: none */
-    uint32_t first_id;      /* sealed: its numbers in ids */
-    uint32_t id_count;
 };
 
 /* The entry is another spelling of `of`. */
@@ -25,10 +23,11 @@ struct variant {
     uint32_t next; /* plus one; 0: none */
 };
 
-/* The hash stands beside the entry, so that most that are another's are passed over unseen. */
+/* The key tells a short word by itself, so that its entry need not be seen. */
 struct slot {
-    uint32_t hash;
+    uint64_t key;
     uint32_t entry; /* index plus one; 0: empty */
+    uint32_t ids;   /* sealed: where its numbers stand, with how many there are before them */
 };
 
 /* Entries by their text, or stems by their first letters: open addressing. */
@@ -91,13 +90,54 @@ static void *grown(void *list, size_t count, size_t *room, size_t size)
     return more;
 }
 
-/* FNV-1a: words are short, and nobody chooses both them and the table. */
-static uint32_t hash_of(const char *text, size_t length)
+enum { KEY_BYTES = sizeof(uint64_t), HALF_KEY_BYTES = KEY_BYTES / 2, BYTE_BITS = 8 };
+
+/* Odd and without a pattern: the upper half of a product is well mixed. Nobody chooses both the
+ * words and the table. */
+static const uint64_t factor = 0x9E3779B97F4A7C15U;
+
+/* At most KEY_BYTES bytes as one number. */
+static uint64_t as_number(const char *text, size_t length)
 {
-    uint32_t hash = 2166136261U;
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ (unsigned char)text[i]) * 16777619U;
-    return hash ^ (hash >> 15);
+    uint64_t number = 0;
+    if (length >= KEY_BYTES) {
+        memcpy(&number, text, KEY_BYTES);
+    } else if (length >= HALF_KEY_BYTES) { /* two halves that overlap */
+        uint32_t low = 0;
+        uint32_t high = 0;
+        memcpy(&low, text, HALF_KEY_BYTES);
+        memcpy(&high, text + length - HALF_KEY_BYTES, HALF_KEY_BYTES);
+        number = low | (uint64_t)high << (BYTE_BITS * (length - HALF_KEY_BYTES));
+    } else {
+        for (size_t i = 0; i < length; i++)
+            number |= (uint64_t)(unsigned char)text[i] << (BYTE_BITS * i);
+    }
+    return number;
+}
+
+static bool is_short(size_t length)
+{
+    return length <= KEY_BYTES;
+}
+
+/* A short word, which holds no zeros, is its own key. A long one's is a hash that is none of
+ * those: it ends with a byte that UTF-8 has not. */
+static uint64_t key_of(const char *text, size_t length)
+{
+    if (is_short(length))
+        return as_number(text, length);
+    uint64_t hash = length;
+    for (size_t i = 0; i < length; i += KEY_BYTES) {
+        hash = (hash ^ as_number(text + i, length - i)) * factor;
+        hash ^= hash >> (KEY_BYTES * BYTE_BITS / 2);
+    }
+    return hash | UINT64_C(0xFF) << (BYTE_BITS * (KEY_BYTES - 1));
+}
+
+/* Where in a table a key's search begins. */
+static size_t place_of(uint64_t key)
+{
+    return (size_t)((key * factor) >> (KEY_BYTES * BYTE_BITS / 2));
 }
 
 static int table_grow(struct table *self)
@@ -109,7 +149,7 @@ static int table_grow(struct table *self)
     for (size_t i = 0; i < self->room; i++) {
         if (self->slots[i].entry == 0)
             continue;
-        size_t at = self->slots[i].hash;
+        size_t at = place_of(self->slots[i].key);
         while (next.slots[at & (next.room - 1)].entry != 0)
             at++;
         next.slots[at & (next.room - 1)] = self->slots[i];
@@ -120,19 +160,19 @@ static int table_grow(struct table *self)
     return 0;
 }
 
-/* The slot of a key: its entry's, or the empty one where it belongs. */
-static struct slot *slot_of(const struct table *table, const struct entry *entries, const char *key,
-                            size_t length, bool is_whole)
+/* The slot of a word or of the first letters of a stem, or the empty one where it belongs. */
+static struct slot *slot_of(const struct table *table, const struct entry *entries,
+                            const char *text, size_t length)
 {
-    uint32_t hash = hash_of(key, length);
-    for (size_t at = hash;; at++) {
+    uint64_t key = key_of(text, length);
+    for (size_t at = place_of(key);; at++) {
         struct slot *slot = &table->slots[at & (table->room - 1)];
         if (slot->entry == 0)
             return slot;
-        if (slot->hash != hash)
+        if (slot->key != key)
             continue;
         const struct entry *entry = &entries[slot->entry - 1];
-        if ((!is_whole || entry->length == length) && memcmp(entry->text, key, length) == 0)
+        if (is_short(length) || (entry->length == length && memcmp(entry->text, text, length) == 0))
             return slot;
     }
 }
@@ -142,10 +182,10 @@ static int link_stem(struct vocabulary *self, uint32_t index)
     if (self->stems.count * 2 >= self->stems.room && table_grow(&self->stems) != 0)
         return -1;
     struct entry *entry = &self->entries[index];
-    struct slot *slot = slot_of(&self->stems, self->entries, entry->text, STEM_KEY_BYTES, false);
+    struct slot *slot = slot_of(&self->stems, self->entries, entry->text, STEM_KEY_BYTES);
     self->stems.count += slot->entry == 0;
     entry->next_stem = slot->entry;
-    *slot = (struct slot){ hash_of(entry->text, STEM_KEY_BYTES), index + 1 };
+    *slot = (struct slot){ .key = key_of(entry->text, STEM_KEY_BYTES), .entry = index + 1 };
     return 0;
 }
 
@@ -156,7 +196,7 @@ static int find_or_add(struct vocabulary *self, const char *text, size_t length,
     if (self->words.count * 2 >= self->words.room && table_grow(&self->words) != 0)
         return -1;
     if (!is_stem) {
-        const struct slot *slot = slot_of(&self->words, self->entries, text, length, true);
+        const struct slot *slot = slot_of(&self->words, self->entries, text, length);
         if (slot->entry != 0) {
             *index = slot->entry - 1;
             return 0;
@@ -173,8 +213,8 @@ static int find_or_add(struct vocabulary *self, const char *text, size_t length,
         (struct entry){ .text = copy, .length = (uint32_t)length, .is_stem = is_stem };
     if (is_stem)
         return link_stem(self, *index);
-    *slot_of(&self->words, self->entries, text, length, true) =
-        (struct slot){ hash_of(text, length), *index + 1 };
+    *slot_of(&self->words, self->entries, text, length) =
+        (struct slot){ .key = key_of(text, length), .entry = *index + 1 };
     self->words.count++;
     return 0;
 }
@@ -184,7 +224,7 @@ static uint32_t find_stem(const struct vocabulary *self, const char *text, size_
 {
     if (self->stems.room == 0)
         return (uint32_t)self->count;
-    uint32_t next = slot_of(&self->stems, self->entries, text, STEM_KEY_BYTES, false)->entry;
+    uint32_t next = slot_of(&self->stems, self->entries, text, STEM_KEY_BYTES)->entry;
     while (next != 0) {
         const struct entry *entry = &self->entries[next - 1];
         if (entry->length == length && memcmp(entry->text, text, length) == 0)
@@ -259,7 +299,7 @@ static void add_stems(const struct vocabulary *self, const char *word, size_t le
 {
     if (length < STEM_KEY_BYTES || self->stems.room == 0)
         return;
-    uint32_t next = slot_of(&self->stems, self->entries, word, STEM_KEY_BYTES, false)->entry;
+    uint32_t next = slot_of(&self->stems, self->entries, word, STEM_KEY_BYTES)->entry;
     while (next != 0) {
         const struct entry *stem = &self->entries[next - 1];
         if (is_stem_of(stem, word, length))
@@ -276,21 +316,22 @@ static void add_own(const struct vocabulary *self, const struct entry *entry, ui
     add_stems(self, entry->text, entry->length, ids, count, most);
 }
 
-static int seal_entry(struct vocabulary *self, struct entry *entry)
+static int seal_slot(struct vocabulary *self, struct slot *slot)
 {
     uint32_t ids[VOCABULARY_IDS_MAX];
     size_t count = 0;
+    const struct entry *entry = &self->entries[slot->entry - 1];
     add_own(self, entry, ids, &count, VOCABULARY_IDS_MAX);
     for (uint32_t next = entry->first_variant; next != 0; next = self->variants[next - 1].next)
         add_own(self, &self->entries[self->variants[next - 1].of], ids, &count, VOCABULARY_IDS_MAX);
-    while (self->ids_count + count > self->ids_room) {
+    while (self->ids_count + count + 1 > self->ids_room) {
         uint32_t *more = grown(self->ids, self->ids_room, &self->ids_room, sizeof *more);
         if (!more)
             return -1;
         self->ids = more;
     }
-    entry->first_id = (uint32_t)self->ids_count;
-    entry->id_count = (uint32_t)count;
+    slot->ids = (uint32_t)self->ids_count;
+    self->ids[self->ids_count++] = (uint32_t)count;
     if (count > 0)
         memcpy(self->ids + self->ids_count, ids, count * sizeof *ids);
     self->ids_count += count;
@@ -301,8 +342,9 @@ int vocabulary_seal(struct vocabulary *self)
 {
     if (self->words.room == 0 && table_grow(&self->words) != 0)
         return -1;
-    for (size_t i = 0; i < self->count; i++) {
-        if (!self->entries[i].is_stem && seal_entry(self, &self->entries[i]) != 0)
+    for (size_t i = 0; i < self->words.room; i++) {
+        struct slot *slot = &self->words.slots[i];
+        if (slot->entry != 0 && seal_slot(self, slot) != 0)
             return -1;
     }
     return 0;
@@ -317,13 +359,13 @@ size_t vocabulary_ids(const struct vocabulary *self, const char *word, size_t le
                       size_t most)
 {
     size_t count = 0;
-    uint32_t known = slot_of(&self->words, self->entries, word, length, true)->entry;
-    if (known == 0) {
+    const struct slot *slot = slot_of(&self->words, self->entries, word, length);
+    if (slot->entry == 0) {
         add_stems(self, word, length, ids, &count, most);
         return count;
     }
-    const struct entry *entry = &self->entries[known - 1];
-    for (; count < entry->id_count && count < most; count++)
-        ids[count] = self->ids[entry->first_id + count];
+    const uint32_t *known = self->ids + slot->ids;
+    for (; count < known[0] && count < most; count++)
+        ids[count] = known[1 + count];
     return count;
 }

@@ -82,8 +82,6 @@ static void read_word(struct words *self, const struct normalised *text, uint32_
             add_shortened(self, word, text, text->cuts + first_cut,
                           cut_count < CUTS_MAX ? cut_count : CUTS_MAX);
     }
-    for (uint32_t i = 0; i < word->id_count; i++)
-        word->kinds |= words_kind(self->ids[word->first_id + i]);
     self->ids_count += word->id_count;
 }
 

@@ -18,7 +18,6 @@ struct word {
     uint32_t to;   /* the space behind it */
     uint32_t first_id;
     uint32_t id_count;
-    uint64_t kinds; /* words_kind of each number */
 };
 
 struct words {
@@ -28,12 +27,6 @@ struct words {
     size_t ids_count;
     const struct vocabulary *vocabulary;
 };
-
-/* A bit for a number: words whose bits are none in common have no number in common. */
-static inline uint64_t words_kind(uint32_t id)
-{
-    return UINT64_C(1) << (id % 64);
-}
 
 /* Of a sealed vocabulary, which is borrowed. */
 struct words *words_new(const struct vocabulary *vocabulary, struct error *err) MUST_USE;
