@@ -9,8 +9,6 @@
 #include "triage/phrase_terms.h"
 #include "triage/term_places.h"
 
-#define NO_TERM UINT32_MAX
-
 /* A term or a gap as it is looked for. */
 struct step {
     uint32_t term;
@@ -25,16 +23,23 @@ struct entry {
     uint32_t step_count;
 };
 
-/* A phrase that waits at a word, which stands so many words behind the phrase's start. Most are
- * ruled out by the one term they need beside it. */
+/* A phrase that waits where its rarest term begins, so many words behind the phrase's start. Most
+ * are ruled out by the one term they need beside it. */
 struct anchor {
+    struct term_check needed;
+    uint8_t before_least;
+    uint8_t before_most;
+    uint8_t check_count; /* of the other terms it needs */
     uint32_t phrase;
-    struct entry steps;
-    uint16_t before_least;
-    uint16_t before_most;
-    uint32_t needed; /* the term; NO_TERM: none */
-    int16_t least;   /* words behind the one where the phrase waits */
-    int16_t most;
+    uint32_t first_check;
+};
+_Static_assert(PHRASE_TERMS_MAX <= UINT8_MAX && PHRASE_REACH_WORDS < UINT8_MAX, "both fit 8 bits");
+
+/* The phrases that wait at a term, found by the rarest word of one of its forms. */
+struct wait {
+    uint32_t first_anchor;
+    uint32_t anchor_count : 24;
+    uint32_t before : 8; /* words of the form before that word */
 };
 
 struct phrase_book {
@@ -42,16 +47,12 @@ struct phrase_book {
     struct phrase_terms *terms;
     struct list entries;
     struct list steps;
-    struct list waiting;    /* struct waiting, until sealed */
-    struct anchor *anchors; /* grouped by word */
-    uint32_t *first_anchor; /* by word, and one past the last */
+    struct list checks;     /* struct term_check */
+    struct anchor *anchors; /* grouped by term, and there by phrase */
+    struct wait *waits;     /* grouped by word */
+    uint32_t *first_wait;   /* by word, and one past the last */
+    size_t most_at_word;    /* anchors that wait at one word */
     struct term_index *index;
-};
-
-/* An anchor before they are grouped. */
-struct waiting {
-    uint32_t word;
-    struct anchor anchor;
 };
 
 void phrase_book_destroy(struct phrase_book **self_p)
@@ -64,9 +65,10 @@ void phrase_book_destroy(struct phrase_book **self_p)
     vocabulary_destroy(&self->vocabulary);
     list_clear(&self->entries);
     list_clear(&self->steps);
-    list_clear(&self->waiting);
+    list_clear(&self->checks);
     free(self->anchors);
-    free(self->first_anchor);
+    free(self->waits);
+    free(self->first_wait);
     free(self);
     *self_p = NULL;
 }
@@ -297,50 +299,126 @@ static const struct step *choose_need(const struct phrase_book *self, const stru
     return need;
 }
 
-static int wait_at(struct phrase_book *self, const struct ranking *ranking, uint32_t number)
+/* Asks for a step where the phrase waits, so many words behind its start. */
+static struct term_check check_of(const struct phrase_book *self, const struct step *step,
+                                  const struct step *chosen)
+{
+    return term_check_of(self->index, step->term, step->least - (int)chosen->most,
+                         step->most - (int)chosen->least);
+}
+
+static uint8_t within_reach(unsigned words)
+{
+    return (uint8_t)(words <= PHRASE_REACH_WORDS ? words : PHRASE_REACH_WORDS);
+}
+
+static int make_anchor(struct phrase_book *self, const struct ranking *ranking, uint32_t number,
+                       const struct step *chosen, struct anchor *anchor)
 {
     const struct entry *entry = (const struct entry *)self->entries.items + number;
-    const struct step *chosen = choose_step(self, ranking, entry);
     const struct step *need = choose_need(self, ranking, entry, chosen);
-    const struct term *term = phrase_terms_get(self->terms, chosen->term);
-    for (uint32_t i = 0; i < term->form_count; i++) {
-        const struct rarest *rarest = &ranking->rarest[term->first_form + i];
-        struct waiting *waiting = list_append(&self->waiting, 1, sizeof *waiting);
-        if (!waiting)
+    const struct step *steps = steps_of(self, entry);
+    *anchor = (struct anchor){ .phrase = number,
+                               .before_least = within_reach(chosen->least),
+                               .before_most = within_reach(chosen->most),
+                               .first_check = (uint32_t)self->checks.count,
+                               .needed = check_of(self, need ? need : chosen, chosen) };
+    for (size_t i = 0; i < entry->step_count; i++) {
+        if (!must_be(&steps[i]) || &steps[i] == chosen || &steps[i] == need)
+            continue;
+        struct term_check *check = list_append(&self->checks, 1, sizeof *check);
+        if (!check)
             return -1;
-        unsigned least = chosen->least + rarest->before;
-        unsigned most = chosen->most + rarest->before;
-        most = most < PHRASE_REACH_WORDS ? most : PHRASE_REACH_WORDS;
-        waiting->word = rarest->id;
-        waiting->anchor = (struct anchor){
-            .phrase = number,
-            .steps = *entry,
-            .before_least = (uint16_t)least,
-            .before_most = (uint16_t)most,
-            .needed = need ? need->term : NO_TERM,
-            .least = (int16_t)(need ? need->least - (int)most : 0),
-            .most = (int16_t)(need ? need->most - (int)least : 0),
-        };
+        *check = check_of(self, &steps[i], chosen);
+        anchor->check_count++;
     }
     return 0;
 }
 
-static int group_anchors(struct phrase_book *self)
+/* Groups phrases by the terms they wait at. *firsts: by term and one past the last, where its
+ * phrases begin; the caller frees them. */
+static int make_anchors(struct phrase_book *self, const struct ranking *ranking, uint32_t **firsts)
+{
+    size_t terms = phrase_terms_count(self->terms);
+    const struct entry *entries = self->entries.items;
+    uint32_t *first = calloc(terms + 2, sizeof *first);
+    self->anchors = calloc(self->entries.count + 1, sizeof *self->anchors);
+    *firsts = first;
+    if (!first || !self->anchors)
+        return -1;
+    for (size_t i = 0; i < self->entries.count; i++)
+        first[choose_step(self, ranking, &entries[i])->term + 2]++;
+    for (size_t i = 2; i < terms + 2; i++)
+        first[i] += first[i - 1];
+    for (uint32_t i = 0; i < self->entries.count; i++) {
+        const struct step *chosen = choose_step(self, ranking, &entries[i]);
+        struct anchor *anchor = &self->anchors[first[chosen->term + 1]++];
+        if (make_anchor(self, ranking, i, chosen, anchor) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Told of each word that a term with phrases is found by. */
+typedef void wait_found(struct phrase_book *self, uint32_t word, const struct wait *wait);
+
+/* What begins further behind than a phrase reaches is never found. */
+static void for_waits(struct phrase_book *self, const struct ranking *ranking,
+                      const uint32_t *firsts, wait_found *tell)
+{
+    for (uint32_t i = 0; i < phrase_terms_count(self->terms); i++) {
+        const struct term *term = phrase_terms_get(self->terms, i);
+        uint32_t count = firsts[i + 1] - firsts[i];
+        for (uint32_t j = 0; count > 0 && j < term->form_count; j++) {
+            const struct rarest *rarest = &ranking->rarest[term->first_form + j];
+            const struct wait wait = { firsts[i], count, within_reach(rarest->before) };
+            if (wait.before < PHRASE_REACH_WORDS)
+                tell(self, rarest->id, &wait);
+        }
+    }
+}
+
+static void count_wait(struct phrase_book *self, uint32_t word, const struct wait *wait)
+{
+    (void)wait;
+    self->first_wait[word + 2]++;
+}
+
+static void put_wait(struct phrase_book *self, uint32_t word, const struct wait *wait)
+{
+    self->waits[self->first_wait[word + 1]++] = *wait;
+}
+
+/* Groups the terms that phrases wait at by the rarest words of their forms. */
+static int make_waits(struct phrase_book *self, const struct ranking *ranking,
+                      const uint32_t *firsts)
 {
     size_t words = vocabulary_count(self->vocabulary);
-    const struct waiting *waiting = self->waiting.items;
-    self->first_anchor = calloc(words + 2, sizeof *self->first_anchor);
-    self->anchors = calloc(self->waiting.count + 1, sizeof *self->anchors);
-    if (!self->first_anchor || !self->anchors)
+    self->first_wait = calloc(words + 2, sizeof *self->first_wait);
+    self->waits = calloc(phrase_terms_form_count(self->terms) + 1, sizeof *self->waits);
+    if (!self->first_wait || !self->waits)
         return -1;
-    for (size_t i = 0; i < self->waiting.count; i++)
-        self->first_anchor[waiting[i].word + 2]++;
+    for_waits(self, ranking, firsts, count_wait);
     for (size_t i = 2; i < words + 2; i++)
-        self->first_anchor[i] += self->first_anchor[i - 1];
-    for (size_t i = 0; i < self->waiting.count; i++)
-        self->anchors[self->first_anchor[waiting[i].word + 1]++] = waiting[i].anchor;
-    list_clear(&self->waiting);
+        self->first_wait[i] += self->first_wait[i - 1];
+    for_waits(self, ranking, firsts, put_wait);
+    for (size_t i = 0; i < words; i++) {
+        size_t anchors = 0;
+        for (uint32_t j = self->first_wait[i]; j < self->first_wait[i + 1]; j++)
+            anchors += self->waits[j].anchor_count;
+        self->most_at_word = anchors > self->most_at_word ? anchors : self->most_at_word;
+    }
     return 0;
+}
+
+static int find_places_to_wait(struct phrase_book *self, const struct ranking *ranking)
+{
+    uint32_t *firsts = NULL;
+    int rc = make_anchors(self, ranking, &firsts);
+    if (rc == 0)
+        rc = make_waits(self, ranking, firsts);
+    free(firsts);
+    return rc;
 }
 
 int phrase_book_seal(struct phrase_book *self, const struct phrase_samples *samples)
@@ -350,15 +428,15 @@ int phrase_book_seal(struct phrase_book *self, const struct phrase_samples *samp
     int rc = vocabulary_seal(self->vocabulary);
     if (rc == 0)
         rc = rank(self, samples, &ranking);
-    for (uint32_t i = 0; rc == 0 && i < self->entries.count; i++)
-        rc = wait_at(self, &ranking, i);
-    if (rc == 0)
-        rc = group_anchors(self);
     if (rc == 0)
         self->index =
             term_index_new(self->terms, ranking.loads, vocabulary_count(self->vocabulary));
+    if (!self->index)
+        rc = -1;
+    if (rc == 0)
+        rc = find_places_to_wait(self, &ranking);
     ranking_clear(&ranking);
-    return self->index ? 0 : -1;
+    return rc;
 }
 
 /* --- looking --- */
@@ -373,12 +451,36 @@ static unsigned bit_number(uint64_t bits)
     return (unsigned)__builtin_ctzll(bits);
 }
 
+static const struct term_check *checks_of(const struct phrase_book *self,
+                                          const struct anchor *anchor)
+{
+    return (const struct term_check *)self->checks.items + anchor->first_check;
+}
+
+static const struct entry *entry_of(const struct phrase_book *self, const struct anchor *anchor)
+{
+    return (const struct entry *)self->entries.items + anchor->phrase;
+}
+
 /* --- the finder --- */
+
+enum { CANDIDATES_ENOUGH = 64 }; /* to look at them */
+
+/* A phrase that waits at a word of the text, and is not ruled out yet. */
+struct candidate {
+    const struct anchor *anchor;
+    uint32_t at;    /* where its term begins */
+    uint32_t order; /* of the word where it was found, and there of its number for it */
+};
 
 struct phrase_finder {
     const struct phrase_book *book;
-    const struct words *words;  /* of the text looked through now */
-    struct term_places *places; /* of the stretch of it looked at now */
+    const struct words *words; /* of the text looked through now */
+    struct term_places *places;
+    struct candidate *candidates; /* in order of words; room for all of one more */
+    size_t candidate_count;
+    phrase_found *found;
+    void *arg;
 };
 
 void phrase_finder_destroy(struct phrase_finder **self_p)
@@ -386,6 +488,7 @@ void phrase_finder_destroy(struct phrase_finder **self_p)
     if (!*self_p)
         return;
     term_places_destroy(&(*self_p)->places);
+    free((*self_p)->candidates);
     free(*self_p);
     *self_p = NULL;
 }
@@ -397,36 +500,25 @@ struct phrase_finder *phrase_finder_new(const struct phrase_book *book, struct e
     if (self) {
         self->book = book;
         self->places = term_places_new(book->index);
+        self->candidates =
+            calloc(CANDIDATES_ENOUGH + book->most_at_word + 1, sizeof *self->candidates);
     }
-    if (self && self->places)
+    if (self && self->places && self->candidates)
         return self;
     phrase_finder_destroy(&self);
     (void)error_set(err, ERROR_SYSTEM, "no memory to look for phrases");
     return NULL;
 }
 
-/* Whether what the phrase needs most may be there. */
-static bool may_have_needed(const struct phrase_finder *self, const struct anchor *anchor,
-                            size_t at)
+/* Whether all that must be there may be, besides what the anchor looks for. */
+static bool may_have_all(const struct phrase_finder *self, const struct candidate *candidate)
 {
-    return anchor->needed == NO_TERM ||
-           term_places_may_begin(self->places, anchor->needed, (int64_t)at + anchor->least,
-                                 (int64_t)at + anchor->most);
-}
-
-/* … and all else that must be there. */
-static bool may_have_all(const struct phrase_finder *self, const struct anchor *anchor, size_t at)
-{
-    const struct step *steps = steps_of(self->book, &anchor->steps);
-    for (uint32_t i = 0; i < anchor->steps.step_count; i++) {
-        const struct step *step = &steps[i];
-        if (must_be(step) && step->term != anchor->needed &&
-            !term_places_may_begin(self->places, step->term,
-                                   (int64_t)at - anchor->before_most + step->least,
-                                   (int64_t)at - anchor->before_least + step->most))
-            return false;
-    }
-    return true;
+    const struct anchor *anchor = candidate->anchor;
+    const struct term_check *checks = checks_of(self->book, anchor);
+    bool may = true;
+    for (uint32_t i = 0; i < anchor->check_count; i++)
+        may &= term_places_may_begin(self->places, &checks[i], candidate->at);
+    return may;
 }
 
 /* Bit n: the steps up to here may end n words behind start. */
@@ -440,11 +532,13 @@ static uint64_t take_step(const struct phrase_finder *self, const struct step *s
         return all;
     }
     uint64_t next = step->is_optional ? reached : 0;
-    for (uint64_t left = reached & term_places_from(self->places, step->term, start); left != 0;
-         left &= left - 1) {
+    const struct word_kinds *kinds = term_index_kinds(self->book->index, step->term);
+    for (uint64_t left = reached; left != 0; left &= left - 1) {
         unsigned words_behind = bit_number(left);
-        next |= phrase_terms_ends(self->book->terms, step->term, self->words, start + words_behind)
-                << words_behind;
+        size_t at = start + words_behind;
+        if (at < self->words->count && term_places_is_at(self->places, kinds, at))
+            next |= phrase_terms_ends(self->book->terms, step->term, self->words, at)
+                    << words_behind;
     }
     return next;
 }
@@ -464,44 +558,118 @@ static bool is_at(const struct phrase_finder *self, const struct entry *entry, s
 }
 
 /* The start that is nearest: the shortest way to say it. */
-static void try_anchor(const struct phrase_finder *self, const struct anchor *anchor, size_t at,
-                       phrase_found *found, void *arg)
+static void try_candidate(const struct phrase_finder *self, const struct candidate *candidate)
 {
+    const struct anchor *anchor = candidate->anchor;
+    const struct entry *entry = entry_of(self->book, anchor);
+    const struct step *first = steps_of(self->book, entry);
+    const struct word_kinds *kinds =
+        must_be(first) ? term_index_kinds(self->book->index, first->term) : NULL;
+    size_t at = candidate->at;
     for (size_t before = anchor->before_least; before <= anchor->before_most && before <= at;
          before++) {
         size_t last = 0;
-        if (is_at(self, &anchor->steps, at - before, &last)) {
-            found(arg, anchor->phrase, at - before, last);
+        if (kinds && !term_places_is_at(self->places, kinds, at - before))
+            continue;
+        if (is_at(self, entry, at - before, &last)) {
+            self->found(self->arg, anchor->phrase, at - before, last);
             return;
         }
     }
 }
 
-static void look_around(const struct phrase_finder *self, size_t at, phrase_found *found, void *arg)
+static bool is_before(const struct candidate *a, const struct candidate *b)
+{
+    return a->order != b->order ? a->order < b->order : a->anchor->phrase < b->anchor->phrase;
+}
+
+/* By word, and there by phrase: the order in which they are told. Few of a word are left, and those
+ * of a term are in order. */
+static void sort_candidates(struct candidate *list, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        struct candidate candidate = list[i];
+        size_t at = i;
+        for (; at > 0 && is_before(&candidate, &list[at - 1]); at--)
+            list[at] = list[at - 1];
+        list[at] = candidate;
+    }
+}
+
+/* Step by step for all, so that what one waits for from memory comes while another is looked at. */
+static void try_candidates(struct phrase_finder *self)
+{
+    const struct phrase_book *book = self->book;
+    struct candidate *list = self->candidates;
+    size_t kept = 0;
+    for (size_t i = 0; i < self->candidate_count; i++)
+        __builtin_prefetch(checks_of(book, list[i].anchor));
+    for (size_t i = 0; i < self->candidate_count; i++) {
+        struct candidate candidate = list[i];
+        list[kept] = candidate;
+        kept += may_have_all(self, &candidate);
+    }
+    for (size_t i = 0; i < kept; i++)
+        __builtin_prefetch(steps_of(book, entry_of(book, list[i].anchor)));
+    sort_candidates(list, kept);
+    for (size_t i = 0; i < kept; i++)
+        try_candidate(self, &list[i]);
+    self->candidate_count = 0;
+}
+
+static void look_at_wait(struct phrase_finder *self, const struct wait *wait, uint32_t at,
+                         uint32_t order)
+{
+    const struct anchor *anchors = &self->book->anchors[wait->first_anchor];
+    const struct term_places *places = self->places;
+    struct candidate *list = self->candidates;
+    size_t count = self->candidate_count;
+    uint32_t anchor_count = wait->anchor_count;
+    for (uint32_t i = 0; i < anchor_count; i++) { /* no branch: nobody can foresee it */
+        list[count] = (struct candidate){ &anchors[i], at, order };
+        count += term_places_may_begin(places, &anchors[i].needed, at);
+    }
+    self->candidate_count = count;
+}
+
+static void look_around(struct phrase_finder *self, uint32_t at)
 {
     const struct phrase_book *book = self->book;
     const struct word *word = &self->words->list[at];
     for (uint32_t i = 0; i < word->id_count; i++) {
         uint32_t id = self->words->ids[word->first_id + i];
-        for (uint32_t j = book->first_anchor[id]; j < book->first_anchor[id + 1]; j++) {
-            const struct anchor *anchor = &book->anchors[j];
-            if (may_have_needed(self, anchor, at) && may_have_all(self, anchor, at))
-                try_anchor(self, anchor, at, found, arg);
+        for (uint32_t j = book->first_wait[id]; j < book->first_wait[id + 1]; j++) {
+            const struct wait *wait = &book->waits[j];
+            if (wait->before <= at)
+                look_at_wait(self, wait, at - wait->before, at * VOCABULARY_IDS_MAX + i);
         }
+        if (self->candidate_count >= CANDIDATES_ENOUGH)
+            try_candidates(self);
     }
 }
 
-/* A stretch holds a short text; of a long one its inner half is looked at. */
+static void fetch_anchors(const struct phrase_finder *self, size_t at)
+{
+    const struct phrase_book *book = self->book;
+    const struct word *word = &self->words->list[at];
+    for (uint32_t i = 0; i < word->id_count; i++) {
+        uint32_t id = self->words->ids[word->first_id + i];
+        for (uint32_t j = book->first_wait[id]; j < book->first_wait[id + 1]; j++)
+            __builtin_prefetch(&book->anchors[book->waits[j].first_anchor]);
+    }
+}
 void phrase_finder_find(struct phrase_finder *self, const struct words *words, phrase_found *found,
                         void *arg)
 {
-    enum { INNER = STRETCH_WORDS / 2, MARGIN = INNER / 2 };
-    size_t step = words->count <= STRETCH_WORDS ? STRETCH_WORDS : INNER;
+    enum { AHEAD = 3 };
     self->words = words;
-    for (size_t from = 0; from < words->count; from += step) {
-        size_t to = from + step < words->count ? from + step : words->count;
-        term_places_look_at(self->places, words, from < MARGIN ? 0 : from - MARGIN);
-        for (size_t at = from; at < to; at++)
-            look_around(self, at, found, arg);
+    self->found = found;
+    self->arg = arg;
+    term_places_look_at(self->places, words);
+    for (size_t at = 0; at < words->count; at++) {
+        if (at + AHEAD < words->count)
+            fetch_anchors(self, at + AHEAD);
+        look_around(self, (uint32_t)at);
     }
+    try_candidates(self);
 }

@@ -1,4 +1,5 @@
 /* Where terms may begin, beside what a look at every word says. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include "triage/phrase.h"
 #include "triage/term_places.h"
 
-enum { TERMS = 200, OWN_WORDS = 150 }; /* more than are common */
+enum { TERMS = 400, OWN_WORDS = 350 }; /* more than there are kinds */
 
 struct fixture {
     struct vocabulary *vocabulary;
@@ -84,6 +85,7 @@ static void read_text(struct fixture *f, const char *text)
 {
     (void)normalise(f->text, text, strlen(text), 0);
     words_read(f->words, f->text);
+    term_places_look_at(f->places, f->words);
 }
 
 static void equal_terms_are_one(void **state)
@@ -101,59 +103,104 @@ static void equal_terms_are_one(void **state)
     phrase_terms_destroy(&terms);
 }
 
-static void marks_every_word_a_term_begins_with(void **state)
+static bool may_begin(const struct fixture *f, uint32_t term, int least, int most, size_t word)
+{
+    struct term_check check = term_check_of(f->index, term, least, most);
+    return term_places_may_begin(f->places, &check, word);
+}
+
+static bool is_at(const struct fixture *f, uint32_t term, size_t word)
+{
+    return term_places_is_at(f->places, term_index_kinds(f->index, term), word);
+}
+
+static void knows_every_word_a_term_begins_with(void **state)
 {
     struct fixture *f = *state;
-    read_text(f, "own7 nothing shared own7 own149");
-    term_places_look_at(f->places, f->words, 0);
-    assert_int_equal(term_places_from(f->places, 7, 0), 1 | 4 | 8);
-    assert_int_equal(term_places_from(f->places, 149, 0), 4 | 16);
-    assert_int_equal(term_places_from(f->places, 8, 0), 4);
-    assert_int_equal(term_places_from(f->places, 7 + OWN_WORDS, 0), 1 | 4 | 8);
-    assert_int_equal(term_places_from(f->places, 7, 2), 1 | 2);
+    static const bool is_there[] = { true, false, true, true, false };
+    read_text(f, "own7 nothing shared own7 own8");
+    for (size_t i = 0; i < sizeof is_there; i++) {
+        assert_int_equal(is_at(f, 7, i), is_there[i]);
+        assert_int_equal(is_at(f, 7 + OWN_WORDS, i), is_there[i]);
+        assert_int_equal(may_begin(f, 7, 0, 0, i), is_there[i]);
+    }
     read_text(f, "nothing own8"); /* what was there before is not there now */
-    term_places_look_at(f->places, f->words, 0);
-    assert_int_equal(term_places_from(f->places, 7, 0), 0);
-    assert_int_equal(term_places_from(f->places, 8, 0), 2);
+    assert_false(is_at(f, 7, 0));
+    assert_false(is_at(f, 7, 1));
+    assert_true(is_at(f, 8, 1));
 }
 
 static void looks_between_two_words_and_not_beside(void **state)
 {
     struct fixture *f = *state;
     read_text(f, "a b own7 c d");
-    term_places_look_at(f->places, f->words, 0);
-    assert_true(term_places_may_begin(f->places, 7, 2, 2));
-    assert_true(term_places_may_begin(f->places, 7, -9, 60));
-    assert_false(term_places_may_begin(f->places, 7, 0, 1));
-    assert_false(term_places_may_begin(f->places, 7, 3, 60));
-    assert_false(term_places_may_begin(f->places, 7, -9, -1)); /* before the text */
-    assert_false(term_places_may_begin(f->places, 7, 5, 9));   /* behind it */
+    assert_true(may_begin(f, 7, 0, 0, 2));
+    assert_true(may_begin(f, 7, -9, 30, 2));
+    assert_false(may_begin(f, 7, -2, -1, 2));
+    assert_false(may_begin(f, 7, 1, 30, 2));
+    assert_false(may_begin(f, 7, -20, -1, 0)); /* before the text */
+    assert_false(may_begin(f, 7, 1, 20, 4));   /* behind it */
 }
 
-static void what_is_beside_the_stretch_may_be_anything(void **state)
+/* Wherever the word stands and however many words are looked at. */
+static void misses_no_place(void **state)
 {
     struct fixture *f = *state;
-    char text[2 * 2 * STRETCH_WORDS + 1] = "";
-    for (size_t i = 0; i + 1 < sizeof text; i++)
-        text[i] = i % 2 == 0 ? 'a' : ' ';
-    read_text(f, text);
-    term_places_look_at(f->places, f->words, 20);
-    assert_false(term_places_may_begin(f->places, 7, 20, 83));
-    assert_true(term_places_may_begin(f->places, 7, 19, 30));
-    assert_true(term_places_may_begin(f->places, 7, 30, 84));
-    assert_int_equal(term_places_from(f->places, 7, 82), ~UINT64_C(3));
-    assert_int_equal(term_places_from(f->places, 7, 19), UINT64_MAX);
-    term_places_look_at(f->places, f->words, STRETCH_WORDS); /* the text's end is known */
-    assert_false(term_places_may_begin(f->places, 7, 100, 200));
+    enum { WORDS = 2 * TERM_PLACES_BESIDE };
+    for (size_t there = 0; there < WORDS; there += 5) {
+        char text[WORDS * sizeof "own300 "];
+        size_t used = 0;
+        for (size_t i = 0; i < WORDS; i++)
+            used += (size_t)snprintf(text + used, sizeof text - used, "%s ",
+                                     i == there ? "own300" : "a");
+        read_text(f, text);
+        for (int least = -TERM_PLACES_BESIDE; least <= TERM_PLACES_BESIDE; least += 3) {
+            for (int most = least; most <= TERM_PLACES_BESIDE; most++) {
+                int place = (int)there - WORDS / 2;
+                if (most - least < WORDS)
+                    assert_int_equal(may_begin(f, 300, least, most, WORDS / 2),
+                                     place >= least && place <= most);
+            }
+        }
+    }
+}
+
+static void what_is_too_far_may_always_be_there(void **state)
+{
+    struct fixture *f = *state;
+    read_text(f, "a b c");
+    assert_false(may_begin(f, 7, -TERM_PLACES_BESIDE, TERM_PLACES_BESIDE - 1, 1));
+    assert_true(may_begin(f, 7, -TERM_PLACES_BESIDE - 1, 0, 1));
+    assert_true(may_begin(f, 7, 0, TERM_PLACES_BESIDE + 1, 1));
+    assert_true(may_begin(f, 7, -200, 300, 1));
+}
+
+/* A word that shares its kind with another may be taken for it, never the other way round. */
+static void words_that_share_a_kind_are_taken_for_each_other(void **state)
+{
+    struct fixture *f = *state;
+    unsigned taken = 0;
+    for (uint32_t word = 0; word < OWN_WORDS; word++) {
+        char text[32];
+        (void)snprintf(text, sizeof text, "own%u", word);
+        read_text(f, text);
+        assert_true(is_at(f, word, 0));
+        for (uint32_t term = 0; term < OWN_WORDS; term++)
+            taken += term != word && is_at(f, term, 0);
+    }
+    assert_true(taken > 0);
+    assert_true(taken < 2 * OWN_WORDS);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_terms_are_one),
-        cmocka_unit_test(marks_every_word_a_term_begins_with),
+        cmocka_unit_test(knows_every_word_a_term_begins_with),
         cmocka_unit_test(looks_between_two_words_and_not_beside),
-        cmocka_unit_test(what_is_beside_the_stretch_may_be_anything),
+        cmocka_unit_test(misses_no_place),
+        cmocka_unit_test(what_is_too_far_may_always_be_there),
+        cmocka_unit_test(words_that_share_a_kind_are_taken_for_each_other),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
