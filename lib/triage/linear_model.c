@@ -410,23 +410,26 @@ static void read_text(const struct linear_model *self, const char *text, size_t 
                       struct reading *out)
 {
     struct feature_reader reader;
-    struct feature_word word;
+    struct feature_word words[2]; /* one, and the next */
     begin_search(&out->urgency, self);
     out->language.all = (struct language_sum){ 0, 0 };
     out->language.count = 0;
     out->topics = (struct topic_sums){ 0 };
     out->words = 0;
     features_begin(&reader, text, length, 0);
-    for (; features_next(&reader, &word); out->words++) {
-        bool is_for_topics = out->words < LINEAR_TOPIC_WORDS;
-        if (is_for_topics)
-            fetch_rows(self, &word);
-        add_language(self, &word, &out->language);
-        if (!word.is_neutral)
-            linear_windows_add(&out->urgency.windows, &word, urgent_sum(self, &word));
-        if (is_for_topics)
-            add_topics(self, &word, &out->topics);
-        reader.is_without_letters = out->language.count == LINEAR_LANGUAGE_WORDS;
+    bool is_more = features_next(&reader, &words[0]);
+    for (; is_more; out->words++) {
+        const struct feature_word *word = &words[out->words % 2];
+        struct feature_word *next = &words[(out->words + 1) % 2];
+        reader.is_without_letters = out->language.count + word->has_letter >= LINEAR_LANGUAGE_WORDS;
+        is_more = features_next(&reader, next);
+        if (is_more && out->words + 1 < LINEAR_TOPIC_WORDS)
+            fetch_rows(self, next);
+        add_language(self, word, &out->language);
+        if (!word->is_neutral)
+            linear_windows_add(&out->urgency.windows, word, urgent_sum(self, word));
+        if (out->words < LINEAR_TOPIC_WORDS)
+            add_topics(self, word, &out->topics);
     }
 }
 

@@ -30,8 +30,10 @@ struct anchor {
     uint8_t before_least;
     uint8_t before_most;
     uint8_t check_count; /* of the other terms it needs */
+    uint8_t step_count;
     uint32_t phrase;
     uint32_t first_check;
+    uint32_t first_step;
 };
 _Static_assert(PHRASE_TERMS_MAX <= UINT8_MAX && PHRASE_REACH_WORDS < UINT8_MAX, "both fit 8 bits");
 
@@ -104,9 +106,9 @@ int phrase_book_add_variant(struct phrase_book *self, const char *variant, const
 
 /* --- making --- */
 
-static const struct step *steps_of(const struct phrase_book *self, const struct entry *entry)
+static const struct step *steps_of(const struct phrase_book *self, uint32_t first_step)
 {
-    return (const struct step *)self->steps.items + entry->first_step;
+    return (const struct step *)self->steps.items + first_step;
 }
 
 /* How many words a step takes at least and at most. */
@@ -260,7 +262,7 @@ static bool must_be(const struct step *step)
 static const struct step *choose_step(const struct phrase_book *self, const struct ranking *ranking,
                                       const struct entry *entry)
 {
-    const struct step *steps = steps_of(self, entry);
+    const struct step *steps = steps_of(self, entry->first_step);
     const struct step *chosen = NULL;
     uint64_t least_cost = UINT64_MAX;
     for (size_t i = 0; i < entry->step_count; i++) {
@@ -285,7 +287,7 @@ static uint64_t commonness_of(const struct ranking *ranking, const struct step *
 static const struct step *choose_need(const struct phrase_book *self, const struct ranking *ranking,
                                       const struct entry *entry, const struct step *chosen)
 {
-    const struct step *steps = steps_of(self, entry);
+    const struct step *steps = steps_of(self, entry->first_step);
     const struct step *need = NULL;
     uint64_t least = UINT64_MAX;
     for (size_t i = 0; i < entry->step_count; i++) {
@@ -317,11 +319,13 @@ static int make_anchor(struct phrase_book *self, const struct ranking *ranking, 
 {
     const struct entry *entry = (const struct entry *)self->entries.items + number;
     const struct step *need = choose_need(self, ranking, entry, chosen);
-    const struct step *steps = steps_of(self, entry);
+    const struct step *steps = steps_of(self, entry->first_step);
     *anchor = (struct anchor){ .phrase = number,
                                .before_least = within_reach(chosen->least),
                                .before_most = within_reach(chosen->most),
                                .first_check = (uint32_t)self->checks.count,
+                               .first_step = entry->first_step,
+                               .step_count = (uint8_t)entry->step_count,
                                .needed = check_of(self, need ? need : chosen, chosen) };
     for (size_t i = 0; i < entry->step_count; i++) {
         if (!must_be(&steps[i]) || &steps[i] == chosen || &steps[i] == need)
@@ -457,11 +461,6 @@ static const struct term_check *checks_of(const struct phrase_book *self,
     return (const struct term_check *)self->checks.items + anchor->first_check;
 }
 
-static const struct entry *entry_of(const struct phrase_book *self, const struct anchor *anchor)
-{
-    return (const struct entry *)self->entries.items + anchor->phrase;
-}
-
 /* --- the finder --- */
 
 enum { CANDIDATES_ENOUGH = 64 }; /* to look at them */
@@ -544,12 +543,12 @@ static uint64_t take_step(const struct phrase_finder *self, const struct step *s
 }
 
 /* Whether the phrase begins at word start; *last: its last word. */
-static bool is_at(const struct phrase_finder *self, const struct entry *entry, size_t start,
+static bool is_at(const struct phrase_finder *self, const struct anchor *anchor, size_t start,
                   size_t *last)
 {
-    const struct step *steps = steps_of(self->book, entry);
+    const struct step *steps = steps_of(self->book, anchor->first_step);
     uint64_t reached = 1;
-    for (uint32_t i = 0; i < entry->step_count && reached != 0; i++)
+    for (uint32_t i = 0; i < anchor->step_count && reached != 0; i++)
         reached = take_step(self, &steps[i], start, reached);
     if (reached <= 1)
         return false;
@@ -561,8 +560,7 @@ static bool is_at(const struct phrase_finder *self, const struct entry *entry, s
 static void try_candidate(const struct phrase_finder *self, const struct candidate *candidate)
 {
     const struct anchor *anchor = candidate->anchor;
-    const struct entry *entry = entry_of(self->book, anchor);
-    const struct step *first = steps_of(self->book, entry);
+    const struct step *first = steps_of(self->book, anchor->first_step);
     const struct word_kinds *kinds =
         must_be(first) ? term_index_kinds(self->book->index, first->term) : NULL;
     size_t at = candidate->at;
@@ -571,7 +569,7 @@ static void try_candidate(const struct phrase_finder *self, const struct candida
         size_t last = 0;
         if (kinds && !term_places_is_at(self->places, kinds, at - before))
             continue;
-        if (is_at(self, entry, at - before, &last)) {
+        if (is_at(self, anchor, at - before, &last)) {
             self->found(self->arg, anchor->phrase, at - before, last);
             return;
         }
@@ -596,6 +594,15 @@ static void sort_candidates(struct candidate *list, size_t count)
     }
 }
 
+static void fetch_first_term(const struct phrase_book *self, const struct anchor *anchor)
+{
+    const struct step *first = steps_of(self, anchor->first_step);
+    if (first->gap_words > 0)
+        return;
+    __builtin_prefetch(term_index_kinds(self->index, first->term));
+    phrase_terms_fetch(self->terms, first->term);
+}
+
 /* Step by step for all, so that what one waits for from memory comes while another is looked at. */
 static void try_candidates(struct phrase_finder *self)
 {
@@ -610,8 +617,10 @@ static void try_candidates(struct phrase_finder *self)
         kept += may_have_all(self, &candidate);
     }
     for (size_t i = 0; i < kept; i++)
-        __builtin_prefetch(steps_of(book, entry_of(book, list[i].anchor)));
+        __builtin_prefetch(steps_of(book, list[i].anchor->first_step));
     sort_candidates(list, kept);
+    for (size_t i = 0; i < kept; i++)
+        fetch_first_term(book, list[i].anchor);
     for (size_t i = 0; i < kept; i++)
         try_candidate(self, &list[i]);
     self->candidate_count = 0;

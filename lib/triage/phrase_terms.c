@@ -336,6 +336,11 @@ static uint64_t ends_behind(const struct phrase_terms *self, const struct edge *
     return ends_from(self, node, words, at, depth);
 }
 
+void phrase_terms_fetch(const struct phrase_terms *self, uint32_t number)
+{
+    __builtin_prefetch((const struct node *)self->roots.items + number);
+}
+
 uint64_t phrase_terms_ends(const struct phrase_terms *self, uint32_t number,
                            const struct words *words, size_t at)
 {

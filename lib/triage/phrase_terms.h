@@ -46,6 +46,9 @@ size_t phrase_terms_form_count(const struct phrase_terms *self);
 const struct term_form *phrase_terms_form(const struct phrase_terms *self, size_t form);
 const uint32_t *phrase_terms_words(const struct phrase_terms *self, const struct term_form *form);
 
+/* Asks memory for what phrase_terms_ends will look at first. */
+void phrase_terms_fetch(const struct phrase_terms *self, uint32_t number);
+
 /* Bit n: a form of the term ends n words behind word `at`. */
 uint64_t phrase_terms_ends(const struct phrase_terms *self, uint32_t number,
                            const struct words *words, size_t at);

@@ -7,7 +7,7 @@
 #include "triage/sketch.h"
 #include "triage/words.h"
 
-enum { PLACES_LOOKED_BACK = 16 };
+enum { PLACES_LOOKED_BACK = 16, GROUP_GUARDS = 16 };
 
 /* A whole phrase in the window, by characters of normalised text. */
 struct place {
@@ -40,6 +40,7 @@ struct scanner {
     size_t place_count;
     struct guard_place guards[SCAN_PLACES_MAX]; /* of phrases that undo hits */
     size_t guard_count;
+    struct place guard_groups[SCAN_PLACES_MAX / GROUP_GUARDS]; /* what GROUP_GUARDS of them span */
     bool has_lost_places;
 };
 
@@ -172,15 +173,29 @@ static bool undoes(const struct scanner *self, const struct guard_place *guard, 
            bsearch(&number, phrase->unless, phrase->unless_count, sizeof number, by_number);
 }
 
+static bool is_undone_by_group(const struct scanner *self, size_t group, uint32_t number,
+                               const struct place *place)
+{
+    const struct rule *rule = rule_set_rule(self->set, number);
+    size_t end = (group + 1) * GROUP_GUARDS;
+    end = end < self->guard_count ? end : self->guard_count;
+    for (size_t i = group * GROUP_GUARDS; i < end; i++) {
+        const struct guard_place *guard = &self->guards[i];
+        if (is_near(&guard->place, place, self->farthest) &&
+            undoes(self, guard, number, rule, place))
+            return true;
+    }
+    return false;
+}
+
 static bool is_guarded(const struct scanner *self, uint32_t number, const struct place *place)
 {
     const struct rule *rule = rule_set_rule(self->set, number);
     if ((!rule->has_unless && rule->guards == 0) || self->has_lost_places)
         return false;
-    for (size_t i = 0; i < self->guard_count; i++) {
-        const struct guard_place *guard = &self->guards[i];
-        if (is_near(&guard->place, place, self->farthest) &&
-            undoes(self, guard, number, rule, place))
+    for (size_t i = 0; i * GROUP_GUARDS < self->guard_count; i++) {
+        if (is_near(&self->guard_groups[i], place, self->farthest) &&
+            is_undone_by_group(self, i, number, place))
             return true;
     }
     return false;
@@ -202,13 +217,26 @@ static void count_place(struct scanner *self, const struct place *place, const c
     }
 }
 
+/* Guards that are found one after the other stand near each other: what is far from all of a group
+ * is far from each. */
+static void add_guard(struct scanner *self, const struct place *place,
+                      const struct rule_phrase *phrase)
+{
+    struct place *group = &self->guard_groups[self->guard_count / GROUP_GUARDS];
+    if (self->guard_count % GROUP_GUARDS == 0)
+        *group = *place;
+    group->from = place->from < group->from ? place->from : group->from;
+    group->to = place->to > group->to ? place->to : group->to;
+    self->guards[self->guard_count++] = (struct guard_place){ *place, phrase };
+}
+
 static void find_guards(struct scanner *self)
 {
     self->guard_count = 0;
     for (size_t i = 0; i < self->place_count; i++) {
         const struct rule_phrase *phrase = rule_set_phrase(self->set, self->places[i].phrase);
         if (phrase->guards != 0 || phrase->unless_count > 0)
-            self->guards[self->guard_count++] = (struct guard_place){ self->places[i], phrase };
+            add_guard(self, &self->places[i], phrase);
     }
 }
 
