@@ -32,12 +32,12 @@ def mac_address(address):
 
 
 class Container:
-    """One pod's container, handled as the system tests handle a process."""
+    """One pod's container, handled as the system tests handle a process. name: podman's."""
 
-    def __init__(self, podman, spec, address, log, control):
+    def __init__(self, podman, spec, name, address, log, control):
         self.podman = podman
         self.spec = spec
-        self.name = spec.name
+        self.name = name
         self.address = address
         self.log = log
         self.control = control
@@ -67,6 +67,10 @@ class Container:
         self.known_pid = None
         return self.podman.inspect(self.name)["State"]["ExitCode"]
 
+    def wait(self, seconds=60):
+        """Its exit status once it ended by itself."""
+        return int(self.podman.run("wait", self.name, timeout=seconds).stdout)
+
     def restarts(self):
         return self.podman.inspect(self.name)["RestartCount"]
 
@@ -90,7 +94,7 @@ class Container:
         finally:
             hog.kill()
             hog.wait()
-        assert not is_same_process(pid, self.name), f"{self.name} outlived its limit of {limit} bytes"
+        assert not is_same_process(pid, self.spec.name), f"{self.name} outlived its limit of {limit} bytes"
         self.known_pid = None
 
 
@@ -137,13 +141,16 @@ class Platforms(platforms.Player):
 
 
 class Cluster(system_desk.Desk):
-    """manifests: the overlay, rendered. channels: those that are started. tag: of the images."""
+    """manifests: the overlay, rendered. channels: those that are started. tag: of the images. prefix: of the containers' names, where
+    another cluster is there as well."""
 
-    def __init__(self, podman, manifests, state, channels, tag):
+    def __init__(self, podman, manifests, state, channels, tag, prefix=""):
         super().__init__(state)
         self.podman = podman
         self.manifests = manifests
         self.tag = tag
+        self.prefix = prefix
+        self.channels = channels
         self.pods = [pod for pod in manifests.pods() if pod.channel is None or pod.channel in channels]
         self.network = f"desg-{secrets.token_hex(4)}"
         self.dispatch_process = None
@@ -162,9 +169,12 @@ class Cluster(system_desk.Desk):
             path.write_text(text + "\n", "utf-8")
         directory.chmod(0o700)
         channels = sorted({pod.channel for pod in self.pods if pod.channel})
+        subprocess.run([self.build / "bin" / "desg", "keys", "make", directory / "curve"], stdout=subprocess.DEVNULL, timeout=60, check=True)
         subprocess.run([TOP / "deploy" / "kubernetes" / "new-secrets", directory, *channels], stdout=subprocess.DEVNULL, timeout=60, check=True)
-        found = {each.name: {file.name: file.read_text("utf-8") for file in each.iterdir() if file.is_file()}
-                 for each in directory.iterdir() if each.is_dir()}
+        folders = {each.name: each for each in directory.iterdir() if each.is_dir()}
+        for own in (directory / "curve").glob("*/own"):  # as new-secrets calls them
+            folders |= {f"curve-{own.parent.name}": own.parent, f"curve-allowed-{own.parent.name}": own.parent / "allowed"}
+        found = {name: {file.name: file.read_text("utf-8") for file in each.iterdir() if file.is_file()} for name, each in folders.items()}
         # One user for the tests, who look at everything.
         self.oracle_password = secrets.token_hex(32)
         digest = hashlib.sha256(self.oracle_password.encode()).hexdigest()
@@ -179,11 +189,34 @@ class Cluster(system_desk.Desk):
             os.chown(directory / path, USER, USER)
         os.chown(directory, USER, USER)
 
-    def _source(self, pod, mount):
-        """The folder on this machine that stands for a volume; None: an optional one that nobody made."""
+    def _folder(self, pod, mount):
+        """The folder on this machine that stands for a volume."""
         if mount.kind == "empty":
             return self.run_directory
-        directory = self.state / "volumes" / (mount.source if mount.kind == "claim" else f"{pod.name}-{mount.source}")
+        return self.state / "volumes" / (mount.source if mount.kind == "claim" else f"{pod.name}-{mount.source}")
+
+    def folder_at(self, name, path):
+        """The same, by where the pod of that name has it."""
+        pod = self.processes[name].spec
+        return self._folder(pod, next(mount for mount in pod.mounts() if mount.path == path))
+
+    def replace_file(self, name, path, text):
+        """As a Secret or ConfigMap changes under a pod: at once, with the same rights."""
+        path = pathlib.PurePosixPath(path)
+        file = self.folder_at(name, str(path.parent)) / path.name
+        beside = file.with_name(f"..{file.name}")
+        beside.touch(mode=0o440)
+        beside.write_text(text, "utf-8")
+        os.chown(beside, USER, USER)
+        beside.rename(file)
+
+    def read_file(self, name, path):
+        path = pathlib.PurePosixPath(path)
+        return (self.folder_at(name, str(path.parent)) / path.name).read_text("utf-8")
+
+    def _source(self, pod, mount):
+        """That folder, filled; None: an optional one that nobody made."""
+        directory = self._folder(pod, mount)
         if directory.exists():
             return directory
         if mount.kind == "claim":
@@ -250,18 +283,25 @@ class Cluster(system_desk.Desk):
         """Ours, whatever registry the overlay names."""
         return f"localhost/desg-{pod.component}:{self.tag}"
 
-    def _create(self, pod):
+    def create_again(self, name, restart):
+        """The stopped pod's container anew; restart: podman's policy."""
+        self.podman.run("rm", "-f", "-t", "0", self.processes[name].name)
+        self._create(self.processes[name].spec, restart)
+
+    def _create(self, pod, restart="always"):
         log = self.state / "log" / f"{pod.name}.log"
         user = pod.spec["securityContext"]
         assert pod.container["securityContext"]["readOnlyRootFilesystem"] and pod.container["securityContext"]["capabilities"]["drop"] == ["ALL"]
-        options = ["--name", pod.name, "--network", self.network, "--ip", self.addresses[pod.name], "--hostname", pod.name,
-                   "--mac-address", mac_address(self.addresses[pod.name]), "--memory", pod.memory_limit, "--memory-swap", pod.memory_limit, "--restart", "always", "--no-healthcheck",
+        name = self.prefix + pod.name
+        options = ["--name", name, "--network", self.network, "--ip", self.addresses[pod.name], "--hostname", pod.name,
+                   "--mac-address", mac_address(self.addresses[pod.name]), "--memory", pod.memory_limit, "--memory-swap", pod.memory_limit,
+                   "--restart", restart, "--no-healthcheck",
                    "--user", f"{user['runAsUser']}:{user['runAsGroup']}", "--group-add", user["fsGroup"], "--read-only", "--read-only-tmpfs=false",
                    "--cap-drop", "all", "--security-opt", "no-new-privileges", "--log-driver", "k8s-file", "--log-opt", f"path={log}"]
-        for name in {*self.manifests.service_names(pod), pod.owner}:
-            options += ["--network-alias", name]
-        for name, value in {**pod.environment(), **self._changes(pod)}.items():
-            options += ["--env", f"{name}={value}"]
+        for alias in {*self.manifests.service_names(pod), pod.owner, pod.name}:
+            options += ["--network-alias", alias]
+        for variable, value in {**pod.environment(), **self._changes(pod)}.items():
+            options += ["--env", f"{variable}={value}"]
         for mount in pod.mounts():
             source = self._source(pod, mount)
             if source:
@@ -271,7 +311,7 @@ class Cluster(system_desk.Desk):
             options += ["--entrypoint", json.dumps(command)]
         self.podman.run("create", *options, self._image(pod), *pod.words("args"))
         control = None if pod.component == "redis" else self.run_directory / f"{pod.name}.sock"
-        self.processes[pod.name] = Container(self.podman, pod, self.addresses[pod.name], log, control)
+        self.processes[pod.name] = Container(self.podman, pod, name, self.addresses[pod.name], log, control)
 
     def start(self, names=None):
         if not self.processes:
@@ -332,9 +372,9 @@ class Cluster(system_desk.Desk):
         return [name for name, container in self.processes.items() if container.spec.component == component]
 
     def stop(self):
-        for name in list(self.processes):
+        for container in self.processes.values():
             with contextlib.suppress(Failed, subprocess.TimeoutExpired):
-                self.podman.run("rm", "-f", "-t", "0", name)
+                self.podman.run("rm", "-f", "-t", "0", container.name)
         self.processes = {}
         if self.dispatch_process:
             self.dispatch_process.stop(5)
