@@ -17,6 +17,10 @@ CHANNELS = ("facebook", "web")
 OVERLAY = TOP / "deploy" / "kubernetes" / "overlays" / "small"
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: as in tests/system, from where some things are taken")
+
+
 @pytest.fixture(scope="session")
 def podman():
     return Podman(os.environ.get("DESG_IMAGES_ROOT"))
@@ -36,7 +40,6 @@ def manifests():
 def cluster(podman, manifests, tag):
     state = pathlib.Path(tempfile.mkdtemp(prefix="desg-i-"))
     made = Cluster(podman, manifests, state / "s", CHANNELS, tag)
-    made.channels = CHANNELS
     os.chmod(state, 0o755)
     try:
         made.start()
