@@ -458,7 +458,8 @@ static unsigned bit_number(uint64_t bits)
 static const struct term_check *checks_of(const struct phrase_book *self,
                                           const struct anchor *anchor)
 {
-    return (const struct term_check *)self->checks.items + anchor->first_check;
+    const struct term_check *all = self->checks.items; /* NULL: no phrase has any */
+    return anchor->check_count > 0 ? all + anchor->first_check : NULL;
 }
 
 /* --- the finder --- */
