@@ -68,22 +68,26 @@ static bool are_rules_tuned_to(const struct labelled_message *message)
            strcmp(message->source, "desk-template") == 0;
 }
 
-/* Who wrote without knowing the rules has a fold of their own: a model is measured, and its limits
- * are chosen, on writers it never saw. -1: not one of those. */
+/* Who wrote without knowing the rules is in one fold with all they wrote: a model is measured, and
+ * its limits are chosen, on writers it never saw. -1: not one of those. */
 static int fold_of_writer(const struct labelled_message *message)
 {
     static const struct {
         const char *source;
         const char *language; /* NULL: any */
-    } writers[CORPUS_FOLDS] = { { "desk-a", NULL },
-                                { "desk-b", NULL },
-                                { "desk-scenes", NULL },
-                                { "desk-voices", "en" },
-                                { "desk-voices", NULL } };
-    for (int i = 0; i < CORPUS_FOLDS; i++) {
+        int fold;
+    } writers[] = {
+        { "desk-a", NULL, 0 },      { "desk-b", NULL, 1 },      { "desk-scenes", NULL, 2 },
+        { "desk-voices", "en", 3 }, { "desk-voices", NULL, 4 }, { "desk-c1", NULL, 2 },
+        { "desk-c2", NULL, 3 },     { "desk-c3", NULL, 4 },     { "desk-c4", NULL, 2 },
+        { "desk-c5", NULL, 4 },     { "desk-d1", NULL, 0 },     { "desk-d2", NULL, 1 },
+        { "desk-d3", NULL, 2 },     { "desk-d4", NULL, 3 },     { "desk-d5", NULL, 4 },
+        { "desk-d6", NULL, 2 },     { "desk-d7", NULL, 0 },     { "desk-d8", NULL, 1 },
+    };
+    for (size_t i = 0; i < sizeof writers / sizeof writers[0]; i++) {
         if (strcmp(writers[i].source, message->source) == 0 &&
             (!writers[i].language || strcmp(writers[i].language, message->language) == 0))
-            return i;
+            return writers[i].fold;
     }
     return -1;
 }

@@ -141,8 +141,10 @@ struct linear_urgency linear_model_urgency(const struct linear_model *self, cons
 
 /* --- category and restricted --- */
 
-/* A row of weights is added in parts of 16 columns: what every processor of ours does at once. */
+/* A row of weights is added by 16 columns and then by 8: what every processor of ours does at once.
+ */
 enum { PART_COLUMNS = 16, HALF_COLUMNS = 8, HALVES = LINEAR_TOPIC_COLUMNS / HALF_COLUMNS };
+_Static_assert(LINEAR_TOPIC_COLUMNS == PART_COLUMNS + HALF_COLUMNS, "a row is one part and a half");
 typedef int8_t bytes16 __attribute__((vector_size(PART_COLUMNS)));
 typedef int16_t shorts8 __attribute__((vector_size(PART_COLUMNS)));
 
@@ -183,13 +185,12 @@ static struct row_sum add_rows(const struct linear_model *self, const uint32_t *
     for (size_t i = 0; i < count; i++) {
         const int8_t *row = row_of(self, hashes[i]);
         bytes16 first;
-        bytes16 second;
+        bytes16 rest = { 0 };
         memcpy(&first, row, sizeof first);
-        memcpy(&second, row + PART_COLUMNS, sizeof second);
+        memcpy(&rest, row + PART_COLUMNS, HALF_COLUMNS);
         sum.halves[0] += widen_low(first);
         sum.halves[1] += widen_high(first);
-        sum.halves[2] += widen_low(second);
-        sum.halves[3] += widen_high(second);
+        sum.halves[2] += widen_low(rest);
     }
     return sum;
 }

@@ -18,10 +18,10 @@ enum {
     LINEAR_WINDOW_BLOCKS = 8,
     LINEAR_BITS_MIN = 4,
     LINEAR_BITS_MAX = 20,
-    LINEAR_TOPIC_COLUMNS = 32, /* of a row of topic weights */
-    LINEAR_CATEGORIES_MAX =
-        MODEL_CATEGORIES_MAX, /* the two columns after the last are the restricted ones */
-    LINEAR_TOPIC_WORDS = 80,  /* looked at for the category */
+    LINEAR_TOPIC_COLUMNS = 24, /* of a row of topic weights */
+    /* The two columns after the last category's are the restricted ones. */
+    LINEAR_CATEGORIES_MAX = MODEL_CATEGORIES_MAX,
+    LINEAR_TOPIC_WORDS = 80, /* looked at for the category */
     LINEAR_RULE_COLUMNS = 2 * MODEL_CATEGORIES_MAX + 8,
     LINEAR_LANGUAGE_WORDS = 64 /* looked at for the language */
 };

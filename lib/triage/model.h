@@ -11,7 +11,7 @@
 
 #include "desg/v1/verdict.pb-c.h"
 
-enum { MODEL_PLACES_MAX = 3, MODEL_CATEGORIES_MAX = 30, MODEL_CATEGORY_BYTES = 32 };
+enum { MODEL_PLACES_MAX = 3, MODEL_CATEGORIES_MAX = 22, MODEL_CATEGORY_BYTES = 32 };
 
 /* What rules found in the text. */
 struct model_evidence {
