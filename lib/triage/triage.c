@@ -17,7 +17,7 @@ enum { ATTACHMENTS_LOOKED_AT = 32, FOREIGN_LETTERS_MIN = 3, CIRCUMSTANCES_MAX = 
 #define REVIEW_SCORE     0.5F
 #define ATTENTION_SCORE  0.2F
 #define CERTAIN_WEIGHT   1.0F
-#define RULE_SHARE       0.5F /* of the review threshold: from there on what a grave rule says stands */
+#define RULE_SHARE       0.4F /* of the review threshold: from there on what a grave rule says stands */
 
 enum hit_place { NOWHERE, IN_TEXT, ELSEWHERE }; /* elsewhere: where no model is asked of */
 
