@@ -1,9 +1,9 @@
 /* triage - the decision: event → verdict. Pure: no I/O, no clock, the same event gives the same
  * verdict under the same editions. Fails safe: whatever cannot be judged is SEVERITY_REVIEW, which
  * is treated as urgent. Only raises: nothing found lowers what else was found. Where a model
- * judges, rules are its evidence, and their severity stands from two fifths of the review threshold on; that
- * of a rule of weight 1 (certain) stands whatever the score, as does every rule's where no model
- * judges. Threads: a triage belongs to one thread at a time. */
+ * judges, rules are its evidence, and their severity stands from two fifths of the review threshold
+ * on; that of a rule of weight 1 (certain) stands whatever the score, as does every rule's where no
+ * model judges. Threads: a triage belongs to one thread at a time. */
 #ifndef DESG_TRIAGE_TRIAGE_H
 #define DESG_TRIAGE_TRIAGE_H
 

@@ -428,14 +428,14 @@ static void a_model_only_raises(void **state)
 
 static void what_a_rule_says_stands_unless_the_model_thinks_it_unlikely(void **state)
 {
-    struct said said = { .opinion = { .urgent = 0.31F } };
+    struct said said = { .opinion = { .urgent = 0.25F } };
     const struct model model = model_that_says(&said);
     const struct triage_options options = { .model = &model };
     struct triage *triage = rules_triage(*state, &options);
     struct verdict verdict;
-    judge_text(triage, "he will kill me", &verdict); /* above half the review threshold */
+    judge_text(triage, "he will kill me", &verdict); /* above two fifths of the review threshold */
     assert_int_equal(verdict.message.severity, DESG__V1__SEVERITY__SEVERITY_LIFE_AT_RISK);
-    said.opinion.urgent = 0.29F;
+    said.opinion.urgent = 0.23F;
     judge_text(triage, "he will kill me", &verdict);
     assert_int_equal(verdict.message.severity, DESG__V1__SEVERITY__SEVERITY_ATTENTION);
     assert_true(has_reason(&verdict, "kill.en"));
