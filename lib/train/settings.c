@@ -26,11 +26,11 @@ const struct train_settings train_settings_usual = {
     .direct_times = 12,
     .help_times = 1,
     .chat_times = 2,
-    .welsh_times = 12,
+    .welsh_times = 20,
     .noise_times = 1,
     .chat_alarms = 0.013,
     .bank_alarms = 0.008,
-    .welsh_alarms = 0.006,
+    .welsh_alarms = 0.008,
     .desk_alarms = 0.1,
     .urgent_precision = 0.9,
 };
