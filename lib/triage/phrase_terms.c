@@ -104,7 +104,7 @@ const uint32_t *phrase_terms_words(const struct phrase_terms *self, const struct
 
 /* --- making --- */
 
-/* FNV-1a, as the vocabulary's. */
+/* FNV-1a: forms are short, and only who writes the rules chooses them. */
 static size_t hash_of(const struct forms *forms)
 {
     uint64_t hash = 14695981039346656037U;

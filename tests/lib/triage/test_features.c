@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include <setjmp.h>
@@ -11,14 +12,19 @@
 
 enum { WORDS_MAX = 400 };
 
-static size_t read_all(const char *text, struct feature_word *out, size_t most)
+static size_t read_exactly(const char *text, size_t length, struct feature_word *out, size_t most)
 {
     struct feature_reader reader;
     size_t count = 0;
-    features_begin(&reader, text, strlen(text), 0);
+    features_begin(&reader, text, length, 0);
     while (count < most && features_next(&reader, &out[count]))
         count++;
     return count;
+}
+
+static size_t read_all(const char *text, struct feature_word *out, size_t most)
+{
+    return read_exactly(text, strlen(text), out, most);
 }
 
 static void gives_each_word_with_its_place(void **state)
@@ -48,6 +54,33 @@ static void the_same_text_gives_the_same_features(void **state)
         assert_memory_equal(first[i].words, again[i].words, sizeof first[i].words);
         assert_memory_equal(first[i].grams, again[i].grams,
                             first[i].gram_count * sizeof *first[i].grams);
+    }
+}
+
+/* Where much stands behind it a word is read in place, at the text's end from a copy; and nothing
+ * is read behind the text, which a sanitizer would see. */
+static void a_word_is_the_same_in_the_midst_and_at_the_end(void **state)
+{
+    (void)state;
+    static const char more[] =
+        " x he\xc5\xb5l4 48219345 a eighteenbytesaword thirtytwobytesarehereinthisword! "
+        "and something behind it ";
+    enum { WORDS = 6 };
+    static struct feature_word there[16], cut[16];
+    assert_true(read_all(more, there, 16) > WORDS);
+    for (size_t i = 0; i < WORDS; i++) {
+        char *text = malloc(there[i].to + 1);
+        assert_non_null(text);
+        memcpy(text, more, there[i].to + 1);
+        assert_int_equal(read_exactly(text, there[i].to + 1, cut, 16), i + 1);
+        assert_memory_equal(cut[i].words, there[i].words, sizeof there[i].words);
+        assert_int_equal(cut[i].gram_count, there[i].gram_count);
+        assert_memory_equal(cut[i].grams, there[i].grams,
+                            there[i].gram_count * sizeof *there[i].grams);
+        assert_int_equal(cut[i].letter_count, there[i].letter_count);
+        assert_memory_equal(cut[i].letters, there[i].letters,
+                            there[i].letter_count * sizeof *there[i].letters);
+        free(text);
     }
 }
 
@@ -147,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_each_word_with_its_place),
         cmocka_unit_test(the_same_text_gives_the_same_features),
+        cmocka_unit_test(a_word_is_the_same_in_the_midst_and_at_the_end),
         cmocka_unit_test(hashes_are_those_of_this_version),
         cmocka_unit_test(pairs_depend_on_order_and_place),
         cmocka_unit_test(long_numbers_are_all_the_same),
