@@ -81,8 +81,8 @@ static int fold_of_writer(const struct labelled_message *message)
         { "desk-voices", "en", 3 }, { "desk-voices", NULL, 4 }, { "desk-c1", NULL, 2 },
         { "desk-c2", NULL, 3 },     { "desk-c3", NULL, 4 },     { "desk-c4", NULL, 2 },
         { "desk-c5", NULL, 4 },     { "desk-d1", NULL, 0 },     { "desk-d2", NULL, 1 },
-        { "desk-d3", NULL, 2 },     { "desk-d4", NULL, 3 },     { "desk-d5", NULL, 4 },
-        { "desk-d6", NULL, 2 },     { "desk-d7", NULL, 0 },     { "desk-d8", NULL, 1 },
+        { "desk-d3", NULL, 2 },     { "desk-d5", NULL, 4 },     { "desk-d6", NULL, 2 },
+        { "desk-d7", NULL, 0 },
     };
     for (size_t i = 0; i < sizeof writers / sizeof writers[0]; i++) {
         if (strcmp(writers[i].source, message->source) == 0 &&

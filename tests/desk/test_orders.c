@@ -284,17 +284,8 @@ static bool is_answered(struct fixture *f, struct order_server *server,
                         const struct curve_keys *keys, zcert_t *certificate, int wait_ms)
 {
     static const uint8_t garbage[] = { 0xff, 0xff, 0xff };
-    uint8_t bytes[256];
-    const int linger_ms = 0;
-    void *socket = zmq_socket(f->context, ZMQ_DEALER);
-    assert_int_equal(zmq_setsockopt(socket, ZMQ_RCVTIMEO, &wait_ms, sizeof wait_ms), 0);
-    assert_int_equal(zmq_setsockopt(socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms), 0);
-    curve_keys_show(keys, socket, certificate);
-    assert_int_equal(zmq_connect(socket, order_server_endpoint(server)), 0);
-    (void)zmq_send(socket, garbage, sizeof garbage, 0);
-    bool is_answered = zmq_recv(socket, bytes, sizeof bytes, 0) > 0;
-    (void)zmq_close(socket);
-    return is_answered;
+    return curve_keys_is_answered(keys, f->context, certificate, order_server_endpoint(server),
+                                  wait_ms, garbage, sizeof garbage);
 }
 
 static void with_curve_an_unknown_key_is_not_heard(void **state)

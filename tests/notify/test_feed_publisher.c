@@ -311,21 +311,12 @@ static void a_req_socket_is_answered_too(void **state)
 
 /* --- CURVE --- */
 
-/* A DEALER that asks with certificate, or in clear; true: it was answered. */
+/* Whether who asks for a snapshot with certificate, or in clear, is answered. */
 static bool is_answered(struct fixture *f, const struct curve_keys *keys, zcert_t *certificate,
                         int wait_ms)
 {
-    uint8_t bytes[4096];
-    const int no_linger = 0;
-    void *socket = zmq_socket(f->context, ZMQ_DEALER);
-    assert_int_equal(zmq_setsockopt(socket, ZMQ_RCVTIMEO, &wait_ms, sizeof wait_ms), 0);
-    assert_int_equal(zmq_setsockopt(socket, ZMQ_LINGER, &no_linger, sizeof no_linger), 0);
-    curve_keys_show(keys, socket, certificate);
-    assert_int_equal(zmq_connect(socket, feed_publisher_snapshot_endpoint(f->publisher)), 0);
-    (void)zmq_send(socket, "", 0, 0);
-    bool is_answered = zmq_recv(socket, bytes, sizeof bytes, 0) > 0;
-    (void)zmq_close(socket);
-    return is_answered;
+    return curve_keys_is_answered(keys, f->context, certificate,
+                                  feed_publisher_snapshot_endpoint(f->publisher), wait_ms, "", 0);
 }
 
 /* A SUB that shows certificate, or nothing; true: it heard the news, told over and over. */
@@ -333,13 +324,9 @@ static bool hears(struct fixture *f, const struct curve_keys *keys, zcert_t *cer
                   int wait_ms)
 {
     uint8_t bytes[4096];
-    const int no_linger = 0;
-    void *socket = zmq_socket(f->context, ZMQ_SUB);
-    assert_int_equal(zmq_setsockopt(socket, ZMQ_RCVTIMEO, &wait_ms, sizeof wait_ms), 0);
-    assert_int_equal(zmq_setsockopt(socket, ZMQ_LINGER, &no_linger, sizeof no_linger), 0);
+    void *socket = curve_keys_connect(keys, f->context, ZMQ_SUB, certificate,
+                                      feed_publisher_endpoint(f->publisher), wait_ms);
     assert_int_equal(zmq_setsockopt(socket, ZMQ_SUBSCRIBE, "", 0), 0);
-    curve_keys_show(keys, socket, certificate);
-    assert_int_equal(zmq_connect(socket, feed_publisher_endpoint(f->publisher)), 0);
     bool has_heard = zmq_recv(socket, bytes, sizeof bytes, 0) > 0;
     (void)zmq_close(socket);
     return has_heard;

@@ -48,11 +48,30 @@ static void show(void *socket, int option, const void *key)
     assert_int_equal(zmq_setsockopt(socket, option, key, KEY_BYTES), 0);
 }
 
-void curve_keys_show(const struct curve_keys *self, void *socket, zcert_t *certificate)
+void *curve_keys_connect(const struct curve_keys *self, void *context, int type,
+                         zcert_t *certificate, const char *endpoint, int wait_ms)
 {
-    if (!certificate)
-        return;
-    show(socket, ZMQ_CURVE_SERVERKEY, zcert_public_key(self->own));
-    show(socket, ZMQ_CURVE_PUBLICKEY, zcert_public_key(certificate));
-    show(socket, ZMQ_CURVE_SECRETKEY, zcert_secret_key(certificate));
+    const int no_linger = 0;
+    void *socket = zmq_socket(context, type);
+    assert_non_null(socket);
+    assert_int_equal(zmq_setsockopt(socket, ZMQ_RCVTIMEO, &wait_ms, sizeof wait_ms), 0);
+    assert_int_equal(zmq_setsockopt(socket, ZMQ_LINGER, &no_linger, sizeof no_linger), 0);
+    if (certificate) {
+        show(socket, ZMQ_CURVE_SERVERKEY, zcert_public_key(self->own));
+        show(socket, ZMQ_CURVE_PUBLICKEY, zcert_public_key(certificate));
+        show(socket, ZMQ_CURVE_SECRETKEY, zcert_secret_key(certificate));
+    }
+    assert_int_equal(zmq_connect(socket, endpoint), 0);
+    return socket;
+}
+
+bool curve_keys_is_answered(const struct curve_keys *self, void *context, zcert_t *certificate,
+                            const char *endpoint, int wait_ms, const void *bytes, size_t length)
+{
+    uint8_t answer[4096];
+    void *socket = curve_keys_connect(self, context, ZMQ_DEALER, certificate, endpoint, wait_ms);
+    (void)zmq_send(socket, bytes, length, 0);
+    bool is_answered = zmq_recv(socket, answer, sizeof answer, 0) > 0;
+    (void)zmq_close(socket);
+    return is_answered;
 }

@@ -17,7 +17,13 @@ struct curve_keys {
 void curve_keys_make(struct curve_keys *self, void *context);
 void curve_keys_drop(struct curve_keys *self);
 
-/* Before connect: the socket shows certificate to the listener; NULL: it speaks in clear. */
-void curve_keys_show(const struct curve_keys *self, void *socket, zcert_t *certificate);
+/* A socket of that type, connected to the listener: it shows certificate, or nothing and speaks in
+ * clear, waits so long for what it receives, and closes without a wait: zmq_close() it. */
+void *curve_keys_connect(const struct curve_keys *self, void *context, int type,
+                         zcert_t *certificate, const char *endpoint, int wait_ms);
+
+/* Whether a DEALER that connects so is answered when it sends bytes. */
+bool curve_keys_is_answered(const struct curve_keys *self, void *context, zcert_t *certificate,
+                            const char *endpoint, int wait_ms, const void *bytes, size_t length);
 
 #endif
