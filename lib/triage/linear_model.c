@@ -94,19 +94,26 @@ void linear_windows_end(struct linear_windows *self)
         tell_windows(self, self->count - 1, self->count <= LINEAR_WINDOW_BLOCKS);
 }
 
+struct urgency {
+    float score; /* of the worst window; before the logistic */
+    size_t from; /* of that window in the text */
+    size_t to;
+    bool is_whole; /* it is all that is no greeting */
+};
+
 struct urgency_search {
     const struct linear_model *model;
     struct linear_windows windows;
-    struct linear_urgency worst;
+    struct urgency worst;
 };
 
 static void try_window(void *arg, const struct linear_block *window)
 {
     struct urgency_search *search = arg;
-    struct linear_urgency *worst = &search->worst;
+    struct urgency *worst = &search->worst;
     float score = head_score(&search->model->urgent, window->sum, window->norm);
     if (worst->to == 0 || score > worst->score)
-        *worst = (struct linear_urgency){ score, window->from, window->to, false };
+        *worst = (struct urgency){ score, window->from, window->to, false };
 }
 
 static void begin_search(struct urgency_search *search, const struct linear_model *model)
@@ -116,27 +123,11 @@ static void begin_search(struct urgency_search *search, const struct linear_mode
                                        .worst = { .score = model->urgent.bias } };
 }
 
-static struct linear_urgency end_search(struct urgency_search *search)
+static struct urgency end_search(struct urgency_search *search)
 {
     linear_windows_end(&search->windows);
     search->worst.is_whole = search->windows.count <= LINEAR_WINDOW_BLOCKS;
     return search->worst;
-}
-
-struct linear_urgency linear_model_urgency(const struct linear_model *self, const char *text,
-                                           size_t length)
-{
-    struct urgency_search search;
-    struct feature_reader reader;
-    struct feature_word word;
-    begin_search(&search, self);
-    features_begin(&reader, text, length, 0);
-    reader.is_without_letters = true;
-    while (features_next(&reader, &word)) {
-        if (!word.is_neutral)
-            linear_windows_add(&search.windows, &word, urgent_sum(self, &word));
-    }
-    return end_search(&search);
 }
 
 /* --- category and restricted --- */
@@ -248,8 +239,9 @@ static void score_topics(const struct linear_model *self, struct topic_sums *sum
         out[i] = head_score(&self->topics[i], sums->columns[i], sums->norm);
 }
 
-void linear_model_topics(const struct linear_model *self, const char *text, size_t from, size_t to,
-                         float out[static LINEAR_TOPIC_COLUMNS])
+/* The scores of all topic columns for text[from..to), of at most LINEAR_TOPIC_WORDS words. */
+static void topics_of(const struct linear_model *self, const char *text, size_t from, size_t to,
+                      float out[static LINEAR_TOPIC_COLUMNS])
 {
     struct topic_sums sums = { 0 };
     struct feature_reader reader;
@@ -435,7 +427,7 @@ static void read_text(const struct linear_model *self, const char *text, size_t 
 }
 
 static void give_topics(const struct linear_model *self, const char *text,
-                        const struct linear_urgency *urgency, struct reading *reading,
+                        const struct urgency *urgency, struct reading *reading,
                         const struct model_evidence *evidence, struct model_opinion *out)
 {
     float window[LINEAR_TOPIC_COLUMNS];
@@ -446,7 +438,7 @@ static void give_topics(const struct linear_model *self, const char *text,
     if (urgency->is_whole && reading->words <= LINEAR_TOPIC_WORDS) {
         memcpy(window, start, sizeof window);
     } else {
-        linear_model_topics(self, text, urgency->from, urgency->to, window);
+        topics_of(self, text, urgency->from, urgency->to, window);
         add_rules(self, evidence, window);
         if (urgency->is_whole)
             memcpy(start, window, sizeof start);
@@ -483,7 +475,7 @@ static void keep_place(struct model_opinion *out, struct model_place place)
 }
 
 static void give_places(const struct linear_model *self, const char *text,
-                        const struct linear_urgency *urgency, struct model_opinion *out)
+                        const struct urgency *urgency, struct model_opinion *out)
 {
     struct feature_reader reader;
     struct feature_word word;
@@ -505,7 +497,7 @@ int linear_model_judge(const void *arg, const char *text, size_t length,
     *out = (struct model_opinion){ 0 };
     struct reading reading;
     read_text(self, text, length, &reading);
-    struct linear_urgency urgency = end_search(&reading.urgency);
+    struct urgency urgency = end_search(&reading.urgency);
     struct linear_language language = score_language(self, &reading.language);
     out->language = linear_model_language(self, &language, &out->is_language_sure);
     uint8_t columns[LINEAR_RULE_COLUMNS];

@@ -81,16 +81,7 @@ void linear_windows_add(struct linear_windows *self, const struct feature_word *
 /* Tells those that the last block ends. */
 void linear_windows_end(struct linear_windows *self);
 
-/* What the judge goes by, for training and explaining. */
-struct linear_urgency {
-    float score; /* of the worst window; before the logistic */
-    size_t from; /* of that window in the text */
-    size_t to;
-    bool is_whole; /* it is all that is no greeting */
-};
-struct linear_urgency linear_model_urgency(const struct linear_model *self, const char *text,
-                                           size_t length);
-
+/* What the judge goes by, for training. */
 struct linear_language {
     float score; /* of the words looked at; above 0: Welsh */
     float most;  /* highest and lowest of a few words in a row */
@@ -101,9 +92,5 @@ struct linear_language linear_model_language_scores(const struct linear_model *s
                                                     const char *text, size_t length);
 Desg__V1__Language linear_model_language(const struct linear_model *self,
                                          const struct linear_language *scores, bool *is_sure);
-
-/* The scores of all topic columns for text[from..to), of at most LINEAR_TOPIC_WORDS words. */
-void linear_model_topics(const struct linear_model *self, const char *text, size_t from, size_t to,
-                         float out[static LINEAR_TOPIC_COLUMNS]);
 
 #endif
