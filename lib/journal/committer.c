@@ -195,20 +195,29 @@ static void tell_unarchived(struct journal *self, const struct commit *commit)
 
 /* ---- answers ---- */
 
-static void answer(struct journal *self, const struct group *group, bool is_stored)
+/* Called committed first: who is answered may ask at once whether anything is held here. */
+static void tell_committed(struct journal *self, const struct group *group)
 {
     uint64_t last = 0;
     for (size_t i = 0; i < group->append_count; i++) {
+        if (group->appends[i].sequence != 0)
+            last = group->appends[i].sequence;
+    }
+    if (last != 0 && self->options.committed)
+        self->options.committed(self->options.committed_arg, last);
+}
+
+static void answer(struct journal *self, const struct group *group, bool is_stored)
+{
+    if (is_stored)
+        tell_committed(self, group);
+    for (size_t i = 0; i < group->append_count; i++) {
         const struct append *append = &group->appends[i];
         bool is_kept = is_stored && append->sequence != 0;
-        if (is_kept)
-            last = append->sequence;
         if (append->done)
             append->done(append->arg, is_kept ? JOURNAL_STORED : JOURNAL_FAILED,
                          is_kept ? append->sequence : 0);
     }
-    if (last != 0 && self->options.committed)
-        self->options.committed(self->options.committed_arg, last);
 }
 
 static void fail_group(struct journal *self, const struct group *group)

@@ -43,8 +43,8 @@ struct journal_options {
     /* A literal for all its series, such as journal="outbox", where a process has two. NULL: none.
      */
     const char *metrics_labels;
-    /* Called on the committer thread after each group that stored records; last_sequence is
-     * readable now. May be NULL. */
+    /* Called on the committer thread after each group that stored records, before any of them is
+     * answered; last_sequence is readable now. May be NULL. */
     void (*committed)(void *arg, uint64_t last_sequence);
     void *committed_arg;
     /* What retention deletes is written there first (archive.h); it must exist. NULL: deleted.

@@ -20,6 +20,8 @@ void fixture_answer(void *answers, enum journal_outcome outcome, uint64_t sequen
 {
     struct answers *self = answers;
     pthread_mutex_lock(&self->mutex);
+    if (outcome == JOURNAL_STORED && sequence > self->last_committed)
+        self->early++;
     if (outcome == JOURNAL_STORED && self->stored < ANSWERS_MAX)
         self->sequences[self->stored++] = sequence;
     else

@@ -20,6 +20,7 @@ struct answers {
     size_t failed;
     uint64_t last_committed;
     size_t committed_calls;
+    size_t early; /* answers of what had not been called committed yet */
 };
 
 struct fixture {

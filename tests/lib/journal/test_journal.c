@@ -61,6 +61,18 @@ static void stores_and_answers_in_order(void **state)
     assert_true(f->answers.committed_calls < 3000);
 }
 
+/* Who was told that a record is stored finds it counted: an ingest that says it holds nothing, just
+ * after a 200, would be deleted with it. */
+static void a_record_is_called_committed_before_it_is_answered(void **state)
+{
+    struct fixture *f = *state;
+    fixture_open(f);
+    append_numbers(f, 1, 300);
+    fixture_await(f, 300);
+    assert_int_equal(f->answers.stored, 300);
+    assert_int_equal(f->answers.early, 0);
+}
+
 static void a_record_carries_what_it_was_given(void **state)
 {
     struct fixture *f = *state;
@@ -762,6 +774,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(stores_and_answers_in_order),
+        TEST(a_record_is_called_committed_before_it_is_answered),
         TEST(a_record_carries_what_it_was_given),
         TEST(a_page_ends_where_it_is_told),
         TEST(takes_the_largest_body_and_refuses_a_larger),
