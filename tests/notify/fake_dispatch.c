@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock/clock.h"
 #include "fake_http.h"
@@ -13,6 +14,7 @@ enum { REQUESTS_MAX = 4096, SCRIPTS_MAX = 32, HANG_MS = 20000 };
 struct fake_dispatch {
     struct fake_http *http; /* NULL: it is down */
     uint16_t port;
+    int port_keeper;      /* nobody else takes the port while it is down */
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t changed;
     bool is_released;
@@ -178,6 +180,7 @@ struct fake_dispatch *fake_dispatch_new(void)
         die("no memory");
     (void)pthread_mutex_init(&self->lock, NULL);
     fake_http_cond_init(&self->changed);
+    self->port_keeper = fake_http_keep_port(&self->port);
     fake_dispatch_up(self);
     return self;
 }
@@ -188,6 +191,7 @@ void fake_dispatch_destroy(struct fake_dispatch **self_p)
     if (!self)
         return;
     fake_dispatch_down(self);
+    (void)close(self->port_keeper);
     for (size_t i = 0; i < self->request_count; i++)
         free(self->requests[i].body);
     (void)pthread_cond_destroy(&self->changed);

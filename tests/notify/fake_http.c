@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin/listen.h"
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
-enum { BODY_MAX_BYTES = 1 << 20 };
+enum { BODY_MAX_BYTES = 1 << 20, BACKLOG = 64 };
 
 struct fake_http {
     struct MHD_Daemon *daemon;
@@ -62,19 +64,33 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **st
     *state = NULL;
 }
 
+int fake_http_keep_port(uint16_t *port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons(*port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof address;
+    const int yes = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes) != 0 ||
+        bind(fd, (struct sockaddr *)&address, size) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+        die("no port");
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
 struct fake_http *fake_http_start(uint16_t *port, fake_http_handler *handle, void *arg)
 {
-    char address[32];
-    struct error err = { 0 };
     struct fake_http *self = calloc(1, sizeof *self);
     if (!self)
         die("no memory");
     self->handle = handle;
     self->arg = arg;
-    (void)snprintf(address, sizeof address, "127.0.0.1:%u", *port);
-    int listener = listen_tcp(address, port, &err);
-    if (listener < 0)
-        die(err.text);
+    int listener = fake_http_keep_port(port);
+    if (listen(listener, BACKLOG) != 0)
+        die("cannot listen");
     self->daemon = MHD_start_daemon(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL,
         NULL, on_request, self, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_NOTIFY_COMPLETED,

@@ -17,6 +17,9 @@ typedef enum MHD_Result fake_http_handler(void *arg, struct MHD_Connection *conn
                                           const char *method, const char *path, const char *body,
                                           size_t length);
 
+/* A port that is this test's until the descriptor is closed, whether somebody listens there or not:
+ * else an outgoing connection of anybody's may get it while a stand-in is down. */
+int fake_http_keep_port(uint16_t *port);
 /* *port 0: any, which it then is. */
 struct fake_http *fake_http_start(uint16_t *port, fake_http_handler *handle, void *arg);
 /* Every handler has to have returned or to return soon. Does nothing for NULL. */
