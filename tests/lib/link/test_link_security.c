@@ -13,7 +13,7 @@
 
 #include "node.h"
 
-enum { SOON_MS = 3000 };
+enum { SOON_MS = 30000 };
 
 struct keys {
     struct fixture *f;
