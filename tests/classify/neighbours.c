@@ -14,10 +14,13 @@
 
 #include <cmocka.h>
 
+#include <jansson.h>
+
+#include "admin/ask.h"
 #include "clock/clock.h"
 #include "desg/v1/event.pb-c.h"
 
-enum { PATIENCE_MS = 20000, EXIT_BY_SIGNAL = 1000 };
+enum { PATIENCE_MS = 60000, EXIT_BY_SIGNAL = 1000, STATUS_BYTES = 8192 };
 
 #if defined(__SANITIZE_THREAD__)
 /* libzmq hands messages over by atomics that ThreadSanitizer cannot see in it. Our own code is
@@ -332,6 +335,38 @@ void await(struct neighbours *self, bool (*done)(const struct neighbours *self),
 {
     if (!run_until(self, done, PATIENCE_MS))
         fail_msg("in vain: %s", what);
+}
+
+int64_t classify_says(const struct neighbours *self, const char *part, const char *name)
+{
+    char path[160];
+    char body[STATUS_BYTES] = "";
+    struct error err = { 0 };
+    (void)snprintf(path, sizeof path, "%s/run/classify.sock", self->files->directory);
+    if (admin_ask("", path, "/status", body, sizeof body, &err) != 200)
+        return -1;
+    json_t *status = json_loads(body, 0, NULL);
+    const json_t *value =
+        json_object_get(json_object_get(json_object_get(status, "detail"), part), name);
+    int64_t number = json_is_integer(value)   ? (int64_t)json_integer_value(value)
+                     : json_is_boolean(value) ? json_boolean_value(value)
+                                              : -1;
+    json_decref(status);
+    return number;
+}
+
+static bool has_both_ends(const struct neighbours *self, const struct neighbour *neighbour,
+                          const char *name)
+{
+    return !neighbour->link || (neighbour->peer != 0 && classify_says(self, "peers", name) == 1);
+}
+
+bool is_linked(const struct neighbours *self)
+{
+    return has_both_ends(self, &self->ingest, "ingest") &&
+           has_both_ends(self, &self->urgent, "route_urgent") &&
+           has_both_ends(self, &self->bulk, "route_bulk") &&
+           has_both_ends(self, &self->notify, "notify");
 }
 
 static size_t make_event(uint64_t sequence, const char *text, uint8_t *out, size_t room)

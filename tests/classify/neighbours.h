@@ -59,6 +59,12 @@ void classify_start(struct neighbours *self, const char *argument);
 /* Sends a signal if signal is not 0, waits for the end, returns the exit code or 1000 + signal. */
 int classify_end(struct neighbours *self, int signal);
 
+/* All that are open have the worker, and it has them: what it is sent from now on it can send on.
+ */
+bool is_linked(const struct neighbours *self);
+/* A number in the worker's own status, such as detail.peers.notify; -1: it does not say. */
+int64_t classify_says(const struct neighbours *self, const char *part, const char *name);
+
 /* Runs the loop until done, at most some seconds; fails the test otherwise. */
 void await(struct neighbours *self, bool (*done)(const struct neighbours *self), const char *what);
 /* Runs the loop for ms: for what must not happen. */
