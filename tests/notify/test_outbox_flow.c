@@ -134,7 +134,7 @@ static struct process *start_named(struct fixture *f, const char *name)
         "    - { name: page, kind: facebook, account: \"1001\", url: \"http://127.0.0.1:%u\",\n"
         "        token_file: %s/token, per_minute: 6000, timeout_ms: 2000 }\n"
         "    - { name: x, kind: webhook, url: \"http://127.0.0.1:%u/hook\",\n"
-        "        signature_secret_file: %s/secret, per_minute: 6000, timeout_ms: 2000 }\n",
+        "        signature_secret_file: %s/secret, per_minute: 6000, timeout_ms: 6000 }\n",
         journal, port, f->directory, port, f->directory, port, f->directory);
     return process_new(&(struct process_options){ .name = name,
                                                   .dispatch_port = fake_dispatch_port(f->dispatch),
@@ -547,12 +547,11 @@ static void a_hanging_outlet_holds_up_neither_the_others_nor_replies(void **stat
     start(f);
     (void)publish(f, NULL, 1);
     wait_count(f, "POST", "/hook", 1);
-    int64_t began_ms = clock_monotonic_ms();
     struct id item = reply(f, 1);
     wait_state(f, &item, "sent");
-    assert_true(clock_monotonic_ms() - began_ms < 2000);
     wait_count(f, "POST", FEED, 1);
-    wait_count(f, "POST", "/hook", 2); /* under the same key */
+    assert_int_equal(fake_platform_count(f->platform, "POST", "/hook"), 1); /* it hangs still */
+    wait_count(f, "POST", "/hook", 2);                                      /* under the same key */
     fake_platform_release(f->platform);
 }
 
