@@ -22,7 +22,7 @@
 #include "clock/clock.h"
 #include "crypto/crypto.h"
 
-enum { PATIENCE_MS = 5000 };
+enum { PATIENCE_MS = 30000 };
 
 static const char secret[] = "app-secret-for-tests";
 

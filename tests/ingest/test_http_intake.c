@@ -22,7 +22,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-enum { ANSWER_ROOM = 4096 };
+enum { ANSWER_ROOM = 4096, LONG_MS = 60000 };
 
 static const char body[] = "{\"object\":\"page\",\"entry\":[]}";
 
@@ -319,7 +319,7 @@ static void draining_refuses_new_bodies_and_finishes_those_in_hand(void **state)
                      200);
     store_let_go(&f->store);
     assert_int_equal(client_answer(held, answer, sizeof answer), 200);
-    int64_t until_ms = clock_monotonic_ms() + 5000;
+    int64_t until_ms = clock_monotonic_ms() + LONG_MS;
     while (!http_intake_is_drained(f->intake) && clock_monotonic_ms() < until_ms)
         (void)usleep(1000);
     assert_true(http_intake_is_drained(f->intake));
@@ -379,11 +379,11 @@ static void dribble(const char *start, int expected)
     char peeked;
     ssize_t got = -1;
     /* A byte every 50 ms, for as long as nothing comes back. */
-    while (got < 0 && clock_monotonic_ms() < started_ms + 5000) {
+    while (got < 0 && clock_monotonic_ms() < started_ms + LONG_MS) {
         client_say(client, "a");
         got = recv(client, &peeked, 1, MSG_PEEK);
     }
-    assert_true(clock_monotonic_ms() - started_ms < 3000);
+    assert_true(got >= 0); /* answered or closed: it did not wait for the end of them */
     assert_int_equal(client_answer(client, answer, sizeof answer), expected);
     assert_true(client_ended(client));
     (void)close(client);
@@ -426,9 +426,15 @@ static void set_files_limit(rlim_t most)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
+static void long_deadline(struct ingest_config *config)
+{
+    config->http.request_deadline_ms = LONG_MS;
+}
+
 static void a_thousand_idle_connections_hold_nobody_up(void **state)
 {
-    struct intake_fixture *f = *state;
+    (void)state;
+    struct intake_fixture *f = intake_fixture_new(long_deadline);
     enum { IDLE = 1000 };
     static int idle[IDLE];
     for (int i = 0; i < IDLE; i++) {
@@ -437,15 +443,20 @@ static void a_thousand_idle_connections_hold_nobody_up(void **state)
             client_say(idle[i], "POST /hooks/facebook HTTP/1.1\r\nHost: de");
     }
     char answer[ANSWER_ROOM];
-    int64_t started_ms = clock_monotonic_ms();
     int client = client_connect(f);
     assert_int_equal(post_meta(client, body, "", answer, sizeof answer), 200);
     assert_int_equal(ask(f, "GET /hooks/x?crc_token=abc HTTP/1.1\r\nHost: desk\r\n\r\n", answer),
                      200);
-    assert_true(clock_monotonic_ms() - started_ms < 2000);
+    /* answered while they were there, not because they had gone */
+    struct gauge *connections = metrics_gauge(f->metrics, "desg_ingest_connections", "", "");
+    int64_t until_ms = clock_monotonic_ms() + LONG_MS / 2;
+    while (gauge_value(connections) < IDLE && clock_monotonic_ms() < until_ms)
+        (void)usleep(1000);
+    assert_true(gauge_value(connections) >= IDLE);
     for (int i = 0; i < IDLE; i++)
         (void)close(idle[i]);
     (void)close(client);
+    intake_fixture_destroy(&f);
 }
 
 static void a_limit_of_open_files_that_is_too_low_is_told_with_its_numbers(void **state)
@@ -517,7 +528,7 @@ static void one_address_cannot_take_all_connections(void **state)
     (void)close(fifth);
     (void)close(clients[0]);
     int status = 0;
-    int64_t until_ms = clock_monotonic_ms() + 5000;
+    int64_t until_ms = clock_monotonic_ms() + LONG_MS;
     while (status != 200 && clock_monotonic_ms() < until_ms) {
         int next = client_connect(f); /* room again once the close was seen */
         status = post_meta(next, body, "", answer, sizeof answer);
@@ -579,7 +590,7 @@ static void bodies_in_memory_are_bounded_together(void **state)
     char answer[ANSWER_ROOM];
     int greedy[2];
     struct gauge *buffered = metrics_gauge(f->metrics, "desg_ingest_buffered_bytes", "", "");
-    int64_t until_ms = clock_monotonic_ms() + 5000;
+    int64_t until_ms = clock_monotonic_ms() + LONG_MS;
     greedy[0] = client_connect(f);
     client_say(greedy[0], POST("Content-Length: 60001\r\n"));
     client_send(greedy[0], large, sizeof large);
@@ -639,7 +650,7 @@ int main(void)
         WITH_INTAKE(answers_503_when_the_journal_takes_nothing),
         WITH_INTAKE(draining_refuses_new_bodies_and_finishes_those_in_hand),
         WITH_INTAKE(stopping_answers_what_is_suspended),
-        WITH_INTAKE(a_thousand_idle_connections_hold_nobody_up),
+        cmocka_unit_test(a_thousand_idle_connections_hold_nobody_up),
         cmocka_unit_test(a_limit_of_open_files_that_is_too_low_is_told_with_its_numbers),
         WITH_INTAKE(connections_leave_descriptors_to_links),
         WITH_INTAKE(says_what_is_wrong_with_its_address),
