@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "clock/clock.h"
 #include "desk/alike.h"
@@ -162,10 +163,9 @@ static void a_queue_built_to_cost_time_costs_no_more_than_its_length(void **stat
         rows[i].severity = 4;
         rows[i].event = sample_id("ev", i, 0);
     }
-    int64_t from_ms = clock_monotonic_ms();
+    clock_t from = clock(); /* our own time: not what a busy machine gives to others */
     assert_int_equal(alike_group(rows, ROWS, &err), 0);
-    assert_true(clock_monotonic_ms() - from_ms <
-                3000); /* some 20 ms; sanitizers and a busy machine */
+    assert_true(clock() - from < 3 * CLOCKS_PER_SEC); /* some 20 ms; sanitizers */
     for (size_t i = 0; i < ROWS; i++)
         assert_int_equal(rows[i].group, i);
 }
