@@ -70,7 +70,7 @@ class Held:
 
 
 def dispatch_ledger(suite):
-    connection = http.client.HTTPConnection(suite.dispatch_host, suite.ports["dispatch"], timeout=5)
+    connection = http.client.HTTPConnection(suite.dispatch_host, suite.ports["dispatch"], timeout=30)
     connection.request("GET", "/ledger")
     ledger = json.loads(connection.getresponse().read())
     connection.close()

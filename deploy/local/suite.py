@@ -254,7 +254,7 @@ class Suite:
             file.write("\n".join(lines) + "\n")
         return token
 
-    def admit(self, agent, roles="agent,supervisor,restricted,auditor", seconds=10.0):
+    def admit(self, agent, roles="agent,supervisor,restricted,auditor", seconds=60.0):
         """Gives agent a token and waits until desk, if it runs, knows it."""
         token = self.add_token(agent, roles)
         desk = self.processes.get("desk")
@@ -475,7 +475,7 @@ class Suite:
             self.wait_ready(name)
         return self
 
-    def wait_ready(self, name, seconds=20.0):
+    def wait_ready(self, name, seconds=60.0):
         deadline = time.monotonic() + seconds
         process = self.processes[name]
         while time.monotonic() < deadline:
@@ -535,7 +535,7 @@ class Suite:
 
     # --- the desg command ---
 
-    def desg(self, *arguments, timeout=10.0):
+    def desg(self, *arguments, timeout=60.0):
         """Runs the desg command; returns CompletedProcess. An agent named for the first time is admitted first."""
         agent = arguments[arguments.index("--agent") + 1] if "--agent" in arguments else None
         if agent and arguments[0] != "audit" and not self.token_path(agent).exists():
@@ -545,7 +545,7 @@ class Suite:
 
     def redis_cli(self, *arguments):
         out = subprocess.run(["redis-cli", "-s", f"{self.run_directory}/redis.sock", "--json", *arguments],
-                             capture_output=True, text=True, errors="replace", timeout=10, check=False)
+                             capture_output=True, text=True, errors="replace", timeout=60, check=False)
         return read_redis(out)
 
 

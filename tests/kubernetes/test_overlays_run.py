@@ -136,7 +136,7 @@ def test_with_curve_each_finds_its_neighbours_and_a_stranger_nobody(small_with_c
     pods.start(stranger)
     wait_until(lambda: "key_refused" in pods.text(pods.of("ingest", "web")[0]), "ingest refuses a key it was not given")
     wait_until(lambda: pods.ask(stranger, "/readyz")[0] == 503, "and whoever is refused is not ready")
-    assert pods.metric(pods.of("ingest", "web")[0], "desg_ingest_workers") == 1
+    wait_until(lambda: pods.metric(pods.of("ingest", "web")[0], "desg_ingest_workers") == 1, "one worker is left")
 
 
 def redis_masters(pods):
@@ -152,7 +152,8 @@ def test_force_comes_up_and_outlives_the_machine_of_its_master(force):
         assert write_in(force, force.of("ingest", "web")[number % 2], "when is the station open on saturday", number) == 200
     wait_until(lambda: waiting(force) == 4, "the desk has all four")
     for pod in force.of("route"):
-        wait_until(lambda: force.metric(pod, "desg_store_sentinels_answering") % 3 == 0, f"{pod.name} has three Sentinels")
+        wait_until(lambda: (answering := force.metric(pod, "desg_store_sentinels_answering")) > 0 and answering % 3 == 0,
+                   f"each of {pod.name}'s connections has three Sentinels")
 
     wait_until(lambda: len(redis_masters(force)) == 1, "one master")
     wait_until(lambda: all("num-slaves\n2" in force.sentinel(pod, "master", "desg") for pod in force.of("redis")), "Sentinels know whom to promote")
@@ -180,7 +181,8 @@ def test_the_job_of_adopt_hands_on_what_an_ingest_that_was_scaled_in_left(small_
     pods.start(redis)
     pods.start(job)
     assert job.process.wait(timeout=120) == 0, pods.text(job)[-2000:]
-    assert waiting(pods) == 5
+    wait_until(lambda: waiting(pods) >= 0, "the desk has found Redis")
+    assert waiting(pods) == 5, "all five, as the job is done"
 
 
 def test_what_is_missing_stops_its_own_pod_alone_with_a_line_that_says_what_to_do(small):

@@ -288,18 +288,19 @@ class Player:
         self.forged_refused = 0
         self.faults = []  # what should not have been
         self.is_stopping = False
+        self.is_enough = False
 
     def play(self, plan, seconds=0.0, progress=None):
-        """Posts the plan spread over seconds (0: at full speed). Returns when each delivery was answered 200."""
+        """Posts the plan spread over seconds (0: at full speed). Returns when each delivery that was begun was answered 200."""
         jobs = queue.Queue()
         threads = [threading.Thread(target=self._work, args=(jobs, n), daemon=True) for n in range(self.connections)]
         for thread in threads:
             thread.start()
         began = time.monotonic()
         for number, (share, delivery, is_forged) in enumerate(plan):
-            while seconds and not self.is_stopping and time.monotonic() < began + share * seconds:
+            while seconds and not self.is_over() and time.monotonic() < began + share * seconds:
                 time.sleep(min(0.05, max(0.001, began + share * seconds - time.monotonic())))
-            if self.is_stopping:
+            if self.is_over():
                 break
             jobs.put((delivery, is_forged))
             if progress:
@@ -308,6 +309,10 @@ class Player:
             jobs.put(None)
         for thread in threads:
             thread.join()
+
+    def is_over(self):
+        """No more of the plan is begun: with is_enough what was begun is posted until it is answered, with is_stopping it is dropped."""
+        return self.is_stopping or self.is_enough
 
     def _work(self, jobs, number):
         pool = {}

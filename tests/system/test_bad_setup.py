@@ -16,7 +16,7 @@ PROGRAMS = ("ingest", "classify", "route", "notify")
 
 def start(desk, program, path):
     return subprocess.run([desk.build / "bin" / f"desg-{program}", "--config", path, "--name", "probe"],
-                          capture_output=True, text=True, timeout=20, check=False)
+                          capture_output=True, text=True, timeout=60, check=False)
 
 
 def refusal(desk, program, config):
@@ -139,9 +139,9 @@ def test_rules_that_go_bad_while_running_leave_the_old_ones_at_work(make_desk, s
     shutil.copytree(TOP / "services" / "classify" / "rules", rules)
     desk = make_desk(workers=1, changes={"classify": {"rules_directory": str(rules)}})
     (rules / "bad.yaml").write_text("rules:\n  - id: [broken\n", "utf-8")
-    wait_until(lambda: "rules_refused" in desk.log("classify-1"), 15, "the refusal in the log")
+    wait_until(lambda: "rules_refused" in desk.log("classify-1"), 100, "the refusal in the log")  # it looks every 5 s, and twice
     assert "bad.yaml" in desk.log("classify-1")
-    assert desk.metric_sum("classify-1", "desg_classify_reload_failures_total") >= 1
+    wait_until(lambda: desk.metric_sum("classify-1", "desg_classify_reload_failures_total") >= 1, 30, "and counted")
     player = desk.make_player()
     desk.post(player, desk.item(URGENT_TEXT, urgent=True))
     assert desk.settle(player)["urgent"] == 1
@@ -157,18 +157,19 @@ def test_a_redis_that_may_lose_things_gets_none(make_desk, options, remedy):
     player = desk.make_player()
     desk.post(player, desk.item(URGENT_TEXT, urgent=True), desk.item(person="p2"))
     assert player.retries == 0
-    wait_until(lambda: len(desk.dispatched()) == 1, 10, "the urgent one at dispatch")
-    wait_until(lambda: remedy in desk.log("route"), 5, "the remedy in route's log")
+    wait_until(lambda: len(desk.dispatched()) == 1, 60, "the urgent one at dispatch")
+    wait_until(lambda: remedy in desk.log("route"), 60, "the remedy in route's log")
     assert "ERROR" in next(line for line in desk.log("route").splitlines() if remedy in line).upper()
-    assert remedy in desk.desg("status").stdout
+    wait_until(lambda: remedy in desk.desg("status").stdout, 30, "the remedy in desg status")
+    wait_until(lambda: desk.metrics("route")["desg_route_redis_state"] == 2, 30, "the metric")
     assert not desk.redis_cli("KEYS", "desg:{gwent}:conv:*"), "nothing was applied"
-    assert desk.metrics("route")["desg_route_redis_state"] == 2
-    assert readiness(desk, "route") == 503 and readiness(desk, "notify") == 200
+    wait_until(lambda: readiness(desk, "route") == 503, 30, "route is not ready")
+    assert readiness(desk, "notify") == 200
     for name, value in (("maxmemory-policy", "noeviction"), ("appendonly", "yes")):
         desk.redis_cli("CONFIG", "SET", name, value)
     desk.settle(player)
     assert len(ledger.accepted_alerts(desk)) == 1
-    assert readiness(desk, "route") == 200
+    wait_until(lambda: readiness(desk, "route") == 200, 30, "route is ready again")
 
 
 # --- one process set up wrong: it says so and is not ready, all others go on ---
@@ -191,7 +192,7 @@ def goes_on(desk, wrong):
     """Every other process is ready, and an urgent message reaches dispatch. Returns the player."""
     player = desk.make_player()
     desk.post(player, desk.item(URGENT_TEXT, urgent=True))
-    wait_until(lambda: len(desk.dispatched()) == 1, 15, "the urgent one at dispatch")
+    wait_until(lambda: len(desk.dispatched()) == 1, 60, "the urgent one at dispatch")
     others = [name for name, process in desk.processes.items() if process.control and name != wrong]
     assert {name: readiness(desk, name) for name in others} == dict.fromkeys(others, 200)
     return player
@@ -203,17 +204,17 @@ def test_a_wrong_password_of_redis_keeps_route_unready_until_it_is_right(make_de
     right = password.read_text("ascii")
     password.write_text("0" * 64 + "\n", "ascii")
     start_all_but_one(desk, "route")
-    wait_until(lambda: readiness(desk, "route") == 503, 15, "route is not ready")
+    wait_until(lambda: readiness(desk, "route") == 503, 60, "route is not ready")
     player = goes_on(desk, "route")
-    line = next(line for line in desk.log("route").splitlines() if "refused our sign-in" in line)
+    line = wait_until(lambda: next((line for line in desk.log("route").splitlines() if "refused our sign-in" in line), None), 30, "why, in the log")
     assert "check common.redis.username and password_file against its ACL" in line
-    assert "refused our sign-in" in desk.desg("status").stdout
+    wait_until(lambda: "refused our sign-in" in desk.desg("status").stdout, 30, "why, in desg status")
     assert right.strip() not in desk.log("route") and "0" * 64 not in desk.log("route")
     beside = password.with_name("route.part")
     beside.touch(mode=0o600)
     beside.write_text(right, "ascii")
     beside.rename(password)
-    wait_until(lambda: readiness(desk, "route") == 200, 15, "route is ready with the right one, and was not restarted")
+    wait_until(lambda: readiness(desk, "route") == 200, 60, "route is ready with the right one, and was not restarted")
     desk.settle(player)
     assert len(ledger.accepted_alerts(desk)) == 1
 
@@ -225,7 +226,7 @@ def test_a_missing_secret_stops_one_and_no_other(make_desk, program, secret):
     kept = path.read_bytes()
     path.unlink()
     start_all_but_one(desk, program)
-    assert desk.processes[program].popen.wait(15) == CONFIG
+    assert desk.processes[program].popen.wait(60) == CONFIG
     assert str(path.name) in desk.log(program) and "start_failed" in desk.log(program)
     others = [name for name, process in desk.processes.items() if process.control and name != program]
     assert {name: readiness(desk, name) for name in others} == dict.fromkeys(others, 200)
@@ -246,7 +247,7 @@ def test_a_volume_without_space_stops_one_and_no_other(make_desk, state, program
         desk.changes[part] = {key: {"directory": str(volume), "size_mib": 64}}
         desk.write_config()
         start_all_but_one(desk, program)
-        assert desk.processes[program].popen.wait(15) in (MACHINE, CONFIG)
+        assert desk.processes[program].popen.wait(60) in (MACHINE, CONFIG)
         line = next(line for line in desk.log(program).splitlines() if "start_failed" in line)
         assert str(volume) in line and ("size_mib" in line or "room" in line or "space" in line), line
         others = [name for name, process in desk.processes.items() if process.control and name != program]

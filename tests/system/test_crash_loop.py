@@ -23,7 +23,7 @@ def post_raw(desk, text):
     """Sends a body; ingest may end before the 200 leaves."""
     body = json.dumps({"object": "page", "entry": [{"id": "1", "time": 1, "note": text}]}).encode()
     mac = hmac.digest(desk.secret_text("meta-app").encode(), body, "sha256").hex()
-    connection = http.client.HTTPConnection("127.0.0.1", desk.ports["ingest-1"], timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", desk.ports["ingest-1"], timeout=30)
     try:
         connection.request("POST", "/hooks/facebook", body, {"X-Hub-Signature-256": f"sha256={mac}"})
         connection.getresponse()
@@ -43,16 +43,16 @@ def test_a_record_that_ends_ingest_is_set_aside_and_the_rest_flows(make_desk):
     desk.settle(player)
     desk.processes["classify-1"].kill9()  # so that what comes now is read again at each start
     post_raw(desk, MARKER)
-    wait_until(lambda: not ingest.is_alive(), 10, "it ended")
+    wait_until(lambda: not ingest.is_alive(), 60, "it ended")
     for _ in range(2):
         ingest.start()
         wait_until(lambda: not ingest.is_alive(), 30, "it ended again")
     assert "record_set_aside" not in desk.log("ingest-1")
     desk.restart("ingest-1")
-    wait_until(lambda: "record_set_aside sequence=2" in desk.log("ingest-1"), 10, "said aloud")
+    wait_until(lambda: "record_set_aside sequence=2" in desk.log("ingest-1"), 60, "said aloud")
     desk.restart("classify-1")
     desk.post(player, desk.item(URGENT_TEXT, person="p2", urgent=True))
-    row, = wait_until(lambda: desk.json("quarantine", "list"), 20, "a person sees it")
+    row, = wait_until(lambda: desk.json("quarantine", "list"), 60, "a person sees it")
     assert "ingest ended" in row["reason"]
     desk.settle(player)
     assert ingest.is_alive() and ingest.starts == 4
@@ -61,5 +61,5 @@ def test_a_record_that_ends_ingest_is_set_aside_and_the_rest_flows(make_desk):
     desk.restart("ingest-1")  # and it stays so
     assert desk.json("quarantine", "show", row["event"])["event"] == row["event"]
     desk.settle(player)
-    assert desk.desg("quarantine", "retry", row["event"], timeout=30).returncode in (0, 75), "asking for it again is safe"
+    assert desk.desg("quarantine", "retry", row["event"]).returncode in (0, 75), "asking for it again is safe"
     desk.assert_all_alive()

@@ -66,7 +66,7 @@ def add_worker_with(desk, folder, name="classify"):
     desk.processes[made] = suite.Process(made, [desk.build / "bin" / f"desg-{name}", "--config", config, "--name", made],
                                          desk.state / "log" / f"{made}.log", desk.run_directory / f"{made}.sock")
     desk.processes[made].start()
-    wait_until(lambda: desk.status(made), 20, f"{made} answers")
+    wait_until(lambda: desk.status(made), 60, f"{made} answers")
     return made
 
 
@@ -108,7 +108,7 @@ def test_keys_named_in_the_environment_alone_are_everybodys(make_desk, state, mo
 
 def test_every_pair_is_changed_under_load_and_nothing_is_lost(make_desk, state):
     desk, folder = make_tcp_desk(make_desk, state)
-    load = desk.play(make_plan(SEED, 0.6), 45)
+    load = desk.play(make_plan(SEED, 8), 600)  # ended by the story
     old = state / "old-classify"
     shutil.copytree(folder / "classify", old)
     for service in ("notify", "route", "ingest", "classify"):
@@ -122,19 +122,19 @@ def test_every_pair_is_changed_under_load_and_nothing_is_lost(make_desk, state):
             assert desk.processes[name].stop() == 0
             desk.restart(name)
         others = [name for name in desk.processes if name.startswith(("ingest", "classify", "route", "notify"))]
-        wait_until(lambda: all(readiness(desk, name) == 200 for name in others), 20, f"all ready with the next pair of {service}")
-        wait_until(lambda: workers_of(desk) == {"classify-1", "classify-2"}, 20, f"all workers there with the next pair of {service}")
+        wait_until(lambda: all(readiness(desk, name) == 200 for name in others), 60, f"all ready with the next pair of {service}")
+        wait_until(lambda: workers_of(desk) == {"classify-1", "classify-2"}, 60, f"all workers there with the next pair of {service}")
         keys(desk, "retire", folder, service)
         assert keys(desk, "check") == ""
         assert (folder / service / "own").read_text("utf-8") != before
         assert desk.desg("keys", "retire", str(folder), service).returncode == 78
-    assert load.is_playing(), "the pairs were to be changed under load"
-    book = desk.settle(load.wait())
+    wait_until(lambda: sum(expected.is_urgent for expected in list(load.player.accepted)) > 10, 120, "some of them urgent")
+    book = desk.settle(load.enough())
     assert book["urgent"] == book["alerts_accepted"] > 10
     shutil.rmtree(old / "allowed")  # it knows all others, and has a pair that was retired
     shutil.copytree(folder / "classify" / "allowed", old / "allowed")
     late = add_worker_with(desk, old)
-    wait_until(lambda: readiness(desk, late) == 503, 15, "the worker with the last pair turned away")
+    wait_until(lambda: readiness(desk, late) == 503, 60, "the worker with the last pair turned away")
     assert workers_of(desk) == {"classify-1", "classify-2"}
     desk.processes.pop(late).stop()
 
@@ -146,25 +146,25 @@ def test_an_unknown_key_is_refused_and_both_sides_say_so(make_desk, state):
     for path in (folder / "classify" / "allowed").iterdir():  # it knows whom it calls, and nobody knows it
         shutil.copy(path, strange / "classify" / "allowed")
     name = add_worker_with(desk, strange / "classify")
-    wait_until(lambda: readiness(desk, name) == 503, 15, "the stranger is not ready")
+    wait_until(lambda: readiness(desk, name) == 503, 60, "the stranger is not ready")
     for listener, metric in (("ingest-1", 'link="classify"'), ("route", 'link="route-urgent"'), ("notify", 'link="notify"')):
-        wait_until(lambda: "key_refused" in desk.log(listener), 15, f"{listener} says who was refused")
+        wait_until(lambda: "key_refused" in desk.log(listener), 60, f"{listener} says who was refused")
         line = next(line for line in desk.log(listener).splitlines() if "key_refused" in line)
         key = next(row["public_key"] for row in json.loads(keys(desk, "list", strange, "--json")))
         assert key in line and "allowed folder" in line and "127.0.0.1" in line, line
-        assert desk.metric_sum(listener, "desg_curve_refused_total") > 0
-        assert desk.metric_sum(listener, "desg_link_refused_packets_total", 'reason="key"') > 0, metric
+        wait_until(lambda: desk.metric_sum(listener, "desg_curve_refused_total") > 0, 60, f"{listener} counts it")
+        wait_until(lambda: desk.metric_sum(listener, "desg_link_refused_packets_total", 'reason="key"') > 0, 60, metric)
         assert readiness(desk, listener) == 200, "who refuses is well"
+    wait_until(lambda: desk.metric_sum(name, "desg_curve_unwelcome_connections") >= 3, 60, "it is unwelcome at each of them")
     assert "key_unwelcome" in desk.log(name) and "public certificate into the listener's allowed folder" in desk.log(name)
-    assert desk.metric_sum(name, "desg_curve_unwelcome_connections") >= 3
     player = desk.make_player()
     desk.post(player, desk.item(CALM_TEXT))  # others go on
     desk.settle(player)
     assert workers_of(desk) == {"classify-1"}
     for service in ("ingest", "route", "notify"):  # and it comes in by itself, once it is let in
         shutil.copy(strange / "classify" / "own", folder / service / "allowed" / "classify-2.pub")
-    wait_until(lambda: readiness(desk, name) == 200, 20, "the stranger let in")
-    wait_until(lambda: workers_of(desk) == {"classify-1", name}, 20, "it works")
+    wait_until(lambda: readiness(desk, name) == 200, 60, "the stranger let in")
+    wait_until(lambda: workers_of(desk) == {"classify-1", name}, 60, "it works")
 
 
 def test_with_no_worker_let_in_messages_go_to_review(make_desk, state):
@@ -176,7 +176,7 @@ def test_with_no_worker_let_in_messages_go_to_review(make_desk, state):
     add_worker_with(desk, strange / "classify")
     player = desk.make_player()
     desk.post(player, desk.item("is there any news about my case?"))
-    wait_until(lambda: desk.json("queue", "urgent-review"), 15, "with no worker let in it goes to urgent-review")
+    wait_until(lambda: desk.json("queue", "urgent-review"), 60, "with no worker let in it goes to urgent-review")
     assert workers_of(desk) == set(), "the stranger was let in"
 
 

@@ -45,7 +45,7 @@ def decide_all(desk):
     assert desk.desg("grade", lowered, "routine", "--reason", "a film scene").returncode == 0
     assert desk.desg("note", lowered, "--text", "rang back, all is well").returncode == 0
     assert desk.desg("release", lowered).returncode == 0
-    alerts = wait_until(lambda: desk.json("alerts"), 15, "an open alert")
+    alerts = wait_until(lambda: desk.json("alerts"), 60, "an open alert")
     for alert in alerts:
         done = desk.desg("ack", alert["alert"], "--dispatcher", "Rhys", "--log-number", "42")
         assert done.returncode == 0, done.stderr
@@ -86,7 +86,7 @@ def test_decisions_survive_an_emptied_redis(desk):
     assert_held(desk, held)
     # What was not there when it was closed opens it again, before and after.
     desk.post(desk.player, desk.item("they broke it again just now", person="p1"))
-    wait_until(lambda: desk.json("show", held["closed"])["state"] == "open", 20, "a new event opens it again")
+    wait_until(lambda: desk.json("show", held["closed"])["state"] == "open", 60, "a new event opens it again")
     desk.redis_cli("FLUSHALL")
     wait_until(lambda: desk.desg("show", held["closed"]).returncode == 0
                and len(desk.json("show", held["closed"])["events"]) == 2
@@ -106,18 +106,18 @@ def test_a_fact_that_redis_refuses_holds_up_no_other(desk):
     source = desk.status("desk")["detail"]["journal"]["source"]
     assert desk.redis_cli("SET", f"{prefix}conv:{broken}", "rubbish") == "OK"
     desk.redis_cli("HSET", f"{prefix}mark:{source}", "sequence", "0")  # all of it again
-    wait_until(lambda: "facts-put-aside" in degraded(), 30, "the fact is put aside")
+    wait_until(lambda: "facts-put-aside" in degraded(), 60, "the fact is put aside")
     assert degraded()["facts-put-aside"].startswith("1 records"), degraded()
     assert "WRONGTYPE" in degraded()["facts-put-aside"] and "rang back" not in degraded()["facts-put-aside"]
-    wait_until(lambda: "facts-replaying" not in degraded(), 30, "those behind it are applied")
+    wait_until(lambda: "facts-replaying" not in degraded(), 60, "those behind it are applied")
     assert desk.desg("note", sound, "--text", "and again").returncode == 0
     assert "fact_put_aside" in desk.log("desk")
     desk.redis_cli("DEL", f"{prefix}conv:{broken}")
     desk.processes["desk"].stop()
     desk.restart("desk")
     # A desk that has only just started knows of none put aside: what was in it says that it was tried again.
-    wait_until(lambda: "rang back" in desk.desg("show", broken, "--json").stdout, 30, "it is tried again")
-    wait_until(lambda: "facts-put-aside" not in degraded(), 30, "and not put aside any more")
+    wait_until(lambda: "rang back" in desk.desg("show", broken, "--json").stdout, 60, "it is tried again")
+    wait_until(lambda: "facts-put-aside" not in degraded(), 60, "and not put aside any more")
 
 
 def test_what_was_taken_out_of_quarantine_stays_out(desk):
@@ -131,7 +131,7 @@ def test_what_was_taken_out_of_quarantine_stays_out(desk):
 
     desk.redis_cli("SET", key, "rubbish")
     desk.post(desk.player, desk.item("and the fence is down, too", person="p3"))
-    row, = wait_until(lambda: desk.json("quarantine", "list"), 30, "in quarantine")
+    row, = wait_until(lambda: desk.json("quarantine", "list"), 60, "in quarantine")
     event, idempotency_key = row["event"], secrets.token_hex(16)
     answered = post(desk, f"/v1/quarantine/{event}/removal", {}, idempotency_key)
     assert answered[0] == 200 and answered[1]["event"] == event
@@ -170,7 +170,7 @@ def test_a_repeat_is_the_same_and_a_stale_fence_is_told_what_changed(desk):
 def test_a_key_acknowledges_one_alert_alone(desk):
     desk.post(desk.player, desk.item(URGENT_TEXT, person="p2", urgent=True))
     desk.settle(desk.player)
-    alerts = wait_until(lambda: len(desk.json("alerts")) == 2 and desk.json("alerts"), 20, "two alerts of one conversation")
+    alerts = wait_until(lambda: len(desk.json("alerts")) == 2 and desk.json("alerts"), 60, "two alerts of one conversation")
     assert len({alert["conversation"] for alert in alerts}) == 1
     key, body = secrets.token_hex(16), {"dispatcher": "Rhys", "log_number": "42"}
     assert post(desk, f"/v1/alerts/{alerts[0]['alert']}/acknowledgement", body, key)[0] == 200
@@ -277,7 +277,7 @@ def test_the_restricted_are_absent_for_whoever_has_no_right(desk):
     assert "urgent" in queues()
     desk.post(desk.player, desk.item(RESTRICTED_TEXT, person="p2"))
     desk.settle(desk.player)
-    wait_until(lambda: lowered not in ask("GET", "/v1/alerts?state=all&limit=1000")[1], 10, "its alert is absent")
+    wait_until(lambda: lowered not in ask("GET", "/v1/alerts?state=all&limit=1000")[1], 60, "its alert is absent")
     body = {"dispatcher": "Rhys", "log_number": "1"}
     assert (ask("POST", f"/v1/alerts/{alert}/acknowledgement", body) ==
             ask("POST", f"/v1/alerts/{nobody}/acknowledgement", body))
@@ -308,7 +308,7 @@ def test_who_asks_matters_and_redis_away_is_said(desk):
     assert status == 503 and "Redis" in answer["detail"]
     assert desk.desg("queue").returncode == 75
     desk.restart("redis")
-    wait_until(lambda: desk.desg("queue").returncode == 0, 20, "reads again")
+    wait_until(lambda: desk.desg("queue").returncode == 0, 60, "reads again")
 
 
 @pytest.mark.parametrize("desk", [{"desk": {"journal": {"size_mib": 4}}}], indirect=True)

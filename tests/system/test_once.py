@@ -20,7 +20,7 @@ def test_the_days_alerts_are_acknowledged_and_come_back_to_the_desk(make_desk):
     desk.post(player, desk.item("he has a knife and he is going to stab my brother right now", urgent=True))
     book = desk.settle(player)
     assert book["urgent"] == 1
-    wait_until(lambda: desk.json("alerts") == [], 15, "no alert is open any more")
+    wait_until(lambda: desk.json("alerts") == [], 60, "no alert is open any more")
     alert, = desk.json("alerts", "--all")
     assert alert["state"] == "acknowledged" and alert["dispatcher"] == "sim-dispatcher-7"
     assert alert["alert"] in ledger.accepted_alerts(desk)
@@ -38,6 +38,6 @@ def test_a_second_start_finds_everything_again(make_desk):
 
 def test_the_standing_test_comes_back_from_dispatch(make_desk):
     desk = make_desk(workers=0, changes={"notify": {"test_interval_s": 300}})
-    wait_until(lambda: desk.status("notify")["detail"]["standing_test"]["came_back_at_ms"], 15, "the first test message")
+    wait_until(lambda: desk.status("notify")["detail"]["standing_test"]["came_back_at_ms"], 60, "the first test message")
     assert desk.metrics("notify")["desg_notify_standing_test_failed"] == 0
     assert desk.json("alerts", "--all") == [], "a test is no alert of the desk's"

@@ -37,9 +37,9 @@ class Outlets:
             "--ledger", directory / "ledger.jsonl", "--ingest", ingest, "--meta-secret-file", directory / "signature",
             "--x-secret-file", directory / "consumer_secret"], directory / "log")
         self.process.start()
-        wait_until(lambda: suite.http_get(http.client.HTTPConnection("127.0.0.1", self.port, timeout=1), "/ready"), 10, "ready")
+        wait_until(lambda: suite.http_get(http.client.HTTPConnection("127.0.0.1", self.port, timeout=1), "/ready"), 60, "ready")
 
-    def ask(self, method, path, body=None, headers=(), timeout=5):
+    def ask(self, method, path, body=None, headers=(), timeout=30):
         """(status, JSON, headers); status 0 for no answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         raw = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
@@ -57,6 +57,10 @@ class Outlets:
 
     def taken(self, place, operation="accept"):
         return [entry for entry in self.ask("GET", f"/ledger?place={place}")[1] if entry["op"] == operation]
+
+    def unanswered(self, place):
+        """How many POSTs had no answer there."""
+        return self.ask("GET", "/requests")[1][place].get("POST 0", 0)
 
     def bearer(self):
         return {"Authorization": "Bearer " + self.secret["token"]}
@@ -227,10 +231,12 @@ def test_what_is_taken_and_not_answered_is_in_the_ledger(outlets):
     outlets.control("facebook", silent_share=1.0)
     assert outlets.ask("POST", "/facebook/v25.0/1088/messages", {"recipient": {"id": "62"}, "messaging_type": "RESPONSE",
                                                                    "message": {"text": "x"}}, outlets.bearer(), timeout=0.3)[0] == 0
+    wait_until(lambda: outlets.unanswered("facebook") == 1, 30, "it has come, though nobody waits for an answer")
     outlets.control("facebook", silent_share=0.0, reset_share=1.0)
     assert outlets.messenger("y")[0] == 0
     outlets.control("facebook", reset_share=0.0, lost_share=1.0)
     assert outlets.ask("POST", "/facebook/v25.0/1088/messages", b"{}", outlets.bearer(), timeout=0.3)[0] == 0
+    wait_until(lambda: outlets.unanswered("facebook") == 3, 30, "it has come and is lost")
     outlets.control("facebook", lost_share=0.0, error_share=1.0)
     assert outlets.messenger("z")[0] == 503
     outlets.control("facebook", error_share=0.0, limited_share=1.0)
@@ -271,17 +277,17 @@ def test_echoes_come_signed_and_again_until_they_are_taken(tmp_path):
     outlets = Outlets(tmp_path, f"http://127.0.0.1:{ingest.server_port}")
     try:
         outlets.messenger("over here")
-        wait_until(lambda: len(ingest.came) == 2, 10, "the echo, again after 503")
+        wait_until(lambda: len(ingest.came) == 2, 60, "the echo, again after 503")
         path, body, headers, raw = ingest.came[1]
         message = body["entry"][0]["messaging"][0]["message"]
         assert path == "/hooks/facebook" and message["is_echo"] and message["metadata"] == "desk:1/0"
         assert headers["X-Hub-Signature-256"] == "sha256=" + apis.hmac.digest(outlets.secret["signature"].encode(), raw, "sha256").hex()
         outlets.x_post("on X")
-        wait_until(lambda: len(ingest.came) == 3, 10, "X's")
+        wait_until(lambda: len(ingest.came) == 3, 60, "X's")
         post = ingest.came[2][1]["tweet_create_events"][0]
         assert post["user"]["id_str"] == "3001"
         comment = outlets.ask("POST", "/comment", {"place": "x", "object_id": post["id_str"], "text": "is it open?"})[1]["comment"]
-        wait_until(lambda: len(ingest.came) == 4, 10, "the comment")
+        wait_until(lambda: len(ingest.came) == 4, 60, "the comment")
         assert ingest.came[3][1]["tweet_create_events"][0]["in_reply_to_status_id_str"] == post["id_str"]
         assert ingest.came[3][1]["tweet_create_events"][0]["id_str"] == comment
     finally:

@@ -1,7 +1,6 @@
 """Who sends: one replica of notify at a time owns a place, however often it changes, and urgent replies go before all others."""
 import json
 import signal
-import time
 
 import pytest
 
@@ -60,7 +59,7 @@ def desk(state, request):
 
 def owned_by(pair, names):
     return wait_until(lambda: (lambda owners: owners if owners and set(owners.values()) <= names else None)(pair.owners()),
-                      30, f"each place owned by {names}")
+                      90, f"each place owned by {names}")
 
 
 @pytest.mark.slow
@@ -97,7 +96,7 @@ def test_a_replica_that_was_stopped_sends_nothing_when_it_wakes(pair):
         for item in items:
             pair.wait_item(item, "sent", seconds=60)
         pair.processes[asleep].signal(signal.SIGCONT)
-        wait_until(lambda one=asleep: pair.status(one), 10, "it is awake")
+        wait_until(lambda one=asleep: pair.status(one), 60, "it is awake")
         items = [pair.say(pair.receive(channel=channel, person=f"{asleep}"), f"{TEXT} {asleep}") for channel in ("facebook", "x")]
         for item in items:
             pair.wait_item(item, "sent", seconds=60)
@@ -153,10 +152,13 @@ def test_an_urgent_reply_has_its_share(desk):
     calm = desk.receive(person="calm")
     calm_fence = desk.claim(calm)
     routine = [desk.say(calm, f"{TEXT} {number}", calm_fence) for number in range(40)]
-    wait_until(lambda: desk.sent_to("facebook"), 20, "the first of many")
-    began = time.monotonic()
-    desk.wait_item(desk.say(urgent, "Stay where you are, they are coming.", fence), "sent", seconds=10)
-    assert time.monotonic() - began < 5
+    wait_until(lambda: desk.sent_to("facebook"), 60, "the first of many")
+    before = len(desk.sent_to("facebook"))
+    item = desk.say(urgent, "Stay where you are, they are coming.", fence)
+    desk.wait_item(item, "sent")
+    overtaken_by = [entry["ref"] for entry in desk.sent_to("facebook")][before:]
+    place = next(number for number, ref in enumerate(overtaken_by) if item in ref)
+    assert place <= 5, f"{place} of those who can wait went out before it"
     waiting = [item for item in routine if desk.item_now(item)["state"] in ("queued", "later")]
     assert len(waiting) > 5, "those who can wait, wait"
     assert all(desk.item_now(item)["state"] in ("queued", "later", "sending", "sent") for item in routine)

@@ -54,7 +54,7 @@ def has_tls(make_desk, certificates):
     desk = make_desk(is_started=False, workers=0)
     start_route(desk, {"address": "127.0.0.1:1", "tls": tls(certificates)})
     route = desk.processes["route"]
-    wait_until(lambda: not route.is_alive() or desk.status("route"), 20, "route starts, or says why not")
+    wait_until(lambda: not route.is_alive() or desk.status("route"), 60, "route starts, or says why not")
     if route.is_alive():
         return True
     assert route.popen.returncode == 78
@@ -110,7 +110,7 @@ def test_the_wrong_server_or_caller_is_not_spoken_to(make_desk, certificates, ha
     desk.processes["redis"].start()
     desk.wait_ready("redis")
     start_route(desk, {"address": f"127.0.0.1:{port}", "tls": tls(certificates, **wrong)})
-    wait_until(lambda: "redis_unavailable" in desk.log("route"), 15, "route says that it does not reach Redis")
+    wait_until(lambda: "redis_unavailable" in desk.log("route"), 60, "route says that it does not reach Redis")
     line = next(line for line in desk.log("route").splitlines() if "redis_unavailable" in line)
     assert told in line.lower(), line
     assert desk.metrics("route")["desg_route_redis_state"] != 0
@@ -142,7 +142,7 @@ sslVersionMin = TLSv1.2
     tunnel = suite.Process("stunnel", [program, config], desk.state / "log" / "stunnel.log")
     tunnel.start()
     try:
-        wait_until(near.exists, 15, "stunnel listens")
+        wait_until(near.exists, 60, "stunnel listens")
         configure(desk, {"address": f"unix:{near}"})
         desk.start()
         book = desk.settle(desk.play(make_plan(SEED, 0.3), 0).wait())
@@ -156,6 +156,6 @@ sslVersionMin = TLSv1.2
         tunnel.kill9()
         near.unlink()
         tunnel.start()
-        wait_until(lambda: desk.metrics("route")["desg_route_redis_state"] != 0, 15, "a server of another name is not spoken to")
+        wait_until(lambda: desk.metrics("route")["desg_route_redis_state"] != 0, 60, "a server of another name is not spoken to")
     finally:
         tunnel.kill9()

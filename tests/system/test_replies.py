@@ -47,7 +47,7 @@ def test_our_own_words_come_back_as_no_new_ticket(desk):
     item = desk.say(conversation, TEXT, fence)
     desk.wait_item(item, "sent")
     desk.do("POST", f"/v1/conversations/{conversation}/close", {"fence": fence, "reason": "answered"})
-    wait_until(lambda: desk.item_now(item).get("echo"), 20, "the echo found its reply")
+    wait_until(lambda: desk.item_now(item).get("echo"), 60, "the echo found its reply")
     assert desk.json("show", conversation)["state"] == "closed"
     assert desk.json("queue") == [] or all(row["depth"] == 0 for row in desk.json("queue"))
 
@@ -55,7 +55,7 @@ def test_our_own_words_come_back_as_no_new_ticket(desk):
 def test_whatsapp_says_that_it_was_delivered(desk):
     item = desk.say(desk.receive(channel="whatsapp"), TEXT)
     desk.wait_item(item, "sent")
-    wait_until(lambda: desk.item_now(item).get("outcome") == "delivered", 20, "delivered")
+    wait_until(lambda: desk.item_now(item).get("outcome") == "delivered", 60, "delivered")
 
 
 def test_a_stale_fence_or_last_event_is_refused_with_what_changed(desk):
@@ -91,7 +91,7 @@ def test_what_was_delivered_late_stands_further_up_and_is_named(desk):
     desk.wait_item(item, "sent")
     other = desk.receive(person="p9")
     item = desk.say(other, TEXT)
-    wait_until(lambda: desk.item_now(item).get("echo"), 20, "our own words come back")
+    wait_until(lambda: desk.item_now(item).get("echo"), 60, "our own words come back")
     assert "came last" not in desk.desg("show", other).stdout
 
 
@@ -100,8 +100,9 @@ def test_a_dead_token_is_seen_though_only_receipts_wait(desk):
     desk.outlets.control("facebook", token_dead=True)
     desk.receive(person="p80")
     wait_until(lambda: next(row for row in desk.do("GET", "/v1/places")["places"] if row["place"].startswith("facebook:"))["blocked"],
-               20, "the account shows as blocked")
-    assert desk.desg("status").returncode == 1 and "BLOCKED" in desk.desg("places").stdout
+               60, "the account shows as blocked")
+    wait_until(lambda: desk.desg("status").returncode == 1, 60, "desg status is not content")
+    assert "BLOCKED" in desk.desg("places").stdout
 
 
 @pytest.mark.parametrize("desk", [receipts_on()], indirect=True)
@@ -109,8 +110,8 @@ def test_a_receipt_keeps_to_the_window_from_when_the_person_wrote(desk):
     """Held up at the platform for longer than its window: the machine may not write any more, and never with the human tag."""
     late = desk.receive(person="p90", hours_ago=25.0)
     soon = desk.receive(person="p91", hours_ago=20.0)
-    wait_until(lambda: desk.json("show", soon)["receipt"]["state"] == "sent", 20, "a receipt within the window")
-    wait_until(lambda: desk.json("show", late)["receipt"]["state"] == "refused", 20, "none outside it")
+    wait_until(lambda: desk.json("show", soon)["receipt"]["state"] == "sent", 60, "a receipt within the window")
+    wait_until(lambda: desk.json("show", late)["receipt"]["state"] == "refused", 60, "none outside it")
     assert [entry["person"] for entry in desk.sent_to("facebook")] == [desk.json("show", soon)["events"][0]["person"]]
     assert not desk.waiting("task"), "nobody has to see to it"
 
@@ -158,7 +159,7 @@ def test_the_same_key_sends_once(desk):
     answers = [desk.ask("POST", f"/v1/conversations/{conversation}/replies", body, key=key) for _ in range(3)]
     assert {status for status, _ in answers} == {200} and len({answer["item"] for _, answer in answers}) == 1
     desk.say(conversation, "a second thing", fence)
-    wait_until(lambda: len(desk.sent_to("facebook")) == 2, 20, "both")
+    wait_until(lambda: len(desk.sent_to("facebook")) == 2, 60, "both")
     assert desk.ask("POST", f"/v1/conversations/{conversation}/replies", {**body, "text": "other"}, key=key)[0] == 422
 
 
@@ -196,7 +197,7 @@ def test_a_receipt_once_in_the_language_of_the_message(desk):
     english = desk.receive("Hello, can you tell me when the police station in Newport opens on Sunday please?", person="en")
     welsh = desk.receive("Bore da, allwch chi ddweud wrtha i pryd mae'r orsaf heddlu yn agor ddydd Sul os gwelwch yn dda?", person="cy")
     unsure = desk.receive("12345 67?", person="both")
-    wait_until(lambda: len(desk.sent_to("facebook")) == 3, 30, "three receipts")
+    wait_until(lambda: len(desk.sent_to("facebook")) == 3, 60, "three receipts")
     by_person = {made["person"]: made for made in desk.outlets.standing("facebook")}
 
     def receipt(conversation):
@@ -210,7 +211,7 @@ def test_a_receipt_once_in_the_language_of_the_message(desk):
     assert all(not entry["tag"] for entry in desk.sent_to("facebook")), "never with the human tag"
     desk.receive("And what about the bank holiday?", person="en")
     marker = desk.receive("Somebody new, to wait for", person="later")
-    wait_until(lambda: len(desk.sent_to("facebook")) == 4, 30, "the new one's receipt")
+    wait_until(lambda: len(desk.sent_to("facebook")) == 4, 60, "the new one's receipt")
     person = desk.json("show", marker)["events"][0]["person"]
     assert desk.sent_to("facebook")[-1]["person"] == person, "none for a second message within a day"
 
@@ -233,7 +234,7 @@ def test_what_a_person_wishes_counts_over_what_they_write_in(desk):
 
         def sent():
             return [made["text"] for made in desk.outlets.standing("facebook") if made["person"] == platform_id]
-        return wait_until(sent, 30, f"a receipt for {person}")[0]
+        return wait_until(sent, 60, f"a receipt for {person}")[0]
     text = receipt("wisher", "Hello, can you tell me when the police station in Newport opens on Sunday please?")
     assert "Diolch" in text and "Thank" not in text, "they wrote English, and wished for Welsh"
     text = receipt("short", "12 34?")
@@ -248,7 +249,7 @@ def test_what_a_person_wishes_counts_over_what_they_write_in(desk):
 @pytest.mark.parametrize("desk", [receipts_on()], indirect=True)
 def test_a_receipt_is_neutral_never_late_and_never_twice(desk):
     desk.receive("My husband hits me and I am scared of him coming home tonight", person="quiet")
-    wait_until(lambda: desk.sent_to("facebook"), 30, "a receipt")
+    wait_until(lambda: desk.sent_to("facebook"), 60, "a receipt")
     text = desk.outlets.standing("facebook")[0]["text"].lower()
     assert "999" in text and not re.search(r"police|heddlu|abuse|crime|husband", text), "says nothing of what it is about"
     desk.receive("Yesterday's news", person="old", hours_ago=3)
@@ -265,7 +266,7 @@ def test_no_receipt_for_a_comment_everybody_reads(desk):
     desk.receive("Well done you lot", kind="comment", person="c1")
     item = desk.say(desk.receive(person="m1"), TEXT)
     desk.wait_item(item, "sent")
-    wait_until(lambda: len(desk.sent_to("facebook")) >= 2, 20, "the reply and one receipt")
+    wait_until(lambda: len(desk.sent_to("facebook")) >= 2, 60, "the reply and one receipt")
     assert len({entry["person"] for entry in desk.sent_to("facebook")}) == 1
 
 
@@ -290,17 +291,16 @@ def test_a_dead_token_blocks_its_account_visibly_and_heals(desk):
     token.write_text("expired\n", "ascii")
     conversation = desk.receive(channel="whatsapp")
     item = desk.say(conversation, TEXT)
-    desk.wait_item(item, "blocked", seconds=30)
+    desk.wait_item(item, "blocked")
     place = f"whatsapp:{PHONE}"
-    assert desk.do("GET", "/v1/places")["places"] and is_blocked(desk, place)
-    status = desk.desg("status")
-    assert place in status.stdout and status.returncode != 0, "nobody can overlook it"
-    assert " error notify " in desk.log("notify"), "it raises an alarm"
+    wait_until(lambda: is_blocked(desk, place), 60, "its place is blocked")
+    wait_until(lambda: place in (status := desk.desg("status")).stdout and status.returncode != 0, 60, "nobody can overlook it")
+    wait_until(lambda: " error notify " in desk.log("notify"), 60, "it raises an alarm")
     other = desk.say(desk.receive(channel="facebook", person="other"), TEXT)
     desk.wait_item(other, "sent")
     token.write_text(good, "ascii")
-    desk.wait_item(item, "sent", seconds=100)
-    wait_until(lambda: not is_blocked(desk, place), 20, "the block is lifted by itself")
+    desk.wait_item(item, "sent", seconds=240)  # looked at once a minute
+    wait_until(lambda: not is_blocked(desk, place), 60, "the block is lifted by itself")
     assert len(desk.sent_to("whatsapp")) == 1
 
 
@@ -319,16 +319,16 @@ def test_what_the_platform_refuses_for_good_is_a_task_for_a_person(desk, channel
     assert told["error"] and told["code"] and item in desk.waiting("task")
     done = desk.desg("tasks", "done", item)
     assert done.returncode == 0, done.stderr
-    wait_until(lambda: item not in desk.waiting("task"), 10, "the task is closed")
+    wait_until(lambda: item not in desk.waiting("task"), 60, "the task is closed")
     assert desk.sent_to(channel) == []
 
 
 def test_the_desg_command_answers(desk):
     conversation = desk.receive()
     desk.claim(conversation)
-    done = desk.desg("reply", conversation, "--text", TEXT, timeout=30)
+    done = desk.desg("reply", conversation, "--text", TEXT)
     assert done.returncode == 0, done.stderr
-    wait_until(lambda: len(desk.sent_to("facebook")) == 1, 20, "the answer")
+    wait_until(lambda: len(desk.sent_to("facebook")) == 1, 60, "the answer")
     refused = desk.desg("reply", desk.receive(person="unclaimed"), "--text", TEXT, "--agent", "nobody-claimed")
     assert refused.returncode != 0 and refused.stderr
     assert desk.desg("reply", conversation).returncode != 0

@@ -35,7 +35,9 @@ def processes_of(state):
 @pytest.fixture
 def started(state):
     """./run --no-sample, up. Ended by the story, or here."""
+    began = time.time()
     process = run("--no-sample", "--state", str(state / "var"))
+    process.began = began
     lines = []
     for line in process.stdout:
         lines.append(line)
@@ -46,7 +48,7 @@ def started(state):
     yield process
     if process.poll() is None:
         process.kill()
-    process.wait(10)
+    process.wait(60)
     process.stdout.close()
 
 
@@ -74,13 +76,13 @@ def is_gone(pid):
 
 def test_help_version_and_bad_arguments():
     done = run("--help")
-    out, _ = done.communicate(timeout=10)
+    out, _ = done.communicate(timeout=90)
     assert done.returncode == 0 and out.startswith("Usage: ./run")
     done = run("--version")
-    assert re.fullmatch(r"desg \d+\.\d+\.\d+\n", done.communicate(timeout=10)[0]) and done.returncode == 0
+    assert re.fullmatch(r"desg \d+\.\d+\.\d+\n", done.communicate(timeout=90)[0]) and done.returncode == 0
     for wrong in (["--nonsense"], ["--minutes", "0"], ["--minutes", "x"], ["--once", "--no-sample"]):
         done = run(*wrong)
-        out, _ = done.communicate(timeout=30)
+        out, _ = done.communicate(timeout=90)
         assert done.returncode == 64 and "see ./run --help" in out, (wrong, out)
 
 
@@ -110,12 +112,12 @@ def test_a_day_on_a_state_that_has_played_one_is_answered_as_the_first_was(state
 
 def test_a_second_start_is_refused_and_disturbs_nothing(started, state):
     done = run("--no-sample", "--state", str(state / "var"))
-    out, _ = done.communicate(timeout=30)
+    out, _ = done.communicate(timeout=90)
     assert done.returncode == 75, out
     assert f"already running as process {started.pid}" in out and "--state" in out
     assert started.poll() is None
     config = state / "var" / "desg.yaml"
-    status = subprocess.run([BUILD / "bin" / "desg", "--config", config, "status"], capture_output=True, text=True, timeout=10,
+    status = subprocess.run([BUILD / "bin" / "desg", "--config", config, "status"], capture_output=True, text=True, timeout=60,
                             check=False)
     assert status.returncode == 0, status.stdout
 
@@ -125,7 +127,7 @@ def test_stopped_cleanly_without_a_child_left(started, state, number):
     children = children_of(state)
     assert len(children) >= 8, "redis, dispatch, notify, route, ingest, two of classify, and ./run"
     os.killpg(started.pid, number) if number == signal.SIGINT else started.send_signal(number)
-    out, _ = started.communicate(timeout=40)
+    out, _ = started.communicate(timeout=90)
     assert started.returncode == 0, out
     assert "Stopping" in out and "state is kept" in out
     assert all(is_gone(pid) for pid in children)
@@ -139,7 +141,7 @@ def test_stopped_cleanly_without_a_child_left(started, state, number):
 def test_killed_itself_no_child_is_left(started, state):
     children = children_of(state) - {started.pid}
     started.kill()
-    wait_until(lambda: all(is_gone(pid) for pid in children), 5, "children gone")
+    wait_until(lambda: all(is_gone(pid) for pid in children), 60, "children gone")
     assert not processes_of(state)
     again = run("--no-sample", "--state", str(state / "var"))  # and nothing stands in the way of the next
     for line in again.stdout:
@@ -147,7 +149,7 @@ def test_killed_itself_no_child_is_left(started, state):
             break
     assert again.poll() is None
     again.send_signal(signal.SIGTERM)
-    again.communicate(timeout=40)
+    again.communicate(timeout=90)
     assert again.returncode == 0
 
 
@@ -155,7 +157,7 @@ def test_the_kept_state_is_its_owners_alone(started, state):
     for path in (state / "var").rglob("*"):
         if path.is_file() and path.parts[-2] in ("secrets", "ingest-1", "notify"):
             assert path.stat().st_mode & 0o077 == 0, path
-    assert time.time() - (state / "var" / "desg.yaml").stat().st_mtime < 60
+    assert (state / "var" / "desg.yaml").stat().st_mtime >= started.began - 1, "written at this start"
 
 
 def test_the_examples_of_the_readme_work_as_written(started, state):
@@ -164,9 +166,9 @@ def test_the_examples_of_the_readme_work_as_written(started, state):
     # The story's own directory instead of var/; the queue is asked for what was just posted, so it has to be there.
     script = script.replace(". var/env", f". {state}/var/env")
     before, after = script.split("desg queue ", 1)
-    wait = "for i in $(seq 100); do [ \"$(desg queue --json | grep -o '\"depth\":[1-9]' | wc -l)\" -ge 2 ] && break; sleep 0.1; done\n"
+    wait = "for i in $(seq 600); do [ \"$(desg queue --json | grep -o '\"depth\":[1-9]' | wc -l)\" -ge 2 ] && break; sleep 0.1; done\n"
     for answers in (2, 2):  # the second time changes nothing
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", before + wait], capture_output=True, text=True, timeout=60,
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", before + wait], capture_output=True, text=True, timeout=120,
                               cwd=TOP, check=False)
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("200 OK") == answers, done.stdout

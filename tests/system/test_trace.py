@@ -23,7 +23,7 @@ def desk(state):
 def told(desk):
     """What dispatch took: the entries of alerts raised, once there is one."""
     return wait_until(lambda: [entry for entry in ledger.dispatch_ledger(desk)["entries"] if entry["alerts"] and ".v" in entry["key"]],
-                      20, "dispatch has an alert")
+                      60, "dispatch has an alert")
 
 
 def trace_of(desk, any_id):
@@ -40,12 +40,12 @@ def test_the_senders_trace_reaches_dispatch_and_the_logs(desk):
     trace, span = PARENT.match(entry["trace"]).groups()
     assert trace == TRACE and span != SPAN, "the same trace, a span of our own"
     alert, = entry["alerts"]
+    desk.settle(player)
     for event in ("alert_opened", "post_accepted"):
-        lines = [line for line in desk.log("notify").splitlines() if f" {event} " in line]
-        assert lines and all(f"trace={TRACE}" in line for line in lines), event
+        lines = wait_until(lambda event=event: [line for line in desk.log("notify").splitlines() if f" {event} " in line], 30, event)
+        assert all(f"trace={TRACE}" in line for line in lines), event
     assert trace_of(desk, alert) == TRACE
     assert TRACE in desk.desg("trace", alert).stdout
-    desk.settle(player)
 
 
 @pytest.mark.parametrize("parent", ["", "00-" + "0" * 32 + f"-{SPAN}-01", f"00-{TRACE.upper()}-{SPAN}-01", "'; DROP TABLE"])

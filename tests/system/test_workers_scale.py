@@ -29,7 +29,7 @@ def test_no_worker_then_four_then_one(make_desk):
     calm = [desk.item(CALM_TEXT, person=f"p{n}") for n in range(30)]
     player = desk.make_player()
     desk.post(player, *calm, desk.item(URGENT_TEXT, person="p99", urgent=True))
-    wait_until(lambda: len(desk.queue("urgent-review")) == 31, 20, "everything in urgent-review")
+    wait_until(lambda: len(desk.queue("urgent-review")) == 31, 60, "everything in urgent-review")
     told = wait_until(lambda: (found := unclassified_alerts(desk))[1] and sum(found[0].values()) + found[2] >= 31 and found, 90,
                       "each alert alone or named by a digest")
     assert max(told[0].values()) <= ALERTS_A_MINUTE, f"alone per minute: {dict(told[0])}"
