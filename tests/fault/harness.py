@@ -16,6 +16,7 @@ thread, or let fault.supervise() do it.
 """
 import contextlib
 import functools
+import itertools
 import json
 import math
 import os
@@ -37,9 +38,9 @@ import platforms  # noqa: E402
 from desk import CALM_TEXT, URGENT_TEXT, Desk, wait_until  # noqa: E402,F401
 
 ROWS = {}  # number -> Row
-LIMIT_S = 150.0  # a row that takes longer hangs: it has failed
+LIMIT_S = 300.0  # a row that takes longer hangs: it has failed
 SANITIZER_FACTOR = 3.0  # programs under a sanitizer start and work so many times slower
-SETTLE_S = 60.0
+SETTLE_S = 120.0
 URGENT_P99_S = 1.0
 
 
@@ -245,22 +246,28 @@ class Fault:
 
     # --- load ---
 
-    def plan(self, deliveries, **shares):
-        """So many deliveries of the sample day, each message only in this plan."""
+    def deliveries(self, **shares):
+        """Deliveries of the sample day, for ever, each message only once."""
         day = platforms.load_day(desk_module.DAY)
-        plan, copy = [], 0
+        own = random.Random(self.random.getrandbits(64))  # whoever asks for the next ones leaves the row's moments as they are
         start_ms = int(time.time() * 1000) - 86400000
-        while len(plan) < deliveries:
-            run = f"{self.random.getrandbits(32):08x}"
-            planner = platforms.Planner(day, self.random.getrandbits(30), run, start_ms, **shares)
-            plan += [delivery for _, *delivery in planner.deliveries()]
-            copy += 1
-        plan = plan[:deliveries]
-        return [(index / len(plan), *delivery) for index, delivery in enumerate(plan)]
+        while True:
+            run = f"{own.getrandbits(32):08x}"
+            planner = platforms.Planner(day, own.getrandbits(30), run, start_ms, **shares)
+            yield from ((delivery, is_forged) for _, delivery, is_forged in planner.deliveries())
 
-    def load(self, desk, per_second, seconds, shares=None, **options):
-        """Deliveries at that rate beside the row (seconds 0: per_second of them at full speed). Returns a Load: wait() for its end."""
-        plan = self.plan(int(per_second * (seconds or 1)), **(shares or {}))
+    def plan(self, deliveries, **shares):
+        """So many of them, evenly spread."""
+        return [(index / deliveries, *delivery) for index, delivery in enumerate(itertools.islice(self.deliveries(**shares), deliveries))]
+
+    def load(self, desk, per_second, seconds=None, shares=None, **options):
+        """Deliveries at that rate beside the row (seconds 0: per_second of them at full speed). Returns a Load: wait() for its end. Without
+        seconds they come until enough(): for as long as the row needs them, be the machine fast or slow."""
+        if seconds is None:
+            plan = ((index / per_second, *delivery) for index, delivery in enumerate(self.deliveries(**(shares or {}))))
+            seconds = 1.0
+        else:
+            plan = self.plan(int(per_second * (seconds or 1)), **(shares or {}))
         load = desk.play(plan, seconds, **options)
         self.players[desk].append(load.player)
         return load
@@ -370,9 +377,9 @@ class Fault:
             self.note("urgent_max_s", max(waits, default=0.0))
         if "T" in letters:
             assert urgent and waits, "T was asked for, but no urgent message was sent"
-            if percentile(waits, 0.99) >= URGENT_P99_S:
-                wrong["T"] = (f"urgent p99 {percentile(waits, 0.99):.2f} s of {len(waits)} (the machine held us up "
-                              f"{self.samples[desk].held_up_s:.2f} s at most)")
+            held_up_s = self.samples[desk].held_up_s  # nobody is quicker than the machine lets him be
+            if percentile(waits, 0.99) >= URGENT_P99_S + held_up_s:
+                wrong["T"] = f"urgent p99 {percentile(waits, 0.99):.2f} s of {len(waits)} (the machine held us up {held_up_s:.2f} s at most)"
         if "B" in letters:
             grown = self._grown(desk)
             if grown:

@@ -24,16 +24,17 @@ APPLIED = "desg_route_applied_total"
 @row(1, "kill -9 ingest at random", quick=True)
 def kill_ingest_at_random(fault):
     with fault.desk() as desk:
-        load = fault.load(desk, per_second=80, seconds=10)
-        kills = 0
-        while load.is_playing():
+        load = fault.load(desk, per_second=80)
+        kills = 6
+        for _ in range(kills):
             fault.pause(fault.random.uniform(0.3, 1.5))
-            if load.is_playing():
-                fault.kill(desk, "ingest-1", AWAY_S)
-                kills += 1
-        load.wait()
-        assert kills >= 3 and desk.processes["ingest-1"].starts == kills + 1
-        assert load.player.retries > 0, "no platform ever noticed"
+            retries = load.player.retries
+            fault.kill(desk, "ingest-1")
+            fault.pause(AWAY_S)
+            wait_until(lambda before=retries: load.player.retries > before, 30, "a platform notices")
+            desk.restart("ingest-1")
+        load.enough(800)
+        assert desk.processes["ingest-1"].starts == kills + 1
         fault.note("kills", kills)
         fault.check(desk, "LDUBH")
 
@@ -43,7 +44,7 @@ def killed_at(fault, desk, name, call, number):
     tracer = fault.strace(desk, name, "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}")
     process = desk.processes[name]
     try:
-        wait_until(lambda: not process.is_alive(), 6, f"{name} at {call} number {number}")
+        wait_until(lambda: not process.is_alive(), 20, f"{name} at {call} number {number}")
     except AssertionError:
         return False
     finally:
@@ -58,9 +59,9 @@ def kill_ingest_at_each_syscall(fault):
     with fault.desk() as desk:
         calls = [(call, number) for number in (1, 2, 3, 4) for call in ("pwrite64", "fdatasync")]
         calls += [("writev", 1), ("lseek", 1), ("writev", 3), ("lseek", 3)]
-        load = fault.load(desk, per_second=25, seconds=1.1 * len(calls), connections=4)
+        load = fault.load(desk, per_second=25, connections=4)
         reached = [(call, number) for call, number in calls if killed_at(fault, desk, "ingest-1", call, number)]
-        load.wait()
+        load.enough()
         fault.note("killed_at", len(reached))
         assert {call for call, _ in reached} >= {"pwrite64", "fdatasync"} and len(reached) >= len(calls) - 2, f"only {reached}"
         fault.check(desk, "LD")
@@ -69,7 +70,7 @@ def kill_ingest_at_each_syscall(fault):
 @row(3, "kill -9 classify while holding batches; all workers at once")
 def kill_classify(fault):
     with fault.desk() as desk:
-        load = fault.load(desk, per_second=120, seconds=10)
+        load = fault.load(desk, per_second=120)
         for _ in range(6):
             fault.kill(desk, fault.random.choice(["classify-1", "classify-2"]), fault.random.uniform(0.05, 0.4))
         desk.processes["classify-1"].kill9()
@@ -77,10 +78,10 @@ def kill_classify(fault):
         before = set(desk.dispatched())
         fault.post(desk, desk.item(URGENT_TEXT, person="alone", urgent=True))
         posted_at = time.monotonic()
-        wait_until(lambda: set(desk.dispatched()) - before, 10, "an alert without any worker")
+        wait_until(lambda: set(desk.dispatched()) - before, 60, "an alert without any worker")
         fault.note("bypass_s", time.monotonic() - posted_at)
-        wait_until(lambda: desk.metric_sum("ingest-1", "desg_ingest_bypasses_total"), 5, "a bypass in the metrics")
-        load.wait()
+        wait_until(lambda: desk.metric_sum("ingest-1", "desg_ingest_bypasses_total"), 30, "a bypass in the metrics")
+        load.enough()
         assert not any(desk.processes[name].is_alive() for name in ("classify-1", "classify-2"))
         for name in ("classify-1", "classify-2"):
             desk.restart(name)
@@ -93,9 +94,9 @@ def kill_route_between(fault):
     """Each reading of an answer is made to take 120 ms: most of a lane's time lies between the function's running and the word of it. That
     a kill fell there is shown by what the next route finds applied already."""
     with fault.desk() as desk:
-        load = fault.load(desk, per_second=40, seconds=20, shares=NO_REPEATS)
+        load = fault.load(desk, per_second=40, shares=NO_REPEATS)
         kills = repeated = 0
-        while load.is_playing() and (kills < 4 or repeated < 2):
+        while kills < 4 or repeated < 2 and kills < 12:
             pid = desk.processes["route"].pid  # its lanes, not its sockets' thread: they alone read what Redis says
             lanes = [thread for thread, name in threads.of(pid).items() if name.startswith("desg-route") and thread != pid]
             tracer = fault.strace(desk, "route", "-e", "trace=read", "-e", "inject=read:delay_enter=120000", only=lanes)
@@ -104,13 +105,13 @@ def kill_route_between(fault):
             tracer.stop()
             desk.restart("route")
             kills += 1
-            wait_until(lambda: desk.metric_sum("route", APPLIED) > 0 or not load.is_playing(), 30, "the new route applies")
+            wait_until(lambda: desk.metric_sum("route", APPLIED) > 0, 60, "the new route applies")
             fault.pause(0.3)
             repeated += desk.metric_sum("route", APPLIED, 'outcome="duplicate"')
-        load.wait()
+        load.enough(800)
         fault.note("kills", kills)
         fault.note("applied_twice", int(repeated))
-        assert kills >= 3 and repeated > 0, f"{kills} kills, but none between FCALL and DONE"
+        assert repeated > 0, f"{kills} kills, but none between FCALL and DONE"
         fault.check(desk, "LDH")
 
 
@@ -122,9 +123,9 @@ def kill_notify_between(fault):
             reuses = ledger.dispatch_ledger(desk)["reuses"]
             desk.dispatch_control(hang=1, ack="none")  # takes it, never says so
             fault.post(desk, desk.item(URGENT_TEXT, person=f"p{number}", urgent=True))
-            wait_until(lambda: {e["key"] for e in ledger.dispatch_ledger(desk)["entries"]} - before, 5, "the POST at dispatch")
+            wait_until(lambda: {e["key"] for e in ledger.dispatch_ledger(desk)["entries"]} - before, 60, "the POST at dispatch")
             fault.kill(desk, "notify", fault.random.uniform(0.05, 0.5))
-            wait_until(lambda: ledger.dispatch_ledger(desk)["reuses"] > reuses, 10, "the same key again")
+            wait_until(lambda: ledger.dispatch_ledger(desk)["reuses"] > reuses, 60, "the same key again")
         desk.dispatch_control(hang=0, ack="once")
         fault.note("same_key_again", ledger.dispatch_ledger(desk)["reuses"])
         book = fault.check(desk, "LDUH")
@@ -134,7 +135,7 @@ def kill_notify_between(fault):
 @row(6, "kill -9 all at once, restart in random order", quick=True)
 def kill_all(fault):
     with fault.desk(ingests=2) as desk:
-        load = fault.load(desk, per_second=60, seconds=10)
+        load = fault.load(desk, per_second=60)
         for _ in range(2):
             fault.pause(fault.random.uniform(1.0, 3.0))
             for process in desk.processes.values():
@@ -146,7 +147,7 @@ def kill_all(fault):
                 desk.processes[name].start()
             for name in names:
                 desk.wait_ready(name)
-        load.wait()
+        load.enough()
         fault.check(desk, "LDUH")
 
 
@@ -164,11 +165,11 @@ def stop_and_continue(fault):
     stopped_s = 10.0
     with fault.desk(ingests=2) as desk:
         fault.post(desk, *(desk.item(CALM_TEXT, person=f"claim{n}") for n in range(len(ROLES))))
-        wait_until(lambda: len(desk.queue("general")) >= len(ROLES), 10, "work to claim")
+        wait_until(lambda: len(desk.queue("general")) >= len(ROLES), 60, "work to claim")
         waiting = [entry["conversation"] for entry in desk.queue("general")]
         for agent in AGENTS:
             desk.admit(agent)
-        load = fault.load(desk, per_second=20, seconds=len(ROLES) * (stopped_s + 0.5))
+        load = fault.load(desk, per_second=20)
         urgent = fault.urgent(desk, 3)
         notify_away = (0.0, 0.0)
         for name, conversation in zip(ROLES, waiting):
@@ -189,7 +190,7 @@ def stop_and_continue(fault):
             if name == "notify":
                 notify_away = (began - 1.0, time.time())
             assert sum(done.returncode == 0 for done in got) == 1, f"{name}: {[done.returncode for done in got]} claimed one thing"
-        load.wait()
+        load.enough()
         # Nobody but notify speaks to dispatch: what was answered while it was stopped is measured from its return.
         urgent.stop()
         for expected, at in urgent.player.accepted.items():
@@ -203,7 +204,7 @@ def stop_and_continue(fault):
 def hang_one_thread(fault):
     with fault.desk() as desk:
         worker = desk.processes["classify-1"]
-        load = fault.load(desk, per_second=60, seconds=12)
+        load = fault.load(desk, per_second=60)
         most_s = 0.0
         for _ in range(2):
             fault.pause(fault.random.uniform(0.5, 1.0))
@@ -212,14 +213,14 @@ def hang_one_thread(fault):
             fault.cleanup(hung.release)
             began = time.monotonic()
             newest = desk.status("ingest-1")["detail"]["journal"]["newest_sequence"]
-            wait_until(lambda: desk.status("ingest-1")["detail"]["dispatch"]["done_through"] > newest + 20, 4.0,
+            wait_until(lambda: desk.status("ingest-1")["detail"]["dispatch"]["done_through"] > newest + 20, 30,
                        "what the hung worker held, and what came after, done by the other")
             most_s = max(most_s, time.monotonic() - began)
             assert hung.is_hung() and worker.is_alive()
             fault.pause(max(0.0, began + 4.0 - time.monotonic()))
             assert hung.is_hung()
             hung.release()
-        load.wait()
+        load.enough()
         fault.note("requeued_s", most_s)
         assert worker.starts == 1
         book = fault.check(desk, "LDUBH")
@@ -249,6 +250,12 @@ def duplicate_webhooks(fault):
         assert len({event["event"] for event in book.held.events}) == len(book.accepted), "something was made up"
 
 
+def behind(desk):
+    """Bodies that ingest has stored and that are not done yet."""
+    dispatch = (desk.status("ingest-1") or {}).get("detail", {}).get("dispatch")
+    return dispatch["newest_sequence"] - dispatch["done_through"] if dispatch else 0
+
+
 def flood(fault, desk, bodies, events, people):
     """So many bodies of so many calm messages each, as fast as they are taken."""
     run = f"{fault.random.getrandbits(32):08x}"
@@ -265,21 +272,24 @@ def flood(fault, desk, bodies, events, people):
 @row(37, "bulk flood and one urgent message a second", quick=True)
 def bulk_flood(fault):
     with fault.desk() as desk:
-        urgent = fault.urgent(desk, 3)
+        workers = [desk.processes[name] for name in desk.processes if name.startswith("classify")]
         began, backlog, bodies, events = time.monotonic(), 0, 3000, 8
+        for worker in workers:  # bulk is behind from the first, however fast they are
+            worker.signal(signal.SIGSTOP)
         load = flood(fault, desk, bodies, events, 300)
+        wait_until(lambda: behind(desk) >= 20, 30, "bulk is behind")
+        urgent = fault.urgent(desk, 3)
+        for worker in workers:
+            worker.signal(signal.SIGCONT)
         while load.is_playing():
-            dispatch = (desk.status("ingest-1") or {}).get("detail", {}).get("dispatch")
-            if dispatch:
-                backlog = max(backlog, dispatch["newest_sequence"] - dispatch["done_through"])
+            backlog = max(backlog, behind(desk))
             fault.pause(0.1)
         load.wait()
         seconds = time.monotonic() - began
-        while desk.status("ingest-1")["detail"]["dispatch"]["done_through"] < bodies and time.monotonic() < fault.deadline:
+        while behind(desk) and time.monotonic() < fault.deadline:
             fault.pause(0.1)
         fault.note("events_per_s", int(bodies * events / seconds))
         fault.note("backlog_bodies", backlog)
-        assert backlog >= 20, "bulk was never behind"
         assert load.player.retries == 0 and urgent.player.retries == 0
         fault.check(desk, "LDUTBH", seconds=90)
 
@@ -287,15 +297,16 @@ def bulk_flood(fault):
 @row(40, "workers 0 → 8 → 1 under load; rolling restart of every role")
 def scale_and_roll(fault):
     with fault.desk(workers=0, ingests=2) as desk:
-        load = fault.load(desk, per_second=60, seconds=30)
+        load = fault.load(desk, per_second=60)
         fault.pause(1.5)
         names = [desk.add_worker() for _ in range(8)]
         for name in names:
             desk.wait_ready(name)
-        wait_until(lambda: desk.status("ingest-1")["detail"]["dispatch"]["provisional_records"] == 0, 30, "verdicts for all")
+        wait_until(lambda: desk.status("ingest-1")["detail"]["dispatch"]["provisional_records"] == 0, 90, "verdicts for all")
         fault.urgent(desk, 3)
         fault.pause(2.0)
-        assert sum(worker["state"] == "up" for worker in desk.status("ingest-1")["detail"]["dispatch"]["workers"]) == 8
+        wait_until(lambda: sum(worker["state"] == "up" for worker in desk.status("ingest-1")["detail"]["dispatch"]["workers"]) == 8, 30,
+                   "eight workers up")
         for name in names[1:]:
             assert desk.processes.pop(name).stop() == 0, f"{name} did not end well"
         rolled = 0
@@ -304,7 +315,7 @@ def scale_and_roll(fault):
             desk.restart(name)
             rolled += 1
             fault.pause(0.5)
-        load.wait()
+        load.enough()
         fault.note("rolled", rolled)
         book = fault.check(desk, "LDUTBH")
         assert not book.held.quarantined
@@ -325,7 +336,7 @@ def clock_jumps(fault):
             desk.processes[name].environment = clock.environment()
         desk.start()
         fault.post(desk, desk.item(CALM_TEXT, person="fenced"))
-        conversation = wait_until(lambda: desk.queue("general"), 10, "work to claim")[0]["conversation"]
+        conversation = wait_until(lambda: desk.queue("general"), 60, "work to claim")[0]["conversation"]
         first = desk.json("claim", conversation, "--agent", "anna")
         load = desk.play(no_web(fault.plan(1500)), 32)
         fault.players[desk].append(load.player)
@@ -361,7 +372,7 @@ def starve(fault):
         slow = groups.Group(f"desg-fault-{os.getpid()}-slow", cpu_share=0.1)
         fault.cleanup(slow.remove)
         desk.start()
-        load = fault.load(desk, per_second=60, seconds=26)
+        load = fault.load(desk, per_second=60)
         flooding = flood(fault, desk, 400, 25, 200)  # under the limit, nobody is killed for that
         flooding.wait()
         assert not any(group.out_of_memory_kills() for group in held.values())
@@ -370,11 +381,11 @@ def starve(fault):
             hog = group.hog(158, desk.processes[name].pid)
             fault.cleanup(hog.wait)
             fault.cleanup(hog.kill)
-            wait_until(group.out_of_memory_kills, 15, f"the kernel kills {name}")
+            wait_until(group.out_of_memory_kills, 60, f"the kernel kills {name}")
             hog.kill()
             hog.wait()
-            wait_until(lambda name=name: any(ended == (name, -signal.SIGKILL) for ended in supervisor.ended), 5, f"{name} is dead")
-            wait_until(desk.processes[name].is_alive, 5, f"{name} is back")
+            wait_until(lambda name=name: any(ended == (name, -signal.SIGKILL) for ended in supervisor.ended), 30, f"{name} is dead")
+            wait_until(desk.processes[name].is_alive, 30, f"{name} is back")
             desk.wait_ready(name)
         supervisor.is_paused = True
         fault.note("oom_kills", len(supervisor.ended))
@@ -386,7 +397,7 @@ def starve(fault):
         for folder in slow.folders:
             for pid in (folder / "cgroup.procs").read_text("ascii").split():
                 (folder.parent / "cgroup.procs").write_text(pid, "ascii")
-        load.wait()
+        load.enough()
         fault.check(desk, "LDUBH")
 
 
@@ -413,13 +424,13 @@ def malloc_failures(fault):
             desk.processes[name].environment = failures.environment()
         desk.start()
         supervisor = fault.supervise(desk, *ROLES)
-        load = fault.load(desk, per_second=40, seconds=20)
+        load = fault.load(desk, per_second=40)
         for per_million in (100, 1000, 10000):
             failures.arm(per_million)
             fault.pause(6.0)
         failures.arm(0)
-        load.wait()
-        wait_until(lambda: all(desk.processes[name].is_alive() for name in ROLES), 10, "all are back")
+        load.enough()
+        wait_until(lambda: all(desk.processes[name].is_alive() for name in ROLES), 60, "all are back")
         for name in ROLES:
             desk.wait_ready(name)
         ends = [status for _, status in supervisor.ended]
@@ -466,7 +477,7 @@ def scale_in(fault):
         gone = desk.processes.pop("ingest-2")
         desk.ingests = 1
         desk.processes["route"].signal(signal.SIGCONT)
-        wait_until(lambda: desk.status("ingest-1")["detail"]["dispatch"]["deferred_records"] == 0, 40, "ingest-1's own backlog done")
+        wait_until(lambda: desk.status("ingest-1")["detail"]["dispatch"]["deferred_records"] == 0, 90, "ingest-1's own backlog done")
         wrong = oracle.Book(desk, fault.players[desk]).wrong("L")
         assert wrong, "nothing was missing before the adoption"
         killed = adopt(fault, desk, "ingest-2", 60)
@@ -475,11 +486,11 @@ def scale_in(fault):
         killed.wait()
         more = fault.load(desk, per_second=30, seconds=4)
         began = time.monotonic()
-        adopter = adopt(fault, desk, "ingest-2", 60)
-        assert adopter.wait(70) == 0, f"desg adopt ended with {adopter.returncode}"
+        adopter = adopt(fault, desk, "ingest-2", 90)
+        assert adopter.wait(100) == 0, f"desg adopt ended with {adopter.returncode}"
         fault.note("adopted_s", time.monotonic() - began)
-        again = adopt(fault, desk, "ingest-2", 20)
-        assert again.wait(30) == 0, "adopting what is done already"
+        again = adopt(fault, desk, "ingest-2", 60)
+        assert again.wait(70) == 0, "adopting what is done already"
         more.wait()
         fault.check(desk, "LDUH")
         assert gone.popen.returncode == -signal.SIGKILL
@@ -519,13 +530,13 @@ def next_version(fault):
         desk.write_config()
         desk.start()
         fault.urgent(desk, 2)
-        load = fault.load(desk, per_second=50, seconds=14)
+        load = fault.load(desk, per_second=50)
         for name in ("classify-1", "route", "ingest-1", "notify", "classify-2"):  # the roll-out
             fault.pause(1.5)
             upgraded["share"] = min(1.0, upgraded["share"] + 0.1)
             assert desk.processes[name].stop() == 0
             desk.restart(name)
-        load.wait()
+        load.enough()
         book = fault.check(desk, "LDUH")
         total, marked = desk.redis_cli("EVAL", COUNT_MARKED, "0", "desg:{gwent}:conv:*", wire.MARKER.decode())
         fault.note("packets_of_next", sum(relay.rewritten for relay in relays.values()))

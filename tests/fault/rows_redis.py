@@ -16,7 +16,7 @@ def rewinds(desk):
     return sum(desk.metric_sum(name, REWINDS) for name in desk.processes if name.startswith("ingest"))
 
 
-def wait_for_rewind(desk, before, seconds=30.0):
+def wait_for_rewind(desk, before, seconds=60.0):
     wait_until(lambda: rewinds(desk) > before, seconds, "a replay from the mark")
 
 
@@ -27,7 +27,7 @@ def events_in(desk):
     return held
 
 
-def wait_for_more(held, more, seconds=20.0):
+def wait_for_more(held, more, seconds=60.0):
     """held() tells how many; waits until there are so many more. Returns how many then."""
     first = held()
     wait_until(lambda: held() >= first + more, seconds, f"{more} more events")
@@ -59,13 +59,14 @@ def events_in_copy(fault, desk):
 @row(18, "kill -9 Redis, same node again, tail of its file cut", quick=True)
 def restart_without_the_tail(fault):
     with fault.desk() as desk:
-        load = fault.load(desk, per_second=40, seconds=12)
+        load = fault.load(desk, per_second=40)
         urgent = fault.urgent(desk)
         lost = 0
         for _ in range(2):
             before = rewinds(desk)
-            held = wait_for_more(lambda: events_in(desk), 60)
+            wait_for_more(lambda: events_in(desk), 60)
             desk.processes["redis"].kill9()
+            held = events_in_copy(fault, desk)
             cut_aof_tail(redis_directory(desk), fault.random.randint(20000, 60000))
             kept = events_in_copy(fault, desk)
             assert kept < held, f"nothing was lost: {held} events, {kept} in the file"
@@ -73,7 +74,7 @@ def restart_without_the_tail(fault):
             desk.restart("redis")
             wait_for_rewind(desk, before)
         fault.note("acknowledged_and_lost", lost)
-        load.wait()
+        load.enough()
         urgent.stop()
         fault.check(desk, "LDUBH")
 
@@ -81,7 +82,7 @@ def restart_without_the_tail(fault):
 @row(24, "Redis empty after a restart")
 def empty_after_a_restart(fault):
     with fault.desk(ingests=2) as desk:
-        load = fault.load(desk, per_second=40, seconds=9)
+        load = fault.load(desk, per_second=40)
         before = rewinds(desk)
         held = wait_for_more(lambda: events_in(desk), 120)
         desk.processes["redis"].kill9()
@@ -89,7 +90,7 @@ def empty_after_a_restart(fault):
         desk.restart("redis")
         wait_for_rewind(desk, before)
         fault.note("acknowledged_and_lost", held)
-        load.wait()
+        load.enough()
         fault.check(desk, "LDUBH")
 
 
@@ -110,7 +111,7 @@ def stall(desk, kind):
 @row(25, "Redis stalls for 5 s")
 def stalls(fault):
     with fault.desk(redis_options=DEBUG) as desk:
-        load = fault.load(desk, per_second=20, seconds=24)
+        load = fault.load(desk, per_second=20)
         urgent = fault.urgent(desk)
         waits = []
         for number, kind in enumerate(("stopped", "sleeps", "paused")):
@@ -126,10 +127,10 @@ def stalls(fault):
             assert waits[-1] < STALL_S, f"the alert came when Redis had its {STALL_S:g} s behind it"
             fault.pause(max(0.0, began + STALL_S - time.monotonic()))
             desk.processes["redis"].signal(signal.SIGCONT)
-            wait_until(lambda: desk.metric_sum("route", "desg_route_redis_state") == 0, 20, f"route finds Redis again that {kind}")
+            wait_until(lambda: desk.metric_sum("route", "desg_route_redis_state") == 0, 60, f"route finds Redis again that {kind}")
         fault.note("alerted_after_s", max(waits))
         assert desk.metric_sum("route", "desg_route_provisional_alerts_total") >= 3, "no alert went past Redis"
-        load.wait()
+        load.enough()
         urgent.stop()
         fault.check(desk, "LDUTBH")
 
@@ -142,7 +143,7 @@ def libraries(desk):
 @row(26, "functions missing, or of an old version")
 def functions_missing(fault):
     with fault.desk() as desk:
-        load = fault.load(desk, per_second=35, seconds=12)
+        load = fault.load(desk, per_second=35)
         wait_for_more(lambda: events_in(desk), 20)
         whole = libraries(desk)
         (name, code), = whole.items()
@@ -153,8 +154,8 @@ def functions_missing(fault):
                 answer = desk.redis_cli(*command)
                 assert answer in ("OK", command[-1].split("name=")[-1].split("\n")[0]), f"{command[:2]}: {answer}"
             assert libraries(desk) != whole or desk.metric_sum("route", "desg_store_losses_total") > losses
-            wait_until(lambda: libraries(desk).get(name) == code, 10, "the library loaded again")
-            wait_until(lambda: desk.metric_sum("route", "desg_store_losses_total") > losses, 10, "a call that failed for it")
+            wait_until(lambda: libraries(desk).get(name) == code, 60, "the library loaded again")
+            wait_until(lambda: desk.metric_sum("route", "desg_store_losses_total") > losses, 60, "a call that failed for it")
             wait_for_more(lambda: events_in(desk), 20)
 
         def library(called, function):
@@ -165,7 +166,7 @@ def functions_missing(fault):
         assert set(libraries(desk)) == {"desg_0", name}, "the older version is left to whoever still uses it"
         # An older build of the same version, with half of the functions.
         harm_and_wait(("FUNCTION", "LOAD", "REPLACE", library(name, f"{name}_hello")))
-        load.wait()
+        load.enough()
         fault.note("losses", int(desk.metric_sum("route", "desg_store_losses_total")))
         fault.check(desk, "LDUBH")
 
@@ -174,7 +175,7 @@ def functions_missing(fault):
 def flushed_by_hand(fault):
     """The history stays the same: only the marks that are gone tell of it."""
     with fault.desk(ingests=2) as desk:
-        load = fault.load(desk, per_second=40, seconds=12)
+        load = fault.load(desk, per_second=40)
         urgent = fault.urgent(desk)
         lost = 0
         history = replid(desk)
@@ -186,7 +187,7 @@ def flushed_by_hand(fault):
             wait_for_rewind(desk, before)
         assert replid(desk) == history
         fault.note("acknowledged_and_lost", lost)
-        load.wait()
+        load.enough()
         urgent.stop()
         fault.check(desk, "LDUBH")
 
@@ -196,7 +197,7 @@ def restored_from_an_older_image(fault):
     """First its files, as a volume snapshot has them: a start, so a new history. Then its memory, as the snapshot of a virtual
     machine has it: older data under the same history, told only by marks that stand lower (they are set once a second)."""
     with fault.desk(redis_options=DEBUG) as desk:
-        load = fault.load(desk, per_second=40, seconds=14)
+        load = fault.load(desk, per_second=40)
         before = rewinds(desk)
         wait_for_more(lambda: events_in(desk), 60)
         image = fault.temporary() / "image"
@@ -214,7 +215,7 @@ def restored_from_an_older_image(fault):
         wait_for_more(lambda: events_in(desk), 60)
         assert desk.redis_cli("SAVE") == "OK"
         saved, saved_marks = events_in(desk), marks(desk.redis_cli)
-        wait_until(lambda: marks(desk.redis_cli) != saved_marks, 20, "a mark that the image does not have")
+        wait_until(lambda: marks(desk.redis_cli) != saved_marks, 60, "a mark that the image does not have")
         held = wait_for_more(lambda: events_in(desk), 60)
         history = replid(desk)
         before = rewinds(desk)
@@ -222,7 +223,7 @@ def restored_from_an_older_image(fault):
         assert replid(desk) == history, "the history was to stay the same"
         wait_for_rewind(desk, before)
         fault.note("memory_lost", held - saved)
-        load.wait()
+        load.enough()
         fault.check(desk, "LDUBH")
 
 
@@ -249,14 +250,14 @@ def lose_at_failover(fault, desk, load_s):
 @row(19, "failover to a lagging replica", quick=True)
 def failover_to_a_lagging_replica(fault):
     with fault.desk(kind=ClusterDesk) as desk:
-        load = fault.load(desk, per_second=30, seconds=12)
+        load = fault.load(desk, per_second=30)
         urgent = fault.urgent(desk)
         began = time.monotonic()
         _, lost = lose_at_failover(fault, desk, fault.random.uniform(0.5, 2.0))
         fault.note("failover_s", time.monotonic() - began)
         fault.note("acknowledged_and_lost", lost)
         desk.cluster.heal()
-        load.wait()
+        load.enough()
         urgent.stop()
         fault.check(desk, "LDUTBH")
 
@@ -282,7 +283,7 @@ def split_brain(fault):
     here = [name for name in SENTINELS if name not in BEYOND[variant]]
     with fault.desk(kind=SplitDesk, split=split, beyond=BEYOND[variant]) as desk:
         cluster, old, worker = desk.cluster, SERVERS[0], desk.processes["classify-1"]
-        load = fault.load(desk, per_second=25, seconds=20)
+        load = fault.load(desk, per_second=25)
         worker.signal(signal.SIGSTOP)  # until the other zone's worker and route have done work beyond the cable
         wait_until(lambda: all(desk.metric_sum("route-2", "desg_store_connections_total", lane) for lane in ("urgent", "bulk")), 20,
                    "both lanes of route-2 at work")
@@ -295,7 +296,7 @@ def split_brain(fault):
         if BEYOND[variant] == ("redis-2",):
             wait_for_more(lambda: cluster.events(old), 20)  # beside the new master
         else:
-            wait_until(lambda: desk.metric_sum("route-2", "desg_route_redis_state") > 0, 15, "route-2 trusts the old master no more")
+            wait_until(lambda: desk.metric_sum("route-2", "desg_route_redis_state") > 0, 60, "route-2 trusts the old master no more")
             fault.note("trusted_s", time.monotonic() - began)
             known = set(desk.dispatched())
             fault.post(desk, desk.item(URGENT_TEXT, person="split", urgent=True))
@@ -316,14 +317,14 @@ def split_brain(fault):
         wait_until(lambda: cluster.role(old) == "slave" and cluster.is_in_step(), 40, "the old master follows the new one")
         wait_for_rewind(desk, before)
         fault.note("rewinds", int(rewinds(desk) - before))
-        load.wait()
+        load.enough()
         fault.check(desk, "LDUBH")
 
 
 @row(21, "two failovers in a row, the second to the other replica")
 def two_failovers(fault):
     with fault.desk(kind=ClusterDesk) as desk:
-        load = fault.load(desk, per_second=25, seconds=20)
+        load = fault.load(desk, per_second=25)
         first = desk.cluster.master()
         second, lost = lose_at_failover(fault, desk, fault.random.uniform(0.2, 1.0))
         wait_until(lambda: desk.cluster.members[second].info("replication").get("connected_slaves") == "1", 40,
@@ -332,19 +333,19 @@ def two_failovers(fault):
         assert len({first, second, third}) == 3
         fault.note("acknowledged_and_lost", lost + more)
         desk.cluster.heal()
-        load.wait()
+        load.enough()
         fault.check(desk, "LDUBH")
 
 
 def flip(desk, twin):
     """Redis becomes its twin's replica and master again; nobody's connection is closed for it. Returns events lost at least."""
     address = ("127.0.0.1", twin.member.port)
-    wait_until(lambda: twin.member.info("replication").get("master_link_status") == "up", 20, "the twin in step")
+    wait_until(lambda: twin.member.info("replication").get("master_link_status") == "up", 60, "the twin in step")
     assert twin.ask("REPLICAOF", "NO", "ONE") == "OK"
     kept = twin.events()
     held = wait_for_more(lambda: events_in(desk), 15)
     assert desk.redis_cli("REPLICAOF", *map(str, address)) == "OK"
-    wait_until(lambda: replication(desk).get("master_link_status") == "up", 20, "Redis in step with its twin")
+    wait_until(lambda: replication(desk).get("master_link_status") == "up", 60, "Redis in step with its twin")
     assert desk.redis_cli("REPLICAOF", "NO", "ONE") == "OK"
     return held - kept
 
@@ -352,7 +353,7 @@ def flip(desk, twin):
 @row(22, "planned failover under load; REPLICAOF flip, connections kept")
 def planned_failover(fault):
     with fault.desk(kind=ClusterDesk) as desk:
-        load = fault.load(desk, per_second=30, seconds=8)
+        load = fault.load(desk, per_second=30)
         urgent = fault.urgent(desk)
         wait_for_more(lambda: desk.cluster.events(desk.cluster.master()), 20)
         before = rewinds(desk)
@@ -360,11 +361,11 @@ def planned_failover(fault):
         assert desk.cluster.replid(new) and old != new
         wait_for_rewind(desk, before)
         wait_until(desk.cluster.is_in_step, 40, "the demoted master follows")
-        load.wait()
+        load.enough()
         urgent.stop()
         fault.check(desk, "LDUTH")
     with fault.desk() as desk:
-        load = fault.load(desk, per_second=25, seconds=12)
+        load = fault.load(desk, per_second=25)
         wait_for_more(lambda: events_in(desk), 20)
         port = free_port()
         assert desk.redis_cli("CONFIG", "SET", "port", str(port)) == "OK"
@@ -375,7 +376,7 @@ def planned_failover(fault):
                 lost += flip(desk, twin)
                 wait_for_rewind(desk, before)
                 before = rewinds(desk)
-                wait_until(lambda: desk.metric_sum("route", "desg_route_redis_state") == 0, 20, "route finds its master again")
+                wait_until(lambda: desk.metric_sum("route", "desg_route_redis_state") == 0, 60, "route finds its master again")
         fault.note("acknowledged_and_lost", lost)
-        load.wait()
+        load.enough()
         fault.check(desk, "LDUBH")

@@ -60,8 +60,9 @@ class Load:
     def is_playing(self):
         return self.thread.is_alive()
 
-    def enough(self, seconds=150.0):
-        """Ends a plan that is longer than the story: it lasts as long as the story does, however fast that goes."""
+    def enough(self, at_least=300, seconds=150.0):
+        """Ends a plan that is longer than the story: it lasts as long as that does, be it fast or slow, and until so much was told."""
+        wait_until(lambda: len(self.player.accepted) >= at_least, seconds, f"{at_least} events answered 200")
         assert self.is_playing(), "the plan was over before the story"
         self.player.is_enough = True
         return self.wait(seconds)
