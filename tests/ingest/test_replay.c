@@ -85,7 +85,7 @@ static void store(struct fixture *f, uint64_t count)
 {
     struct error err = { 0 };
     struct journal_stats stats;
-    int64_t deadline_ms = clock_monotonic_ms() + 5000;
+    int64_t deadline_ms = clock_monotonic_ms() + 60000;
     for (uint64_t i = 0; i < count; i++)
         if (journal_append(f->journal, 1, "body", 4, NULL, NULL, &err) != 0)
             fail_msg("%s", err.text);

@@ -19,7 +19,7 @@
 #include "desg/v1/outward.pb-c.h"
 #include "notify/feed_publisher.h"
 
-enum { WAIT_MS = 10000, STEP_MS = 20, AGAIN_MS = 100, EPOCH_BYTES = 16 };
+enum { WAIT_MS = 60000, STEP_MS = 20, AGAIN_MS = 100, EPOCH_BYTES = 16 };
 
 struct fixture {
     void *context;

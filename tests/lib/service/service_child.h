@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum { CHILD_DEADLINE_MS = 10000, CHILD_OUTPUT_BYTES = 32 << 10, CHILD_PATH_BYTES = 100 };
+enum { CHILD_DEADLINE_MS = 30000, CHILD_OUTPUT_BYTES = 32 << 10, CHILD_PATH_BYTES = 100 };
 
 struct service_child {
     char directory[CHILD_PATH_BYTES];

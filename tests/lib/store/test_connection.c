@@ -5,7 +5,7 @@
 
 #include "clock/clock.h"
 
-enum { DEADLINE_MS = 10000 };
+enum { DEADLINE_MS = 60000 };
 
 /* Polls: a refused connection is not tried again for 200 ms. */
 static enum store_state state_within(struct store *store, enum store_state wanted)

@@ -5,7 +5,7 @@
 #include "clock/clock.h"
 #include "decision.h"
 
-enum { DEADLINE_MS = 10000 };
+enum { DEADLINE_MS = 60000 };
 static const int64_t SECOND_MS = 1000;
 
 struct claim {
