@@ -163,19 +163,32 @@ static size_t tasks(struct fixture *f)
     return count;
 }
 
-static bool owes_welsh(struct fixture *f, size_t limit)
+static size_t tasks_listed(struct fixture *f, size_t limit, const char *kind)
 {
     json_t *rows = NULL;
     struct error err = { 0 };
-    bool is_owed = false;
+    size_t count = 0;
     assert_int_equal(store_items_waiting(f->store, "task", limit, &rows, &err), 0);
     assert_true(json_array_size(rows) <= limit);
     for (size_t i = 0; i < json_array_size(rows); i++) {
-        const json_t *kind = json_object_get(json_array_get(rows, i), "kind");
-        is_owed = is_owed || strcmp(json_string_value(kind), "welsh-owed") == 0;
+        const json_t *row_kind = json_object_get(json_array_get(rows, i), "kind");
+        count += strcmp(json_string_value(row_kind), kind) == 0;
     }
     json_decref(rows);
-    return is_owed;
+    return count;
+}
+
+static bool owes_welsh(struct fixture *f, size_t limit)
+{
+    return tasks_listed(f, limit, "welsh-owed") > 0;
+}
+
+static struct store_asked asked(struct fixture *f, int64_t now_ms)
+{
+    struct store_asked told = { 0 };
+    struct error err = { 0 };
+    assert_int_equal(store_items_asked(f->store, now_ms, &told, &err), 0);
+    return told;
 }
 
 /* A broadcast of comms-1 approved and published by comms-2. */
@@ -184,15 +197,28 @@ struct published {
     int64_t now_ms;
 };
 
-static void draft_it(struct published *self)
+static void draft_as(struct published *self, uint8_t first)
 {
     self->now_ms = clock_unix_ms();
-    outgoing_init(&self->draft, 1, "comms-1", self->now_ms);
+    outgoing_init(&self->draft, first, "comms-1", self->now_ms);
     outgoing_draft(&self->draft, NULL);
-    outgoing_init(&self->approve, 2, "comms-2", self->now_ms);
+    outgoing_init(&self->approve, first + 1, "comms-2", self->now_ms);
     outgoing_approve(&self->approve, &self->draft.id, 1);
-    outgoing_init(&self->publish, 3, "comms-2", self->now_ms);
+    outgoing_init(&self->publish, first + 2, "comms-2", self->now_ms);
     outgoing_publish(&self->publish, &self->draft.id, 1);
+}
+
+static void draft_it(struct published *self)
+{
+    draft_as(self, 1);
+}
+
+static void draft_without_welsh(struct published *self, uint8_t first)
+{
+    draft_as(self, first);
+    self->draft.broadcast.cy = NULL;
+    self->draft.broadcast.welsh_owed = &self->draft.owed;
+    self->draft.owed.due_at_ms = self->now_ms + HOUR_MS;
 }
 
 static void publish_it(struct fixture *f, struct published *self)
@@ -609,15 +635,15 @@ static void welsh_owed_is_a_task_until_a_version_has_it(void **state)
     struct fixture *f = *state;
     struct published p;
     struct outgoing update, approve, publish;
-    draft_it(&p);
-    p.draft.broadcast.cy = NULL;
-    p.draft.broadcast.welsh_owed = &p.draft.owed;
-    p.draft.owed.due_at_ms = p.now_ms + HOUR_MS;
+    draft_without_welsh(&p, 1);
     do_it(f, &p.draft);
     do_it(f, &p.approve);
     assert_int_equal(tasks(f), 0);
     do_it(f, &p.publish);
     assert_int_equal(tasks(f), 1);
+    assert_int_equal(asked(f, p.now_ms).tasks, 1);
+    assert_int_equal(asked(f, p.now_ms).welsh_overdue, 0);
+    assert_int_equal(asked(f, p.now_ms + HOUR_MS + 1).welsh_overdue, 1);
     assert_int_equal(send_next(f, "outlet:page", REFUSED, ""), 1);
     assert_int_equal(tasks(f), 2);
     assert_true(owes_welsh(f, 2));
@@ -633,6 +659,27 @@ static void welsh_owed_is_a_task_until_a_version_has_it(void **state)
     outgoing_publish(&publish, &p.draft.id, 2);
     do_it(f, &publish);
     assert_false(owes_welsh(f, 100));
+}
+
+static void neither_welsh_that_is_owed_nor_what_was_refused_hides_the_other(void **state)
+{
+    struct fixture *f = *state;
+    for (uint8_t i = 0; i < 3; i++) {
+        struct published p;
+        draft_without_welsh(&p, (uint8_t)(10 * i + 1));
+        do_it(f, &p.draft);
+        do_it(f, &p.approve);
+        do_it(f, &p.publish);
+        if (i > 0)
+            assert_int_equal(send_next(f, "outlet:page", REFUSED, ""), 1);
+    }
+    assert_int_equal(asked(f, clock_unix_ms()).tasks, 5);
+    assert_int_equal(asked(f, clock_unix_ms()).unknown, 0);
+    assert_int_equal(tasks_listed(f, 5, "welsh-owed"), 3);
+    assert_int_equal(tasks_listed(f, 2, "welsh-owed"), 1);
+    assert_int_equal(tasks_listed(f, 2, "broadcast"), 1);
+    assert_int_equal(tasks_listed(f, 4, "welsh-owed"), 2);
+    assert_int_equal(tasks_listed(f, 4, "broadcast"), 2);
 }
 
 static void what_people_say_under_a_post_is_tied_to_its_broadcast(void **state)
@@ -773,6 +820,7 @@ int main(void)
         T(a_scheduled_one_comes_out_at_its_time_and_ends_at_its_expiry),
         T(a_freeze_holds_all_but_the_places_named_and_what_is_taken_back),
         T(welsh_owed_is_a_task_until_a_version_has_it),
+        T(neither_welsh_that_is_owed_nor_what_was_refused_hides_the_other),
         T(what_people_say_under_a_post_is_tied_to_its_broadcast),
         T(consumers_are_told_each_public_change_by_a_number),
         T(broadcasts_are_listed_newest_first),
