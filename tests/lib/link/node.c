@@ -11,8 +11,13 @@
 
 #include <cmocka.h>
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "clock/clock.h"
 #include "link/link_private.h"
+
+enum { LOWEST_PORT = 10000, PORTS = 20000, APART = 50 };
 
 #if defined(__SANITIZE_THREAD__)
 /* libzmq hands messages over by atomics that ThreadSanitizer cannot see in it. Our own code is
@@ -271,6 +276,26 @@ bool node_is_up(void *node)
 bool node_is_alone(void *node)
 {
     return !node_is_up(node);
+}
+
+int bind_to_any(uint16_t *port)
+{
+    int first = (int)(getpid() * (long)APART % PORTS);
+    for (int i = 0; i < PORTS; i++) {
+        *port = (uint16_t)(LOWEST_PORT + (first + i) % PORTS);
+        const struct sockaddr_in address = { .sin_family = AF_INET,
+                                             .sin_port = htons(*port),
+                                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        const int reuse = 1;
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_true(fd >= 0);
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
+        if (bind(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+            return fd;
+        assert_int_equal(close(fd), 0);
+    }
+    fail_msg("no port is free");
+    return -1;
 }
 
 void *raw_socket(void *context, int type)

@@ -63,6 +63,10 @@ uint64_t node_counter(struct node *self, const char *name);
 bool node_is_up(void *node);
 bool node_is_alone(void *node); /* no peer is up */
 
+/* A socket bound to a port of loopback that nobody has, below those that the kernel gives to
+ * outgoing connections: one of them could take a port between two who listen there. */
+int bind_to_any(uint16_t *port);
+
 /* A DEALER or ROUTER without a link, to say what a link would not. */
 void *raw_socket(void *context, int type);
 void raw_send(void *socket, const Desg__V1__Packet *packet);

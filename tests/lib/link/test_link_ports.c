@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -20,9 +19,6 @@
 #include "node.h"
 
 enum { SOON_MS = 30000, COMES_UP_MS = 60000 };
-/* Below those that the kernel gives to outgoing connections: one of them could take a port between
- * two listeners. */
-enum { LOWEST_PORT = 10000, PORTS = 20000, APART = 50 };
 
 struct impostor {
     int listener;
@@ -55,26 +51,6 @@ static void *be_impostor(void *arg)
         (void)close(caller);
     }
     return NULL;
-}
-
-static int bind_to_any(uint16_t *port)
-{
-    int first = (int)(getpid() * (long)APART % PORTS);
-    for (int i = 0; i < PORTS; i++) {
-        *port = (uint16_t)(LOWEST_PORT + (first + i) % PORTS);
-        const struct sockaddr_in address = { .sin_family = AF_INET,
-                                             .sin_port = htons(*port),
-                                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-        const int reuse = 1;
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        assert_true(fd >= 0);
-        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
-        if (bind(fd, (const struct sockaddr *)&address, sizeof address) == 0)
-            return fd;
-        assert_int_equal(close(fd), 0);
-    }
-    fail_msg("no port is free");
-    return -1;
 }
 
 static void impostor_start(struct impostor *self, const char *greeting, size_t length)

@@ -80,15 +80,20 @@ static void expect_refused(struct keys *keys, const char *own, const char *secre
         fail_msg("'%s' does not say '%s'", err.text, word);
 }
 
-static void bind_secured(struct keys *keys, struct node *bound)
+static void bind_secured_at(struct keys *keys, struct node *bound, const char *endpoint)
 {
     struct error err = { 0 };
     node_init(bound, 1);
     struct link_options options = node_options(bound, keys->f, 5);
     options.security = keys->security;
-    bound->link = link_bind(&options, "tcp://127.0.0.1:*", &err);
+    bound->link = link_bind(&options, endpoint, &err);
     if (!bound->link)
         fail_msg("%s", err.text);
+}
+
+static void bind_secured(struct keys *keys, struct node *bound)
+{
+    bind_secured_at(keys, bound, "tcp://127.0.0.1:*");
 }
 
 static struct link *connect_secured(struct keys *keys, struct node *caller, const char *endpoint,
@@ -267,13 +272,18 @@ static void who_is_refused_knows_it_until_it_is_let_in(void **state)
     struct node caller;
     struct error err = { 0 };
     char path[NODE_PATH_BYTES * 2];
+    char endpoint[NODE_PATH_BYTES];
+    uint16_t port = 0;
     start_security(keys);
-    bind_secured(keys, &bound);
     zcert_t *own = zcert_load(keys->own);
-    /* The caller needs the file when it starts, the handler only when it is asked. */
+    /* The caller needs the file when it starts, the handler only when it is asked: not before
+     * somebody listens. */
     (void)snprintf(path, sizeof path, "%s/server.pub", keys->allowed);
-    assert_non_null(connect_secured(keys, &caller, link_endpoint(bound.link), "", &err));
+    assert_int_equal(close(bind_to_any(&port)), 0);
+    (void)snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%u", port);
+    assert_non_null(connect_secured(keys, &caller, endpoint, "", &err));
     assert_int_equal(unlink(path), 0);
+    bind_secured_at(keys, &bound, endpoint);
     assert_true(run_until(keys->f->loop, is_unwelcome, keys->security, SOON_MS));
     assert_true(node_is_alone(&caller));
     assert_true(node_refused(&caller, "key") > 0);
