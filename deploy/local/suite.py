@@ -69,7 +69,7 @@ def free_port():
 class UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket: the control sockets of the services."""
 
-    def __init__(self, path, timeout=2.0):
+    def __init__(self, path, timeout=10.0):
         super().__init__("localhost", timeout=timeout)
         self.path = str(path)
 

@@ -56,7 +56,7 @@ def test_a_record_that_ends_ingest_is_set_aside_and_the_rest_flows(make_desk):
     assert "ingest ended" in row["reason"]
     desk.settle(player)
     assert ingest.is_alive() and ingest.starts == 4
-    assert desk.metric_sum("ingest-1", "desg_ingest_set_aside_records_total") >= 1
+    wait_until(lambda: desk.metric_sum("ingest-1", "desg_ingest_set_aside_records_total") >= 1, 30, "and counted")
     desk.processes["ingest-1"].kill9()
     desk.restart("ingest-1")  # and it stays so
     assert desk.json("quarantine", "show", row["event"])["event"] == row["event"]

@@ -190,7 +190,7 @@ def test_one_key_under_two_names_harms_nobody(make_desk, state):
     player = desk.make_player()
     desk.post(player, desk.item(CALM_TEXT))
     desk.settle(player)
-    assert "certificates_passed_over" in desk.log("ingest-1")
+    wait_until(lambda: "certificates_passed_over" in desk.log("ingest-1"), 30, "ingest says so")
     done = desk.desg("keys", "check")
     assert done.returncode == 1 and "noise.txt" in done.stdout
 
@@ -229,4 +229,4 @@ def test_desg_keys_finds_what_is_wrong_and_overwrites_nothing(make_desk, state):
     assert secret.read_text("utf-8") not in faults()[1]
     done = desk.processes["classify-1"]
     done.start()
-    assert done.popen.wait(20) == 78 and "notify.pub" in desk.log("classify-1")
+    assert done.popen.wait(60) == 78 and "notify.pub" in desk.log("classify-1")

@@ -111,7 +111,7 @@ def test_a_fact_that_redis_refuses_holds_up_no_other(desk):
     assert "WRONGTYPE" in degraded()["facts-put-aside"] and "rang back" not in degraded()["facts-put-aside"]
     wait_until(lambda: "facts-replaying" not in degraded(), 60, "those behind it are applied")
     assert desk.desg("note", sound, "--text", "and again").returncode == 0
-    assert "fact_put_aside" in desk.log("desk")
+    wait_until(lambda: "fact_put_aside" in desk.log("desk"), 30, "said in the log")
     desk.redis_cli("DEL", f"{prefix}conv:{broken}")
     desk.processes["desk"].stop()
     desk.restart("desk")

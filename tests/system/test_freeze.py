@@ -43,8 +43,7 @@ def test_a_freeze_holds_what_is_scheduled_and_automatic_and_lets_people_answer(d
     freeze(desk, "--minutes", "30", "--reason", "royal visit", "--except", "outlet:mastodon")
     until = desk.do("GET", "/v1/freeze")["until_ms"]
     assert in_ms(29 * 60) < until <= in_ms(31 * 60)
-    status = desk.desg("status")
-    assert "freeze" in status.stdout.lower() or "frozen" in status.stdout.lower(), "a banner nobody overlooks"
+    wait_until(lambda: any(word in desk.desg("status").stdout.lower() for word in ("freeze", "frozen")), 60, "a banner nobody overlooks")
     conversation = desk.receive("Hello, who do I ask about a lost dog?", person="f1")
     broadcast = desk.release(publish_at_ms=in_ms(AHEAD_S))
     item = desk.say(conversation, TEXT)
@@ -55,7 +54,7 @@ def test_a_freeze_holds_what_is_scheduled_and_automatic_and_lets_people_answer(d
     assert all(row["state"] not in ("refused", "unknown") for row in desk.rows(broadcast).values())
     freeze(desk, "lift")
     desk.wait_rows(broadcast, {outlet: "sent" for outlet in day_out.CLOSURE["outlets"]})
-    assert "frozen" not in desk.desg("status").stdout.lower()
+    wait_until(lambda: "frozen" not in desk.desg("status").stdout.lower(), 60, "no banner any more")
 
 
 def test_a_freeze_ends_by_itself(desk):

@@ -68,17 +68,17 @@ def test_a_build_without_tls_says_what_to_do_and_one_with_it_checks_its_files(ma
     desk = make_desk(is_started=False, workers=0)
     for wrong, told in (({"ca_file": "/nonexistent"}, "ca_file"), ({"key_file": str(certificates / "other.key")}, "key_file")):
         start_route(desk, {"address": "127.0.0.1:1", "tls": tls(certificates, **wrong)})
-        assert desk.processes["route"].popen.wait(20) == 78
+        assert desk.processes["route"].popen.wait(60) == 78
         assert told in desk.log("route").splitlines()[-1]
     (certificates / "client.key").chmod(0o644)
     start_route(desk, {"address": "127.0.0.1:1", "tls": tls(certificates)})
-    assert desk.processes["route"].popen.wait(20) == 78 and "chmod o-rwx" in desk.log("route").splitlines()[-1]
+    assert desk.processes["route"].popen.wait(60) == 78 and "chmod o-rwx" in desk.log("route").splitlines()[-1]
 
 
 def test_half_a_pair_is_refused(make_desk, certificates):
     desk = make_desk(is_started=False, workers=0)
     start_route(desk, {"address": "127.0.0.1:1", "tls": tls(certificates, key_file=None)})
-    assert desk.processes["route"].popen.wait(20) == 78 and "go together" in desk.log("route")
+    assert desk.processes["route"].popen.wait(60) == 78 and "go together" in desk.log("route")
 
 
 def test_a_desk_over_tls_leaves_a_clean_ledger(make_desk, certificates, has_tls):
@@ -93,7 +93,7 @@ def test_a_desk_over_tls_leaves_a_clean_ledger(make_desk, certificates, has_tls)
     desk.processes["redis"].kill9()
     desk.restart("redis")
     desk.settle(desk.play(make_plan(SEED + 1, 0.1), 0).wait())
-    assert desk.desg("status").returncode == 0
+    wait_until(lambda: desk.desg("status").returncode == 0, 60, "all is well")
 
 
 @pytest.mark.parametrize("wrong, told", [
@@ -113,7 +113,7 @@ def test_the_wrong_server_or_caller_is_not_spoken_to(make_desk, certificates, ha
     wait_until(lambda: "redis_unavailable" in desk.log("route"), 60, "route says that it does not reach Redis")
     line = next(line for line in desk.log("route").splitlines() if "redis_unavailable" in line)
     assert told in line.lower(), line
-    assert desk.metrics("route")["desg_route_redis_state"] != 0
+    wait_until(lambda: desk.metrics("route")["desg_route_redis_state"] != 0, 30, "the metric")
     assert not desk.redis_cli("FUNCTION", "LIST")
 
 
