@@ -84,7 +84,7 @@ static int fold_of_writer(const struct labelled_message *message)
         { "desk-d3", NULL, 2 },     { "desk-d5", NULL, 4 },     { "desk-d6", NULL, 2 },
         { "desk-d7", NULL, 0 },     { "desk-e1", NULL, 3 },     { "desk-e2", NULL, 1 },
         { "desk-e3", NULL, 0 },     { "desk-e4", NULL, 3 },     { "desk-e5", NULL, 1 },
-        { "desk-e6", NULL, 4 },
+        { "desk-e6", NULL, 4 },     { "desk-e7", NULL, 2 },
     };
     for (size_t i = 0; i < sizeof writers / sizeof writers[0]; i++) {
         if (strcmp(writers[i].source, message->source) == 0 &&
