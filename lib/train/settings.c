@@ -30,7 +30,7 @@ const struct train_settings train_settings_usual = {
     .noise_times = 1,
     .chat_alarms = 0.013,
     .bank_alarms = 0.008,
-    .welsh_alarms = 0.006,
+    .welsh_alarms = 0.0055,
     .desk_alarms = 0.1,
     .urgent_precision = 0.9,
 };

@@ -123,10 +123,21 @@ static void begin_search(struct urgency_search *search, const struct linear_mode
                                        .worst = { .score = model->urgent.bias } };
 }
 
+/* Of many runs of chat one sounds bad by chance, the more so the more there are. Nothing for a text
+ * of one run. */
+static float chance_of_windows(size_t blocks)
+{
+    static const float for_each_fold = 0.15F; /* of e times as many */
+    return blocks <= LINEAR_WINDOW_BLOCKS
+               ? 0
+               : for_each_fold * logf((float)blocks / (float)LINEAR_WINDOW_BLOCKS);
+}
+
 static struct urgency end_search(struct urgency_search *search)
 {
     linear_windows_end(&search->windows);
     search->worst.is_whole = search->windows.count <= LINEAR_WINDOW_BLOCKS;
+    search->worst.score -= chance_of_windows(search->windows.count);
     return search->worst;
 }
 
