@@ -248,22 +248,6 @@ int store_items_waiting(struct store *self, const char *state, size_t limit, jso
     return 0;
 }
 
-int store_items_asked(struct store *self, int64_t now_ms, struct store_asked *out,
-                      struct error *err)
-{
-    assert(self && out);
-    char now[NUMBER_BYTES];
-    (void)snprintf(now, sizeof now, "%" PRId64, now_ms);
-    AUTO(store_reply_free)
-    redisReply *reply = store_call(self, "items_asked", (const char *[]){ now }, 1, 4, NULL, err);
-    if (!reply)
-        return -1;
-    *out = (struct store_asked){ .unknown = reply->element[1]->integer,
-                                 .tasks = reply->element[2]->integer,
-                                 .welsh_overdue = reply->element[3]->integer };
-    return 0;
-}
-
 int store_item_echo(struct store *self, const struct id *item, uint32_t part, char *object_id,
                     size_t bytes, struct error *err)
 {

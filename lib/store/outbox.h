@@ -111,17 +111,10 @@ int store_outward_apply(struct store *self, const Desg__V1__OutwardFact *const *
 int store_item_get(struct store *self, const struct id *item, json_t **out,
                    struct error *err) MUST_USE;
 /* Items that wait for a person: state "unknown" (since when), or "task" (refused, blocked, Welsh
- * owed; where there are too many of both, half of each). Oldest first. */
+ * owed; where there are too many of both, half of the room for each, of an odd one the Welsh has
+ * the rest). Oldest first. */
 int store_items_waiting(struct store *self, const char *state, size_t limit, json_t **out,
                         struct error *err) MUST_USE;
-/* How many of them there are, however many. */
-struct store_asked {
-    int64_t unknown;
-    int64_t tasks;
-    int64_t welsh_overdue; /* of the tasks: broadcasts whose Welsh was due before now_ms */
-};
-int store_items_asked(struct store *self, int64_t now_ms, struct store_asked *out,
-                      struct error *err) MUST_USE;
 /* A part's own mark came back through the platform: *object_id filled, "" if it has not. */
 int store_item_echo(struct store *self, const struct id *item, uint32_t part, char *object_id,
                     size_t bytes, struct error *err) MUST_USE;

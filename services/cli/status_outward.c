@@ -5,17 +5,24 @@
 #include "cli/answer.h"
 #include "cli/table.h"
 #include "cli/window_words.h"
-#include "clock/clock.h"
 #include "store/outbox.h"
 
-enum { WORD_BYTES = 64, SLOW_MS = 10 * 60 * 1000 };
+enum { COUNTED_MAX = 1000, WORD_BYTES = 64, SLOW_MS = 10 * 60 * 1000 };
+
+static int count_waiting(struct store *store, const char *state, json_t *out, const char *key,
+                         struct error *err)
+{
+    AUTO(answer_drop) json_t *rows = NULL;
+    if (store_items_waiting(store, state, COUNTED_MAX, &rows, err) != 0)
+        return -1;
+    return json_object_set_new(out, key, json_integer((json_int_t)json_array_size(rows)));
+}
 
 json_t *status_outward_ask(struct store *store, struct error *err)
 {
     assert(store && err);
     json_t *freeze = NULL;
     json_t *places = NULL;
-    struct store_asked asked;
     AUTO(answer_drop) json_t *outward = json_object();
     if (store_freeze_get(store, &freeze, err) != 0)
         return NULL;
@@ -23,10 +30,9 @@ json_t *status_outward_ask(struct store *store, struct error *err)
     if (store_places(store, &places, err) != 0)
         return NULL;
     (void)json_object_set_new(outward, "places", places ? places : json_object());
-    if (store_items_asked(store, clock_unix_ms(), &asked, err) != 0)
+    if (count_waiting(store, "unknown", outward, "unknown", err) != 0 ||
+        count_waiting(store, "task", outward, "tasks", err) != 0)
         return NULL;
-    (void)json_object_set_new(outward, "unknown", json_integer(asked.unknown));
-    (void)json_object_set_new(outward, "tasks", json_integer(asked.tasks));
     return json_incref(outward);
 }
 

@@ -24,6 +24,7 @@ enum {
     SETTLED_PAUSE_MS = 500,
     STRAY_PAUSE_MS = 15000,
     ASKED_PAUSE_MS = 5000, /* whoever reads metrics every 15 s reads what is */
+    ASKED_MAX = 500,       /* more than so many are not counted */
     STRAY_AFTER_MS = 60000,
     PROBLEM_BYTES = 512,
     PEERS_MAX = 64,
@@ -485,17 +486,44 @@ static bool is_known(struct outbox_places *self, const char *name, size_t count)
 }
 
 /* As Redis has it: also what no replica holds, such as what came back when its journal did not. */
-static int count_asked(struct outbox_places *self, int64_t now_ms, struct error *err)
+static void drop_json(json_t **json_p)
 {
-    struct store_asked asked;
+    json_decref(*json_p);
+}
+
+static int count_asked(struct outbox_places *self, const char *state, struct gauge *gauge,
+                       json_t **rows, struct error *err)
+{
+    if (store_items_waiting(self->store, state, ASKED_MAX, rows, err) != 0)
+        return -1;
+    gauge_set(gauge, (int64_t)json_array_size(*rows));
+    return 0;
+}
+
+/* Broadcasts whose Welsh was due by now. */
+static int64_t count_welsh_overdue(const json_t *tasks)
+{
+    int64_t overdue = 0, now_ms = clock_unix_ms();
+    for (size_t i = 0; i < json_array_size(tasks); i++) {
+        const json_t *row = json_array_get(tasks, i);
+        const char *kind = json_string_value(json_object_get(row, "kind"));
+        overdue += kind && strcmp(kind, "welsh-owed") == 0 &&
+                   json_integer_value(json_object_get(row, "due_at_ms")) < now_ms;
+    }
+    return overdue;
+}
+
+static int count_all_asked(struct outbox_places *self, int64_t now_ms, struct error *err)
+{
+    AUTO(drop_json) json_t *unknown = NULL;
+    AUTO(drop_json) json_t *tasks = NULL;
     if (now_ms < self->asked_ms)
         return 0;
     self->asked_ms = now_ms + ASKED_PAUSE_MS;
-    if (store_items_asked(self->store, clock_unix_ms(), &asked, err) != 0)
+    if (count_asked(self, "unknown", self->unknown, &unknown, err) != 0 ||
+        count_asked(self, "task", self->tasks, &tasks, err) != 0)
         return -1;
-    gauge_set(self->unknown, asked.unknown);
-    gauge_set(self->tasks, asked.tasks);
-    gauge_set(self->welsh_overdue, asked.welsh_overdue);
+    gauge_set(self->welsh_overdue, count_welsh_overdue(tasks));
     return 0;
 }
 
@@ -555,7 +583,7 @@ static int turn_ready(struct outbox_places *self, size_t count, struct error *er
         return -1;
     if (look_for_strays(self, count, now_ms, err) != 0)
         return -1;
-    return count_asked(self, now_ms, err);
+    return count_all_asked(self, now_ms, err);
 }
 
 static void turn(struct outbox_places *self)

@@ -482,8 +482,8 @@ function Outbox.get(keys, args)
   return { history(), it.head and cjson.encode(Outbox.row(args[1], it)) or 'null' }
 end
 
--- ARGV: unknown or task, limit. Oldest first. Welsh that is owed is a task as well; where there are too many of both, each has
--- half of the room.
+-- ARGV: unknown or task, limit. Oldest first. Welsh that is owed is a task as well; where there are too many of both, the Welsh
+-- has half of the room, rounded up, and the others the rest.
 function Outbox.waiting(keys, args)
   local rows, owed, limit = {}, {}, tonumber(args[2])
   local key = keys[1] .. 'items-' .. args[1]
@@ -500,13 +500,6 @@ function Outbox.waiting(keys, args)
     rows[#rows + 1] = row
   end
   return { history(), #rows > 0 and cjson.encode(rows) or '[]' }
-end
-
--- ARGV: now_ms. Answers how many items are unknown, how many tasks there are, and how many of these are Welsh that was due by now.
-function Outbox.asked(keys, args)
-  local owed = keys[1] .. 'welsh-owed'
-  return { history(), redis.call('ZCARD', keys[1] .. 'items-unknown'),
-    redis.call('ZCARD', keys[1] .. 'items-task') + redis.call('ZCARD', owed), redis.call('ZCOUNT', owed, '-inf', '(' .. args[1]) }
 end
 
 -- ARGV: item, part. Answers the object id its mark came back with, or nothing.
