@@ -45,7 +45,7 @@ function(desg_test name)
   target_link_libraries(${name} PRIVATE desg_options PkgConfig::CMOCKA ${arg_LINK})
   add_test(NAME ${name} COMMAND ${name})
   if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 60)
+    set(arg_TIMEOUT 300) # longer than a test's own patience, which says what it waited for
   endif()
   set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS unit)
 endfunction()

@@ -288,6 +288,9 @@ def hostile(fault):
 
 # --- 39 ---
 
+SECOND_PATH_S = 10.5  # ten, and a turn of notify
+
+
 class TwoPaths(Desk):
     """The second path is a system of its own."""
 
@@ -327,7 +330,9 @@ def dispatch_misbehaves(fault):
 
         def second_path(case, before, posted_at):
             wait_until(lambda: len(desk.second_entries()) >= before + 3, 60, f"{case}: three alerts on the second path")
-            second_s[case] = max(entry["at"] for entry in desk.second_entries()[before:]) - posted_at  # ten at most: test_alert_book
+            second_s[case] = max(entry["at"] for entry in desk.second_entries()[before:]) - posted_at
+            limit_s = fault.here(desk, SECOND_PATH_S)
+            assert second_s[case] <= limit_s, f"{case}: on the second path after {second_s[case]:.1f} s, more than {limit_s:.1f} s"
 
         def first_path(case, count, seconds=60):
             wait_until(lambda: len(desk.dispatched()) >= count, seconds, f"{case}: {count} alerts on the first path")

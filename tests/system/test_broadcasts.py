@@ -160,7 +160,8 @@ def test_a_schedule_is_kept(desk):
 def test_a_schedule_is_written_approved_and_read_with_desg(desk, state):
     file = state / "advice.yaml"
     file.write_text(json.dumps({key: value for key, value in day_out.broadcast(day_out.ADVICE).items() if key != "starts_at_ms"}), "utf-8")
-    desk.token(COMMS), desk.token(SECOND)
+    desk.token(COMMS)
+    desk.token(SECOND)
 
     def desg(*words, agent=COMMS, code=0):
         done = desk.desg("broadcast", *words, "--agent", agent)
@@ -314,7 +315,8 @@ def test_near_duplicates_are_pointed_out(refusing_desk):
 def test_welsh_that_is_owed_is_an_open_task(refusing_desk):
     desk = refusing_desk
     draft = {key: value for key, value in day_out.broadcast(day_out.ADVICE, outlets=["feed"]).items() if key != "cy"}
-    desk.token(COMMS), desk.token(SECOND)
+    desk.token(COMMS)
+    desk.token(SECOND)
     draft["welsh_owed"] = {"by": COMMS, "reason": "life at risk, translator called", "due_at_ms": in_ms(5)}
     answer = desk.do("POST", "/v1/broadcasts", draft, COMMS)
     desk.approve(answer["broadcast"], answer["version"])

@@ -58,7 +58,8 @@ def test_a_freeze_holds_what_is_scheduled_and_automatic_and_lets_people_answer(d
 
 
 def test_a_freeze_ends_by_itself(desk):
-    desk.token(COMMS), desk.token(SECOND)
+    desk.token(COMMS)
+    desk.token(SECOND)
     until = in_ms(2 * AHEAD_S)
     desk.do("POST", "/v1/freeze", {"until_ms": until, "reason": "drill", "except": []}, COMMS)
     broadcast = desk.release(day_out.ADVICE, publish_at_ms=in_ms(AHEAD_S))
@@ -72,7 +73,8 @@ def test_a_freeze_ends_by_itself(desk):
 
 def test_a_freeze_during_the_fan_out(desk):
     """Nothing leaves after the freeze's time stamp; what was under way is finished or waits."""
-    desk.token(COMMS), desk.token(SECOND)
+    desk.token(COMMS)
+    desk.token(SECOND)
     conversation = desk.receive(person="f2")
     desk.outlets.control(slow_ms=400)
     broadcast = desk.release(publish_at_ms=in_ms(AHEAD_S))

@@ -76,16 +76,14 @@ static void pages_of_chat_hide_nothing(void **state)
     assert_true(least > 0.5F);
 }
 
-/* The same run of words among many, and so one of them by chance: up to one run's length as it is,
- * then less, but little. */
+/* The same run of words among ever more of them: it may be one by chance. Less each time, but
+ * little. */
 static void one_run_of_many_says_a_little_less(void **state)
 {
     (void)state;
     static char text[16 << 10];
     float before = 1;
     model_fixture_alarm(&fixture, "gyllell");
-    bury(text, sizeof text, 20, 19);
-    float alone = judge(text).urgent;
     for (size_t words = 160; words <= 1280; words *= 2) {
         bury(text, sizeof text, words / 2, words / 2);
         float among_many = judge(text).urgent;
@@ -93,7 +91,6 @@ static void one_run_of_many_says_a_little_less(void **state)
         before = among_many;
     }
     assert_true(before > 0.5F); /* and yet flagged */
-    assert_true(alone > 0.5F);
 }
 
 static void what_rules_found_only_raises(void **state)
