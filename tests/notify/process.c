@@ -184,6 +184,18 @@ bool process_wait_status(struct process *self, const char *name, json_int_t valu
     return true;
 }
 
+bool process_wait_metric(struct process *self, const char *series, double wanted,
+                         int64_t timeout_ms)
+{
+    int64_t until_ms = clock_monotonic_ms() + timeout_ms;
+    while (process_metric(self, series) != wanted) {
+        if (clock_monotonic_ms() > until_ms)
+            return false;
+        pause_ms(POLL_MS);
+    }
+    return true;
+}
+
 /* --- life --- */
 
 static void dump_log(struct process *self)

@@ -37,6 +37,9 @@ char *process_log(struct process *self);
 json_t *process_control(struct process *self, const char *path);
 /* GET /metrics: the value of the series that begins with text; -1: none. */
 double process_metric(struct process *self, const char *series);
+/* Waits until it is wanted. */
+bool process_wait_metric(struct process *self, const char *series, double wanted,
+                         int64_t timeout_ms);
 /* Waits until detail.<name> of /status is value. */
 bool process_wait_status(struct process *self, const char *name, json_int_t value,
                          int64_t timeout_ms);

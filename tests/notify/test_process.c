@@ -84,12 +84,8 @@ static void wait_key(struct fixture *f, const char *path, const struct courier_a
 
 static void wait_metric(struct fixture *f, const char *series, double wanted)
 {
-    int64_t until_ms = clock_monotonic_ms() + LONG_MS;
-    while (process_metric(f->process, series) != wanted) {
-        if (clock_monotonic_ms() > until_ms)
-            fail_msg("%s is not %g", series, wanted);
-        (void)poll(NULL, 0, 20);
-    }
+    if (!process_wait_metric(f->process, series, wanted, LONG_MS))
+        fail_msg("%s is not %g", series, wanted);
 }
 
 static struct fake_request request_of(struct fixture *f, const char *path,
